@@ -6,6 +6,12 @@ ratios. `read` is the table as tensors, standardised; `load` is all that a run
 does with it, which also identifies every row and splits them. Imports are not counted.
 
     python benchmarks/data.py [--scale 1.0] [--rounds 3]
+
+With --arrays it makes an array of 10 GB of pictures instead, of which most is a hole in the file.
+It prints how long that takes to be loaded, at first and from the cache, how fast its batches are,
+and the most anonymous memory of the process, by /proc/self/status.
+
+    python benchmarks/data.py --arrays [--scale 1.0]
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 WIDE_ROWS, WIDE_COLUMNS, TALL_ROWS = 430_000, 101, 1_000_000
+PICTURES, PICTURE_SIDE = 160_000, 256
 WAYS = ("pandas", "read", "load", "read, cached", "load, cached")
 _OLD_S = 60.0
 """The age that the files get, because the cache takes none that has just changed."""
@@ -164,14 +172,96 @@ def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> Non
     print(f"first line of a run after {first_line_s(path, target):.2f} s\n", flush=True)
 
 
+def make_array(folder: Path, scale: float) -> None:
+    """Pictures of 64 kB in bytes, with a page of numbers each, and their classes."""
+    count, page = int(PICTURES * scale), 4096
+    generator = np.random.default_rng(0)
+    shape = (count, PICTURE_SIDE, PICTURE_SIDE)
+    pictures = np.lib.format.open_memmap(folder / "x.npy", "w+", np.uint8, shape)
+    for rows in np.array_split(np.arange(count), max(1, count // 1000)):
+        block = generator.integers(0, 256, (len(rows), page), dtype=np.uint8)
+        pictures.reshape(count, -1)[rows[0] : rows[-1] + 1, :page] = block
+    pictures.flush()
+    np.save(folder / "y.npy", np.arange(count) % 10)
+    then = time.time() - _OLD_S
+    for name in ("x.npy", "y.npy"):
+        os.utime(folder / name, (then, then))
+
+
+def anonymous_mb() -> float:
+    """Return the anonymous memory of this process."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def measure_arrays(folder: str) -> None:
+    """Print seconds to load, samples per second and the most anonymous memory, as JSON."""
+    import torch
+
+    from tui_trainer.config.sections.arrays import ArraysSection
+    from tui_trainer.data.base.batch import Order
+    from tui_trainer.data.load import load
+
+    torch.set_num_threads(1)
+    before_mb, peaks, is_done = anonymous_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(0.02):
+            peaks.append(anonymous_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begin_s = time.perf_counter()
+    dataset = load(ArraysSection(type="arrays", path=folder))
+    load_s = time.perf_counter() - begin_s
+    batches = dataset.train.shuffled(Order(64, seed=0))
+    begin_s = time.perf_counter()
+    count = 0
+    for batch in batches.epoch(0):
+        assert batches.ready is not None
+        count += len(batches.ready(batch)["input"])
+        if count >= 20_000:
+            break
+    rate = count / (time.perf_counter() - begin_s)
+    is_done.set()
+    watcher.join()
+    print(json.dumps([load_s, rate, before_mb, max(peaks)]))
+
+
+def compare_arrays(scale: float) -> None:
+    """Load a large array twice, each in a process of its own, and print what that takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        make_array(data, scale)
+        print(f"{(data / 'x.npy').stat().st_size / 1e9:.1f} GB of pictures")
+        print(f"{'':<7} {'load s':>7} {'samples/s':>10} {'anonymous MB':>13} {'of imports':>11}")
+        env = {**os.environ, "TUI_TRAINER_CACHE": str(Path(folder) / "cache")}
+        for way in ("first", "again"):
+            words = [sys.executable, __file__, "--measure-arrays", str(data)]
+            done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(done.stderr)
+            load_s, rate, before_mb, peak_mb = json.loads(done.stdout)
+            print(f"{way:<7} {load_s:>7.1f} {rate:>10,.0f} {peak_mb:>13,.0f} {before_mb:>11,.0f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--arrays", action="store_true", help="a large array, not tables")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--measure-arrays", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(*arguments.measure)
+        return
+    if arguments.measure_arrays:
+        measure_arrays(arguments.measure_arrays)
+        return
+    if arguments.arrays:
+        compare_arrays(arguments.scale)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name, make, target in (

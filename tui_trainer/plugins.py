@@ -1,4 +1,4 @@
-"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `Data`, and how they say settings.
+"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `recipe`, `Data`.
 
 Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
 under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
@@ -18,15 +18,19 @@ from tui_trainer.config.plugins import (
     LOSS_FACTORIES,
     MODEL_FACTORIES,
     OWN_METRICS,
+    RECIPE_FACTORIES,
+    RECIPE_METRICS,
     OwnMetric,
+    RecipeSpec,
 )
-from tui_trainer.config.problems import ProblemName, add_loss
+from tui_trainer.config.problems import PROBLEMS, ProblemName, add_loss
 from tui_trainer.config.sections.datasets import DATASETS, ImagesSection, RowsSection
 from tui_trainer.config.sections.losses import LOSSES
-from tui_trainer.config.sections.metrics import Direction, MetricSpec, register_metric
+from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, register_metric
 from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
-from tui_trainer.config.signature_settings import settings_of
+from tui_trainer.config.signature_settings import settings_of, settings_of_class
 from tui_trainer.config.user_code import place_of
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "loss",
     "metric",
     "model",
+    "recipe",
     "setting",
 ]
 
@@ -208,6 +213,53 @@ def metric(
         )
         register_metric(spec, problems)
         OWN_METRICS[name] = OwnMetric(made, collect)
+        return made
+
+    return register
+
+
+def recipe(
+    name: str,
+    *,
+    description: str = "",
+    problem: ProblemName | Literal["auto"] = "auto",
+    better: Mapping[str, Direction] | None = None,
+) -> Callable[[type], type]:
+    """Register a class as the recipe `type: NAME`: its own way to take a step.
+
+    Its annotated attributes are its settings. It has `compute_loss(model, batch, step)`, which
+    returns the loss of a micro-batch, or `training_step(model, batch, step)`, which updates the
+    parts of the model itself by `step.update(part, loss)`. docs/recipes.md describes all methods.
+
+    Args:
+        problem: `none` if it learns without a target; `auto`: that of the data.
+        better: `higher` or `lower`, by name, for the numbers of its `validation_step` that
+            `checkpoint.monitor` may name.
+    """
+
+    def register(made: type) -> type:
+        has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
+        if has_loss == has_step:
+            found = "both compute_loss and training_step" if has_loss else "neither"
+            raise ValueError(
+                f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
+                "or training_step(self, model, batch, step)"
+            )
+        if problem != "auto" and problem not in PROBLEMS:
+            raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
+        place = place_of(made)
+        section = settings_of_class(made)
+        for metric_name, direction in (better or {}).items():
+            if direction not in ("higher", "lower"):
+                raise ValueError(f"better={direction!r} of {metric_name!r}: 'higher' or 'lower'")
+            _check_name(metric_name)
+            if metric_name not in METRICS:
+                text = f"of the recipe {name}"
+                spec = MetricSpec(metric_name, text, direction == "higher", origin=place)
+                register_metric(spec, ())
+                RECIPE_METRICS.add(metric_name)
+        _add(RECIPES, name, description or _first_line(made), section, place)
+        RECIPE_FACTORIES[name] = RecipeSpec(made, problem, dict(better or {}))
         return made
 
     return register

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
+from tui_trainer.config.experiment import REGISTRIES
 from tui_trainer.config.sections.datasets import (
-    DATASETS,
     DatasetSection,
     PixelsSection,
     TableSection,
@@ -45,7 +45,7 @@ def assert_equal_tensors(first: Dataset, second: Dataset) -> None:
 
 
 def test_every_registered_data_set_has_a_source_and_the_other_way_round() -> None:
-    assert set(LOADERS) == set(DATASETS.names)
+    assert set(LOADERS) == set(REGISTRIES["dataset"].names)
 
 
 def test_digits_are_images_of_ten_classes() -> None:

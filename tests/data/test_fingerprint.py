@@ -51,7 +51,7 @@ LATER = {
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
     "missing_values_by_column",
-    *("header", "comment"),
+    *("header", "comment", "label"),
     *("tokenizer", "vocabulary"),
 }
 """Settings that version 0.1 did not have."""

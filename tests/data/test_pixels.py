@@ -12,7 +12,8 @@ from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.augment import InputsChanged, RandomAffine
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
-from tui_trainer.text.errors import BadInput
+from tui_trainer.data.recognition import recognise
+from tui_trainer.text.errors import BadInput, ConfigError
 
 
 def section(path: Path, **settings: Any) -> PixelsSection:
@@ -125,10 +126,125 @@ def test_fault_38_a_wrong_row_is_named_by_line_and_pixel(
     assert refusal(tmp_path, f"1,2,3,4,a\n1,2,3,4,b\n{row}\n1,2,3,4,a\n") == reason
 
 
-def test_fault_38_a_header_is_recognised(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "p1,p2,p3,p4,label\n" + rows(20))
+def test_fault_38_a_header_is_recognised_and_said(tmp_path: Path) -> None:
+    plain = loaded(tmp_path, rows(20))
+    named = loaded(tmp_path, "p1,p2,p3,p4,label\n" + rows(20))
+    numbered = loaded(tmp_path, "0,1,2,3,label\n" + rows(20))
 
-    assert message == "images.csv:1: pixel 1 is 'p1', not a number; a file of pixels has no header"
+    for other in (named, numbered):
+        assert torch.equal(tensors(other.train).inputs, tensors(plain.train).inputs)
+        assert "so it is the header; dataset.header=no takes it for pixels" in other.notes[0]
+    message = refusal(tmp_path, "p1,2,3,4,a\n" + rows(20))
+    assert message == (
+        "images.csv:1: pixel 1 is 'p1', not a number; if the first row has names: "
+        "dataset.header=yes"
+    )
+    assert "pixel 1 is 'p1'" in refusal(tmp_path, "p1,p2,p3,p4,label\n" + rows(20), header="no")
+
+
+def moved(content: str, place: int, separator: str = ",") -> str:
+    """The rows with their label in another column."""
+    lines = [line.split(",") for line in content.splitlines()]
+    placed = [[*line[:place], line[-1], *line[place:-1]] for line in lines]
+    return "".join(separator.join(line) + "\n" for line in placed)
+
+
+@pytest.mark.parametrize(
+    ("head", "place", "settings"),
+    [
+        ("", 0, {"label": "first"}),
+        ("label,p1,p2,p3,p4\n", 0, {}),
+        ("p1,p2,Class,p3,p4\n", 2, {}),
+        ("p1,p2,kind,p3,p4\n", 2, {"label": "kind"}),
+    ],
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_label_in_another_column_makes_the_same_pictures(
+    tmp_path: Path, head: str, place: int, settings: dict[str, Any], separator: str
+) -> None:
+    plain = loaded(tmp_path, rows(40))
+    content = head.replace(",", separator) + moved(rows(40), place, separator)
+    other = loaded(tmp_path, content, **settings)
+
+    assert torch.equal(tensors(other.train).inputs, tensors(plain.train).inputs)
+    assert torch.equal(tensors(other.train).targets, tensors(plain.train).targets)
+
+
+def test_a_label_that_is_no_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no header; the label can be first or last"):
+        loaded(tmp_path, rows(20), label="kind")
+    with pytest.raises(ConfigError, match=r"no column 'knd' in .*did you mean 'kind'"):
+        loaded(tmp_path, "p1,p2,p3,p4,kind\n" + rows(20), label="knd")
+
+
+def test_another_width_names_the_shape_that_it_may_have(tmp_path: Path) -> None:
+    content = "".join(",".join("0" * 12) + f",{n % 2}\n" for n in range(9))
+    assert refusal(tmp_path, content).endswith("; dataset.shape=[3,2,2] is that of 12 pixels")
+
+
+def picture_rows(count: int, side: int, most: int = 255, seed: int = 0) -> list[list[Any]]:
+    """Rows of pixels, of which the first half and the last one are black, with the label behind."""
+    draw = random.Random(seed)
+    half = side * side // 2
+    bright = side * side - half - 1
+    return [
+        [*[0] * half, *(draw.randint(0, most) for _ in range(bright)), 0, n % 10]
+        for n in range(count)
+    ]
+
+
+def written(tmp_path: Path, lines: list[list[Any]]) -> str:
+    path = tmp_path / "mnist.csv"
+    path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    return str(path)
+
+
+def label_first(lines: list[list[Any]]) -> list[list[Any]]:
+    return [[line[-1], *line[:-1]] for line in lines]
+
+
+@pytest.mark.parametrize("side", [8, 28])
+@pytest.mark.parametrize("most", [1, 16, 255, 65535])
+def test_a_table_of_pixels_is_noticed_with_its_shape_and_range(
+    tmp_path: Path, side: int, most: int
+) -> None:
+    lines = picture_rows(60, side, most)
+    names = [f"pixel{n}" for n in range(side * side)]
+    grid = [f"{row}x{column}" for row in range(side) for column in range(side)]
+    tables: list[tuple[list[list[Any]], str | None]] = [
+        (lines, None),
+        ([[*names, "label"], *lines], None),
+        (label_first(lines), "first"),
+        ([["label", *grid], *label_first(lines)], None),
+    ]
+    for table, label in tables:
+        if most == 65535 and table[0][0] == 0:
+            # Without names, so large a range is that of any numbers.
+            continue
+        found = recognise(written(tmp_path, table), {})
+        assert found.type == "pixels"
+        assert found.settings["shape"] == [1, side, side]
+        assert found.settings["max_value"] == most
+        assert found.settings.get("label") == label
+        assert "dataset.type=table reads a plain table" in found.reasons["type"]
+        dataset = load(PixelsSection.model_validate(found.settings))
+        assert dataset.classes == tuple("0123456789")
+
+
+def test_other_tables_are_no_pictures(tmp_path: Path) -> None:
+    lines = picture_rows(60, 8)
+    plain = written(tmp_path, lines)
+    assert recognise(plain, {"type": "table"}).type == "table"
+    assert recognise(plain, {"target": "column 3"}).type == "table"
+    assert recognise(plain, {"max_value": 300.0}).settings.keys() == {"type", "path", "shape"}
+    names = [f"sensor_{n}" for n in range(64)]
+    assert recognise(written(tmp_path, [[*names, "label"], *lines]), {}).type == "table"
+    halves = [[*(value / 2 + 0.1 for value in line[:-1]), line[-1]] for line in lines]
+    assert recognise(written(tmp_path, halves), {}).type == "table"
+    assert recognise(written(tmp_path, picture_rows(60, 7)), {}).type == "table"
+    assert recognise(written(tmp_path, picture_rows(60, 7)), {"type": "pixels"}).settings[
+        "shape"
+    ] == [1, 7, 7]
 
 
 def test_fault_38_one_class_only_is_refused(tmp_path: Path) -> None:

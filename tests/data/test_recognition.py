@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.recognition import find_target, recognise
@@ -51,14 +52,17 @@ def test_texts_in_folders_are_classes_and_texts_beside_each_other_are_one_text(
     assert classes.settings["patterns"] == ["*.md", "*.txt"]
     assert "patterns" not in recognise(str(tmp_path / "classes"), {"patterns": ["*"]}).settings
     assert recognise(str(tmp_path / "texts"), {}).type == "text"
+    for name in ("a/1.png", "b/2.JPG", "notes.txt"):
+        written(tmp_path / "pictures", name)
+    assert recognise(str(tmp_path / "pictures"), {}).type == "pictures"
+    assert recognise(str(tmp_path / "pictures"), {"type": "text"}).type == "text"
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["a/1.png", "b/2.JPG"], "pictures in folders cannot be read yet"),
-        (["a.bin"], "no texts in this folder (its files: .bin); name one of its files"),
-        ([], "no texts in this folder (its files: none)"),
+        (["a.bin"], "no texts or pictures in this folder (its files: .bin); name one of its files"),
+        ([], "no texts or pictures in this folder (its files: none)"),
     ],
 )
 def test_a_folder_without_texts_is_refused_with_what_is_in_it(
@@ -103,3 +107,21 @@ def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> No
     path = written(tmp_path, "t.csv", "words\nmore\n")
     with pytest.raises(BadInput, match=r"one column \('words'\).*dataset.separator.*type=text"):
         find_target(TableSection(type="table", path=path, target="?"))
+
+
+def test_pictures_get_a_size_that_suits_them(tmp_path: Path) -> None:
+    def settings(name: str, *sizes: tuple[int, int], **stated: Any) -> dict[str, Any]:
+        for number, size in enumerate(sizes):
+            (tmp_path / name / "a").mkdir(parents=True, exist_ok=True)
+            Image.new("L", size).save(tmp_path / name / "a" / f"{number}.png")
+        return recognise(str(tmp_path / name), stated).settings
+
+    assert settings("native", *[(48, 32)] * 3)["size"] == [32, 48]
+    assert settings("small", (40, 70), (90, 50), (33, 45))["size"] == [32, 32]
+    assert settings("photos", *[(400, 300)] * 2)["size"] == [128, 128]
+    assert settings("large", *[(600, 500)] * 2)["size"] == [224, 224]
+    assert settings("tiny", (5, 9), (7, 7))["size"] == [16, 16]
+    assert settings("large")["crop_padding"] == 14
+    assert not {"size", "crop_padding"} & settings("large", size=32).keys()
+    (tmp_path / "native" / "a" / "bad.png").write_bytes(b"")
+    assert settings("native")["size"] == [32, 48]

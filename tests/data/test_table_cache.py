@@ -249,7 +249,7 @@ def test_the_command_lists_and_clears(
     cache: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["cache", "list"]) == 0
-    assert capsys.readouterr().out.startswith("0 tables, 0 kB, in ")
+    assert capsys.readouterr().out.startswith("0 data sets, 0 kB, in ")
     read(data)
     assert main(["cache", "list", "--json"]) == 0
     (table,) = json.loads(capsys.readouterr().out)
@@ -258,6 +258,6 @@ def test_the_command_lists_and_clears(
     main(["cache", "list"])
     assert "damaged" in capsys.readouterr().out
     assert main(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith("removed 2 tables, ")
+    assert capsys.readouterr().out.startswith("removed 2 data sets, ")
     assert [*cache.iterdir()] == []
     assert FROM_CACHE not in read(data)[0].notes

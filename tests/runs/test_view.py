@@ -142,7 +142,7 @@ def test_a_status_of_another_start_of_the_run_says_nothing_of_this() -> None:
 
 
 def test_every_number_of_a_report_is_in_the_table() -> None:
-    others = {"step", "at_s", "epoch", "elapsed_s"}
+    others = {"step", "at_s", "epoch", "elapsed_s", "others"}
     assert {own.name for own in fields(StepsTaken)} - others == {own.source for own in NUMBERS}
     assert [own.key for own in CURVES] == ["train/loss", "lr", "grad_norm", "samples_per_s"]
 

@@ -134,6 +134,7 @@ def test_fault_15_a_closing_validation_that_is_nan_is_not_the_best(
     settings = {"max_steps": 2, "epochs": None}
     run = Run.new(tmp_path / "run", small_experiment(data, training=settings))
     task = run.task()
+    assert task.criterion is not None
     blind = Criterion(task.criterion.train, lambda outputs, _: outputs.sum() * float("nan"))
     outcome = train(
         replace(task, criterion=blind), FromScratch(), Control(), run.events.append, run.directory

@@ -33,6 +33,7 @@ def test_a_loss_of_shares_is_the_shares_of_the_losses(tmp_path: Path, weights: s
     task = Run.new(tmp_path / "run", experiment).task()
     assert task.dataset.soft_targets
     outputs = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    assert task.criterion is not None
     loss = task.criterion.train
     one, other = (loss(outputs, {"target": torch.full((2,), label)}) for label in (0, 2))
     soft = torch.tensor([[0.25, 0.0, 0.75]] * 2)

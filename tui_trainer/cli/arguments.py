@@ -151,11 +151,11 @@ def make_parser() -> Parser:
 def _add_cache(commands: Commands) -> None:
     cache = commands.add_parser(
         "cache",
-        help="list or clear the tables kept from large files",
-        description="List or clear the tables that were read from large files and kept.",
+        help="list or clear the tables and pictures that are kept",
+        description="List or clear the tables and pictures that took long to read and are kept.",
     )
     actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    list_ = add_command(actions, "list", "show the tables, with the files they are from")
+    list_ = add_command(actions, "list", "show the data sets, with the files they are from")
     list_.add_argument("--json", action="store_true", help="print JSON")
     list_.set_defaults(action="cache list")
     clear = add_command(actions, "clear", "remove all of them; they are made again when needed")

@@ -1,4 +1,4 @@
-"""`tui-trainer cache`: the tables that were read from large files and kept; list, clear.
+"""`tui-trainer cache`: tables and pictures that took long to read and were kept; list, clear.
 
 Layer: cli.
 """
@@ -15,17 +15,17 @@ from tui_trainer.text.errors import CannotWrite, ExitCode
 from tui_trainer.text.format import counted, size_text
 
 
-def list_tables(arguments: argparse.Namespace) -> int:
-    """Print the tables in the cache, with the files they are from; those used last come last."""
-    tables = _tables()
+def list_entries(arguments: argparse.Namespace) -> int:
+    """Print the data sets in the cache, with their files; those used last come last."""
+    kept = _entries()
     if arguments.json:
-        print_json(tables)
+        print_json(kept)
         return ExitCode.OK
-    for table in tables:
-        used = datetime.fromtimestamp(table["used_s"]).strftime("%Y-%m-%d %H:%M")
-        print_line(f"{size_text(table['size']):>7}  {used}  {table['path'] or 'damaged'}")
-    total = size_text(sum(table["size"] for table in tables))
-    print_line(f"{counted(len(tables), 'table')}, {total}, in {_where()}")
+    for entry in kept:
+        used = datetime.fromtimestamp(entry["used_s"]).strftime("%Y-%m-%d %H:%M")
+        print_line(f"{size_text(entry['size']):>7}  {used}  {entry['path'] or 'damaged'}")
+    total = size_text(sum(entry["size"] for entry in kept))
+    print_line(f"{counted(len(kept), 'data set')}, {total}, in {_where()}")
     return ExitCode.OK
 
 
@@ -34,10 +34,10 @@ def clear(arguments: argparse.Namespace) -> int:
     from tui_trainer.data.files.cache_store import clear_cache, reason
 
     try:
-        tables, size = clear_cache()
+        data_sets, size = clear_cache()
     except OSError as error:
         raise CannotWrite(f"the cache in {_where()} cannot be cleared: {reason(error)}") from error
-    print_line(f"removed {counted(tables, 'table')}, {size_text(size)}, from {_where()}")
+    print_line(f"removed {counted(data_sets, 'data set')}, {size_text(size)}, from {_where()}")
     return ExitCode.OK
 
 
@@ -48,20 +48,22 @@ def _where() -> str:
     return f"no folder ({VARIABLE}=off)" if folder is None else clean(str(folder), 200)
 
 
-def _tables() -> list[dict[str, Any]]:
-    """Return the path, size and time of use of each table; no path if it cannot be read."""
-    from tui_trainer.data.files.cache_store import TABLE, entries, open_cache
-    from tui_trainer.data.files.table_cache import path_of
+def _entries() -> list[dict[str, Any]]:
+    """Return the path, size and time of use of each data set; no path if it cannot be read."""
+    from tui_trainer.data.files import picture_store, table_cache
+    from tui_trainer.data.files.cache_store import PICTURES, TABLE, entries, open_cache
 
-    tables: list[dict[str, Any]] = []
+    path_of = {TABLE: table_cache.path_of, PICTURES: picture_store.path_of}
+    kept: list[dict[str, Any]] = []
     try:
         with open_cache() as folder:
             for entry in entries(folder):
-                if not entry.name.endswith(TABLE):
+                ending = entry.name[entry.name.rfind(".") :]
+                if ending not in path_of:
                     continue
-                path = clean(path_of(folder, entry.name), 400)
-                tables.append({"path": path, "size": entry.size, "used_s": entry.used_s})
+                path = clean(path_of[ending](folder, entry.name), 400)
+                kept.append({"path": path, "size": entry.size, "used_s": entry.used_s})
     except OSError:
         # There is none yet, or it is not ours.
         return []
-    return tables
+    return kept

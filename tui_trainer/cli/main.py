@@ -37,7 +37,7 @@ COMMANDS = {
     "data inspect": "own_data.inspect",
     "config": "preferences.config",
     "doctor": "doctor.doctor",
-    "cache list": "cache.list_tables",
+    "cache list": "cache.list_entries",
     "cache clear": "cache.clear",
     "completion": "completion.completion",
     "presets list": "presets.list_presets",

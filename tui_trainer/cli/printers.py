@@ -83,6 +83,7 @@ def _short(event: StepsTaken) -> dict[str, Any]:
             for number in CURVES
             for value in number.values(event)[-1:]
         },
+        **{f"train/{name}": values[-1] for name, values in event.others.items()},
     }
 
 

@@ -16,12 +16,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.names import other_name, suggest_key
+from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
+from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
+from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
 from tui_trainer.config.sections.section import Registry, Section, TypedSection
 from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
@@ -40,6 +44,10 @@ from tui_trainer.text.value_errors import worded
 
 for text_dataset in TEXT_DATASETS:
     DATASETS.add(text_dataset)
+for picture_dataset in PICTURE_DATASETS:
+    DATASETS.add(picture_dataset)
+for array_dataset in ARRAY_DATASETS:
+    DATASETS.add(array_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
@@ -48,6 +56,7 @@ REGISTRIES: dict[str, Registry] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "loss": LOSSES,
+    "recipe": RECIPES,
 }
 PLAIN: dict[str, type[Section]] = {
     "training": TrainingSection,
@@ -57,7 +66,12 @@ PLAIN: dict[str, type[Section]] = {
     "loader": LoaderSection,
 }
 SECTIONS: tuple[str, ...] = (*REGISTRIES, *PLAIN)
-DEFAULT_TYPES = {"problem": "auto", "schedule": "constant", "loss": "auto"}
+DEFAULT_TYPES = {
+    "problem": "auto",
+    "schedule": "constant",
+    "loss": "auto",
+    "recipe": SUPERVISED,
+}
 """The types of sections that an experiment may leave out."""
 COMMAND_LINE = "command line"
 
@@ -109,6 +123,7 @@ class Experiment:
     optimizer: OptimizerSection
     schedule: TypedSection
     loss: TypedSection
+    recipe: TypedSection
     training: TrainingSection
     checkpoint: CheckpointSection
     logging: LoggingSection
@@ -117,11 +132,24 @@ class Experiment:
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Notes for the user about its origin; not part of the configuration."""
 
+    @property
+    def asked_problem(self) -> ProblemSection:
+        """The problem to read the data for: that of the settings, or else of the recipe."""
+        recipe = RECIPE_FACTORIES.get(self.recipe.type)
+        if recipe is None or self.problem.type != "auto" or recipe.problem == "auto":
+            return self.problem
+        spec = PROBLEM_TYPES.find(recipe.problem)
+        assert spec is not None, "a recipe is registered with a problem that exists"
+        return cast(ProblemSection, spec.params(type=recipe.problem))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as written to config.yaml; reading it gives an equal experiment."""
         plain: dict[str, Any] = {"name": self.name, "description": self.description}
         for section in SECTIONS:
             plain[section] = getattr(self, section).model_dump(mode="json")
+        if self.recipe.type == SUPERVISED:
+            # A version without recipes can read the file then.
+            del plain["recipe"]
         return plain
 
     def get(self, key: str) -> Any:

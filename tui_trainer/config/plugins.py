@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from tui_trainer.config.user_code import add_folder, describe_error_near
 from tui_trainer.text.clean import clean
@@ -44,8 +44,25 @@ class OwnMetric:
     is_collected: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class RecipeSpec:
+    """A recipe of the user's."""
+
+    made_by: type
+    """Its class, called without arguments."""
+    problem: str
+    """The problem that it trains; `auto`: that of the data."""
+    better: Mapping[str, Literal["higher", "lower"]]
+    """`higher` or `lower` for the numbers of its `validation_step` that can be monitored."""
+
+
+RECIPE_FACTORIES: dict[str, RecipeSpec] = {}
+"""Recipes by the section's `type`."""
+
 OWN_METRICS: dict[str, OwnMetric] = {}
 """By name; their specs are in `config.sections.metrics`."""
+RECIPE_METRICS: set[str] = set()
+"""The names of metrics that a recipe computes in its `validation_step`."""
 
 
 @dataclass(frozen=True, slots=True)

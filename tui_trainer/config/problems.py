@@ -19,6 +19,7 @@ ProblemName = Literal[
     "token_classification",
     "segmentation",
     "language_modelling",
+    "none",
 ]
 Places = Literal["one", "step", "pixel"]
 """The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
@@ -117,6 +118,12 @@ PROBLEMS: dict[str, ProblemSpec] = {
             losses=("cross_entropy", "focal"),
             metrics=("loss", "accuracy", "perplexity", "bits_per_byte"),
             places="step",
+        ),
+        ProblemSpec(
+            "none",
+            "nothing: a recipe learns from the data without a target",
+            losses=(),
+            metrics=("loss",),
         ),
     )
 }

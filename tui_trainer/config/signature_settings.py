@@ -1,7 +1,7 @@
-"""`settings_of`: the section that holds the settings which a function of the user's takes.
+"""`settings_of`: the section that holds the settings which a function or class of the user's has.
 
-Layer: config. A setting is a parameter with a type and, if it need not be given, a default: a plain
-value, or `setting(...)` with a description and bounds.
+Layer: config. A setting is a parameter or an attribute with a type and, if it need not be given, a
+default: a plain value, or `setting(...)` with a description and bounds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import create_model
 from pydantic.fields import FieldInfo
@@ -45,6 +45,27 @@ def settings_of(
         fields[name] = (_as_field(name, hints[name]), _default(parameter.default))
     doc = inspect.getdoc(function)
     return create_model("Settings", __base__=TypedSection, __doc__=doc, **fields)
+
+
+def settings_of_class(made: type) -> type[TypedSection]:
+    """Return a section with a field for each attribute of a recipe's class that has a type.
+
+    Raises:
+        ValueError: a type is one that a file cannot hold.
+    """
+    hints = {
+        name: hint
+        for name, hint in get_type_hints(made, include_extras=True).items()
+        if not name.startswith("_") and name != "parts" and ClassVar not in (hint, get_origin(hint))
+    }
+    fields: dict[str, Any] = {
+        name: (
+            _as_field(name, hint),
+            _default(getattr(made, name, inspect.Parameter.empty)),
+        )
+        for name, hint in hints.items()
+    }
+    return create_model("Settings", __base__=TypedSection, __doc__=inspect.getdoc(made), **fields)
 
 
 def _default(default: Any) -> Any:

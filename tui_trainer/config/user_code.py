@@ -7,6 +7,8 @@ raised in the end.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import traceback
 from collections.abc import Callable
@@ -56,6 +58,14 @@ def place_of(function: Callable[..., Any]) -> str:
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         return f"{code.co_filename}:{code.co_firstlineno}"
+    if isinstance(function, type):
+        with contextlib.suppress(OSError, TypeError):
+            file = inspect.getsourcefile(function)
+            return f"{file}:{inspect.getsourcelines(function)[1]}"
+        # The source of a plugin is not that of an imported module: its first method is near.
+        for own in vars(function).values():
+            if isinstance(getattr(own, "__code__", None), CodeType):
+                return place_of(own)
     return str(getattr(function, "__module__", "a plugin"))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
     ForecastSection,
@@ -23,6 +24,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
@@ -32,10 +34,12 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
+from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
+from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
@@ -52,6 +56,7 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
 _MOST_SHOWN = 5
+_ROWS_AT_ONCE = 4096
 _GAPS = {"NA", "na", "Na"}
 """Names of classes that stand for a missing value elsewhere."""
 
@@ -100,7 +105,15 @@ def count_known(train: Split, split: Split | JoinedSplits) -> int | None:
 
 def _digests(split: TensorSplit) -> list[bytes]:
     """Return a hash of the inputs of each sample, without the padding behind a sequence."""
-    columns = [split.inputs, *split.others.values()]
+    # A part at a time, because samples may be mapped from a file that is larger than memory.
+    digests: list[bytes] = []
+    for positions in torch.split(torch.arange(len(split)), _ROWS_AT_ONCE):
+        digests += _digests_of_part(split.rows_at(positions))
+    return digests
+
+
+def _digests_of_part(split: TensorSplit) -> list[bytes]:
+    columns = [split.ready_inputs(), *split.others.values()]
     arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
     # Adding 0 makes one zero of two.
     arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
@@ -143,10 +156,22 @@ def _pixels(
     if is_image(path):
         raise BadInput(
             f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
-            "the label at the end of each row"
+            "a label in each row"
         )
     source = read_pixels(section.model_copy(update={"path": path}))
     return _of_source(source, preprocessing, info, "row")
+
+
+def _pictures(
+    section: PicturesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
+            "pictures for each class"
+        )
+    moved = section.model_copy(update={"path": path})
+    return _of_source(read_picture_files(moved, preprocessing), preprocessing, info, "picture")
 
 
 def _sequences(
@@ -217,9 +242,19 @@ def _of_plugin(
     return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
 
 
+def _arrays(
+    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    fitted = preprocessing["inputs"]
+    name, encoded, target, rows = read_arrays_to_measure(section, fitted, path, info.problem)
+    return _labelled(name, target, rows, encoded, preprocessing, info, "row")
+
+
 READERS: dict[str, Reader] = {
+    "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
+    "pictures": _pictures,
     "sequences": _sequences,
     "forecast": _forecast,
     "text_folders": _passages,
@@ -257,6 +292,7 @@ def _labelled(
         torch.from_numpy(rows),
         encoded.lengths,
         scaling=encoded.scaling,
+        ignored=MASKED_OUT if known.masks is not None else None,
     )
     return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
 
@@ -286,6 +322,8 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             + f"; it knows {clean(', '.join(info.classes), 300)}; leave those rows out, or train "
             "a new run on them"
         )
+    if target.masks is not None:
+        return replace(target, classes=info.classes)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

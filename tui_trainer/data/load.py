@@ -14,7 +14,9 @@ from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sources.arrays import read_arrays
 from tui_trainer.data.sources.forecast import read_forecast
+from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_plugged
 from tui_trainer.data.sources.sequences import read_sequences
@@ -53,9 +55,11 @@ def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
+    "pictures": _row_loader(read_picture_files),
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
     "forecast": _asked_loader(read_forecast),
+    "arrays": _asked_loader(read_arrays),
     "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
     "text_folders": _row_loader(read_passages),
     "tokens": lambda section, problem, fitted, record: load_tokens(section, fitted, record),
@@ -103,7 +107,8 @@ def _load(
     if loader is None:
         return load_plugged(section, fitted, problem, record)
     try:
-        dataset = loader(section, problem, fitted, record)
+        read_as = AUTO if problem.type == "none" else problem
+        dataset = loader(section, read_as, fitted, record)
         return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(

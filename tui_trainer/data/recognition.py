@@ -18,9 +18,15 @@ from typing import Any
 import numpy as np
 
 from tui_trainer.config.sections.datasets import BUILTIN, DATASETS, STDLIB, DelimitedSection
+from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
+from tui_trainer.data.files.picture_form import suggest_size
+from tui_trainer.data.files.picture_reader import sizes_of
+from tui_trainer.data.files.pictures import SUFFIXES
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
+from tui_trainer.data.sources.picture_folders import list_unlabelled
+from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -31,7 +37,13 @@ TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js
 TOKENS_SUFFIX = ".bin"
 _TOKENS_BEGINNING = 1 << 16
 _LEAST_HALVES, _MOST_UPPER = 16, 16
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+_MOST_OPENED = 200
+"""That many pictures of a folder are opened, to see how large they are."""
+_CROPPED = 16
+"""The share of the side by which pictures are moved at random, which changes none of their meaning;
+mirrored digits, letters or signs would be others."""
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -61,7 +73,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         kind = stated.get("type", "text")
         return Recognised({"type": kind, "path": path, "patterns": ["*.py"]})
     if path.startswith(BUILTIN):
-        return Recognised({"type": _table_type(stated), "path": path})
+        return _table(path, stated)
     where = os.path.abspath(os.path.expanduser(path))
     try:
         status = os.stat(where)
@@ -71,7 +83,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        return _folder(where, stated)
+        return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
     if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
@@ -79,7 +91,36 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
-    return Recognised({"type": _table_type(stated), "path": where})
+    if stated.get("type", "arrays") == "arrays" and is_array_file(where):
+        return Recognised({"type": "arrays", "path": where})
+    return _table(where, stated)
+
+
+def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
+    """Return the settings of a table, whose rows may be pictures."""
+    pixels = None
+    if stated.get("type", "pixels") == "pixels":
+        pixels = recognise_pixels(path, stated)
+    return (
+        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
+    )
+
+
+def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    if stated.get("type", "arrays") != "arrays":
+        return None
+    found = []
+    for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if is_array_folder(names):
+            found.append(folder)
+            if folder == where:
+                break
+    if len(found) != 1:
+        return None
+    reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
+    return Recognised({"type": "arrays", "path": found[0]}, reason)
 
 
 def _table_type(stated: Mapping[str, Any]) -> str:
@@ -104,17 +145,18 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         return _tokens(where, train, stated)
     here, below = _suffixes(where)
     shown = clean(where, 200)
-    texts = Counter({end: count for end, count in (here + below).items() if end in TEXT_SUFFIXES})
+    both = here + below
+    texts = Counter({end: count for end, count in both.items() if end in TEXT_SUFFIXES})
+    pictures = Counter({end: count for end, count in both.items() if end in SUFFIXES})
+    asked = stated.get("type")
+    if asked == "pictures" or (asked is None and pictures.total() > texts.total()):
+        ends = " and ".join(f"*{end}" for end, _ in pictures.most_common(2))
+        return picture_settings(where, stated, {"type": f"most files are {ends}"})
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
-        pictures = any(end in PICTURE_SUFFIXES for end in here + below)
-        advice = (
-            "pictures in folders cannot be read yet"
-            if pictures
-            else ("name one of its files, or put texts there")
-        )
         raise BadInput(
-            f"{shown}: no texts in this folder (its files: {clean(seen, 200) or 'none'}); {advice}"
+            f"{shown}: no texts or pictures in this folder (its files: "
+            f"{clean(seen, 200) or 'none'}); name one of its files, or put texts or pictures there"
         )
     kind = stated.get("type") or ("text_folders" if not here.keys() & texts.keys() else "text")
     settings: dict[str, Any] = {"type": kind, "path": where}
@@ -145,6 +187,26 @@ def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:
         settings["token_dtype"] = "uint32"
         reasons["token_dtype"] = "every second number of 16 bits is next to nothing"
     return Recognised(settings, reasons)
+
+
+def picture_settings(
+    where: str, stated: Mapping[str, Any], reasons: Mapping[str, str]
+) -> Recognised:
+    """Return the settings of pictures, with a size that suits some of them."""
+    settings: dict[str, Any] = {"type": "pictures", "path": where}
+    files = list_unlabelled(where).files
+    sizes = sizes_of(files[:: max(1, len(files) // _MOST_OPENED)])
+    if not sizes:
+        return Recognised(settings, dict(reasons))
+    (height, width), reason = suggest_size(sizes), dict(reasons)
+    if "size" not in stated:
+        settings["size"] = [height, width]
+        low, high = min(sizes), max(sizes)
+        spread = "x".join(map(str, low)) + ("" if low == high else f" to {high[0]}x{high[1]}")
+        reason["size"] = f"the pictures are {spread}"
+    if "crop_padding" not in stated and "size" not in stated:
+        settings["crop_padding"] = min(height, width) // _CROPPED
+    return Recognised(settings, reason)
 
 
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:

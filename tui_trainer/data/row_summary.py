@@ -58,6 +58,11 @@ def summarise(
 
 
 def _target_text(target: Target) -> str:
+    if target.masks is not None:
+        shown = clean(", ".join(target.classes[:_MOST_CLASSES]), 80)
+        rest = ", ..." if len(target.classes) > _MOST_CLASSES else ""
+        count = counted(len(target.classes), "class", "classes")
+        return f"one of {count} for each pixel: {shown}{rest}"
     if target.classes:
         is_multilabel = target.values.ndim == 2
         counts = (

@@ -6,7 +6,7 @@ from a checkpoint's `preprocessing`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import (
     NumbersSection,
     RowsSection,
@@ -47,6 +48,8 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 _FEW_NUMBERS = 20
 """Up to this many distinct whole numbers may be meant as classes."""
 _NAMED_NUMBERS = 5
+MASKED_OUT = 255
+"""Stands in masks for pixels that are not measured."""
 
 
 def load_rows(
@@ -73,13 +76,19 @@ def load_rows(
         encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
-        places=torch.arange(len(encoded.inputs)) if encoded.is_shared else None,
+        places=torch.arange(len(source.rows)) if encoded.is_shared else None,
         scaling=encoded.scaling,
+        ignored=MASKED_OUT if target.masks is not None else None,
+        check=encoded.check,
+    )
+    train, val, test = (
+        _in_own_tensor(full.rows_at(torch.from_numpy(rows)), encoded.more_inputs)
+        for rows in (parts.train, parts.val, parts.test)
     )
     return Dataset(
-        train=full.rows_at(torch.from_numpy(parts.train)),
-        val=full.rows_at(torch.from_numpy(parts.val)),
-        test=full.rows_at(torch.from_numpy(parts.test)),
+        train=train,
+        val=val,
+        test=test,
         info=_described(source, encoded, preprocessing),
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
@@ -101,6 +110,27 @@ def load_rows(
         changes=split.changes,
         split_summary=_summary(section, source),
     )
+
+
+def _in_own_tensor(split: TensorSplit, more: Sequence[Tensor]) -> TensorSplit:
+    """Return a split whose places are in its own tensor, the shared one or one of `more`.
+
+    Samples of several tensors, which is what a record of older files may ask for, are copied.
+    """
+    if not more or split.places is None or not len(split):
+        return split
+    places, begin = split.places, 0
+    pieces = []
+    for tensor in (split.inputs, *more):
+        inside = (places >= begin) & (places < begin + len(tensor))
+        if inside.all():
+            return replace(split, inputs=tensor, places=places - begin)
+        pieces.append((tensor, inside, begin))
+        begin += len(tensor)
+    inputs = split.inputs.new_empty((len(split), *split.inputs.shape[1:]))
+    for tensor, inside, start in pieces:
+        inputs[inside] = tensor[places[inside] - start]
+    return replace(split, inputs=inputs, places=torch.arange(len(split)))
 
 
 def _divided(
@@ -148,6 +178,7 @@ def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any
         tuple(encoded.inputs.shape[1:]),
         outputs=target.outputs,
         vocabulary=encoded.vocabulary,
+        places=PROBLEMS[target.problem].places,
     )
     return DatasetInfo(
         signature,
@@ -201,11 +232,13 @@ def _check_classes(source: Source) -> None:
 
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
-    target = source.target
+    target, stated = source.target, source.division.test
+    # The data may say which rows are in which split, and that none is for the test.
+    test_fraction = 0.0 if stated is not None and not stated.any() else section.test_fraction
     sizes = {
         "training": (len(parts.train), 1.0),
         "validation": (len(parts.val), section.val_fraction),
-        "test": (len(parts.test), section.test_fraction),
+        "test": (len(parts.test), test_fraction),
     }
     for name, (size, share) in sizes.items():
         if size == 0 and share > 0:
@@ -225,7 +258,7 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
 
 
 def _class_counts(target: Target, rows: NDArray[np.int64]) -> tuple[int, ...]:
-    if not target.classes:
+    if not target.classes or target.masks is not None:
         return ()
     if target.problem == "multilabel":
         return tuple(target.values[rows].sum(axis=0).astype(np.int64).tolist())
@@ -277,8 +310,21 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
+def _classes_of_pixels(masks: Tensor, classes: Sequence[str]) -> Tensor:
+    """Return masks (N, H, W) with the positions of the classes that their numbers name, as uint8.
+
+    Other numbers become MASKED_OUT.
+    """
+    positions = np.full(256, MASKED_OUT, dtype=np.uint8)
+    for position, name in enumerate(classes):
+        positions[int(name)] = position
+    return torch.from_numpy(positions[masks.numpy()])
+
+
 def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
+    if target.masks is not None:
+        return _classes_of_pixels(target.masks, target.classes)
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -71,7 +71,7 @@ def target_of_run(target: Target, rows: Ints, fitted: Mapping[str, Any] | None) 
     Classes of rows that came later are none of the run. `fitted` is the preprocessing of its
     checkpoint, if there is one. The values of other rows are of no use.
     """
-    if not target.classes:
+    if not target.classes or target.masks is not None:
         return target
     if target.values.ndim == 1:
         used = np.unique(target.values[rows])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tui_trainer.problems.classification import Classification
 from tui_trainer.problems.language_modelling import LanguageModelling
 from tui_trainer.problems.multilabel import Multilabel
+from tui_trainer.problems.no_problem import NoProblem
 from tui_trainer.problems.problem import ProblemKind
 from tui_trainer.problems.regression import Regression
 from tui_trainer.problems.segmentation import Segmentation
@@ -22,6 +23,7 @@ KINDS: dict[str, ProblemKind] = {
         TokenClassification(),
         Segmentation(),
         LanguageModelling(),
+        NoProblem(),
     )
 }
 """The problems by name; as many as config/problems.py has specs."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import OWN_METRICS
+from tui_trainer.config.plugins import OWN_METRICS, RECIPE_METRICS
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -31,7 +31,7 @@ def totals_of(
 ) -> Totals:
     """Return empty totals for a split, with those for the metrics `extras`."""
     own = [name for name in extras if name in OWN_METRICS]
-    others = [name for name in extras if name not in OWN_METRICS]
+    others = [name for name in extras if name not in OWN_METRICS and name not in RECIPE_METRICS]
     totals = KINDS[info.problem].totals(info, device, others, with_result=with_result)
     return _WithOwn(totals, {name: _counter(name) for name in own}) if own else totals
 

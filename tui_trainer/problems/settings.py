@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tui_trainer.config.sections.problems import ProblemSection
+from tui_trainer.config.sections.problems import NoProblemSection, ProblemSection
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
@@ -19,6 +19,9 @@ def with_settings(info: DatasetInfo, section: ProblemSection) -> DatasetInfo:
     Raises:
         ConfigError: a setting does not fit the data; names it.
     """
+    if isinstance(section, NoProblemSection):
+        signature = replace(info.signature, outputs=section.size, places="one", causal=False)
+        return replace(info, problem="none", signature=signature)
     if section.type not in ("auto", info.problem):
         message = f"is {section.type}, and these data are for {info.problem}; leave it out"
         raise ConfigError([Problem(message, "problem.type")])

@@ -97,6 +97,10 @@ class RunDirectory:
         return self.path / "splits"
 
     @property
+    def previews(self) -> Path:
+        return self.path / "previews"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

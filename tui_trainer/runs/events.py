@@ -113,6 +113,8 @@ class StepsTaken(Event):
     lrs: tuple[float, ...]
     samples_per_s: float
     waiting_share: float
+    others: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Further numbers of a recipe or loss by name, with one entry per step each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class HistoryParts:
 
 
 class History:
-    """The series `train/loss`, `lr`, `grad_norm`, `samples_per_s` and `val/<metric>`, and marks."""
+    """The series `train/NUMBER`, `lr`, `grad_norm`, `samples_per_s` and `val/METRIC`, and marks."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -155,6 +155,11 @@ class History:
         for number in CURVES:
             values = list(chain(*(number.values(report) for report in reports)))
             self._put_new(number.key, all_steps if number.is_per_step else last_steps, values)
+        for name in dict.fromkeys(chain(*(report.others for report in reports))):
+            having_name = [report for report in reports if name in report.others]
+            steps = [s for r in having_name for s in range(r.step - len(r.losses) + 1, r.step + 1)]
+            values = list(chain(*(report.others[name] for report in having_name)))
+            self._put_new(f"train/{name}", steps, values)
         for name in dict.fromkeys(chain(*(event.metrics for event in validations))):
             # A validation on demand at the step of a scheduled one has measured the same weights.
             having = {e.step: e.metrics[name] for e in reversed(validations) if name in e.metrics}

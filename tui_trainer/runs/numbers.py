@@ -8,10 +8,11 @@ has a key, among the curves.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_type_hints
 
+from tui_trainer.runs.bounds import MOST_NAMES, is_text
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.text.format import measured, rate_text, speed_text
 
@@ -153,3 +154,14 @@ NUMBERS: tuple[StepNumber, ...] = tuple(
 )
 CURVES: tuple[StepNumber, ...] = tuple(number for number in NUMBERS if number.key)
 """The numbers with a key, which have a curve."""
+_KEYS = frozenset(number.key for number in CURVES)
+
+
+def other_keys(line: Mapping[str, object]) -> list[str]:
+    """Return the keys of a line of metrics.jsonl for further numbers of the step, as a recipe has.
+
+    Empty if there are too many to be those of a run.
+    """
+    if len(line) > MOST_NAMES:
+        return []
+    return [key for key in line if key.startswith("train/") and key not in _KEYS and is_text(key)]

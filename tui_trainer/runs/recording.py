@@ -14,6 +14,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from tui_trainer.runs.bounds import MOST_NAMES, is_count, is_mapping, is_text, number_or_nan
@@ -21,7 +22,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted, ValidationEnded, to_dict
 from tui_trainer.runs.files import PREFIX, Files
 from tui_trainer.runs.history import History, HistoryParts, MarkKind
-from tui_trainer.runs.numbers import CURVES
+from tui_trainer.runs.numbers import CURVES, other_keys
 from tui_trainer.runs.paths import read_file, size_of
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.series import Series, Times, are_times, is_series
@@ -117,7 +118,8 @@ class Recording:
             for name in line if len(line) <= MOST_NAMES else ():
                 if name.startswith("val/") and is_text(name):
                     self._validated(name, step, line[name])
-        for name in (number.key for number in CURVES):
+        others = chain(*map(other_keys, kept))
+        for name in dict.fromkeys(chain((number.key for number in CURVES), others)):
             having = [line for line in kept if name in line]
             steps = [line["step"] for line in having]
             self.history.put(name, steps, [number_or_nan(line[name]) for line in having])

@@ -16,15 +16,18 @@ from tui_trainer.config.names import all_settings
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.text.clean import clean, slug
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
     from tui_trainer.data.base.summary import DataSummary
     from tui_trainer.data.recognition import Recognised
+    from tui_trainer.problems.signature import Signature
 
 _PLACEHOLDER: dict[str, Any] = {
     "model": {"type": "mlp"},
@@ -36,6 +39,8 @@ _IMBALANCED = 0.8
 """From this share of the largest class on, accuracy says little."""
 _MOST_LOGITS = 1 << 27
 """A language model gives so many numbers per batch, or less: half a gigabyte."""
+_SMALL_PICTURE = 64
+"""The longest side of a picture for which a plain CNN is chosen."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
 """Batch sizes for up to so many samples; beyond them, the last."""
 
@@ -259,7 +264,9 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
             optimizer["lr"] = 2e-3
             patience = 5
         case "image":
-            model = {"type": "cnn"}
+            model = _image_model(dataset.signature)
+            if isinstance(experiment.dataset, PicturesSection):
+                optimizer["lr"] = 1e-3
             training |= {"epochs": 60}
             patience = 10
         case _:
@@ -272,6 +279,20 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
         return {**settings, "early_stopping": {"patience": patience}}
     # Nothing says when to stop, so the steps are fewer.
     return {**settings, "training": {**training, "epochs": training["epochs"] // 4}}
+
+
+def _image_model(signature: Signature) -> dict[str, Any]:
+    """Return a plain CNN for small pictures, and residual blocks down to a small size for others;
+    a U-Net for a class for each pixel.
+    """
+    if signature.places == "pixel":
+        return {"type": "unet"}
+    side = max(signature.input_shape[1:])
+    if side <= _SMALL_PICTURE:
+        return {"type": "cnn"}
+    # The last stage sees 14 to 16 pixels.
+    stages = 4 if side <= 2 * _SMALL_PICTURE else 5
+    return {"type": "resnet", "stages": stages, "depth": 2 * stages + 2}
 
 
 def _metrics_for(dataset: Dataset) -> list[str]:
@@ -291,17 +312,33 @@ def _lines(
     head = ProposalLine(clean(path, 200), summary.contents if summary else "data of a plugin", "")
     lines = [head]
     if summary is not None:
+        if recognised.type == "pixels" and "type" in recognised.reasons:
+            lines.append(ProposalLine("rows", recognised.reasons["type"], "dataset.type"))
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
             filling = "; missing ones filled with the training mean"
-        lines.append(
-            ProposalLine("inputs", summary.inputs + filling, "dataset.missing" if filling else "")
-        )
+        filled_by = "dataset.missing" if filling else ""
+        if "size" in recognised.reasons:
+            filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
+        lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
+        lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
+
+
+def _augment_line(experiment: Experiment) -> list[ProposalLine]:
+    """Return a line on the random changes that were chosen for pictures."""
+    data = experiment.dataset
+    if not isinstance(data, PicturesSection) or not data.crop_padding:
+        return []
+    text = (
+        f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
+        "could make another thing of them"
+    )
+    return [ProposalLine("augment", text, "dataset.crop_padding")]
 
 
 def _target_line(

@@ -28,7 +28,7 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
-from tui_trainer.runs.numbers import NUMBERS, StepNumber
+from tui_trainer.runs.numbers import NUMBERS, StepNumber, other_keys
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
@@ -97,8 +97,18 @@ def _steps(lines: Sequence[Record]) -> StepsTaken:
         step=lines[-1]["step"],
         epoch=epoch if isinstance(epoch, int) and is_count(epoch) else 0,
         elapsed_s=number_or_nan(lines[-1].get("elapsed_s")),
+        others=_others(lines),
         **numbers,
     )
+
+
+def _others(lines: Sequence[Record]) -> dict[str, tuple[float, ...]]:
+    """Return the further numbers of steps that all of these lines have."""
+    return {
+        name.partition("/")[2]: tuple(number_or_nan(line[name]) for line in lines)
+        for name in other_keys(lines[-1])
+        if all(name in line for line in lines)
+    }
 
 
 def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) -> RunView:

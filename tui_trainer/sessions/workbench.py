@@ -176,7 +176,7 @@ def evaluate_run(
     training = experiment.training.model_copy(update={"device": device})
     chosen = choose_device(device)
     placed = replace(experiment, training=training)
-    which = which or _best_or_last(run)
+    which = which or best_or_last(run)
     on = torch.device(chosen.torch_name)
     if file:
         return evaluate_file(run, placed, on, file, which, only_baselines=only_baselines)
@@ -196,7 +196,7 @@ def open_predictor(
 
     chosen = torch.device(choose_device(device).torch_name)
     experiment = _read_config(run, overrides)
-    return load_predictor(run, experiment, chosen, which or _best_or_last(run))
+    return load_predictor(run, experiment, chosen, which or best_or_last(run))
 
 
 def _read_config(run: RunDirectory, overrides: Sequence[Override]) -> Experiment:
@@ -235,6 +235,7 @@ def generate_text(
     return predictor.generated(how.prompt, how.count, how.temperature, how.top_k, how.seed), notes
 
 
-def _best_or_last(run: RunDirectory) -> str:
+def best_or_last(run: RunDirectory) -> str:
+    """Return the checkpoint that is measured unless another one is named."""
     manifests = read_manifests(run.checkpoints)
     return "best" if manifests and manifests[-1].best_step is not None else "last"

@@ -96,7 +96,7 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split, dataset.signature.vocabulary)
-    if dataset.problem == "language_modelling":
+    if dataset.problem in ("language_modelling", "none"):
         return []
     if dataset.signature.places != "one":
         return _places(dataset, train, split)
@@ -248,12 +248,13 @@ def _majority_at_places(dataset: Dataset, train: Split, split: Split, tick: Tick
 
 def _count_places(split: Split, classes: int, tick: Tick) -> Tensor:
     """Return the number of places of each class, reading the samples if they are not in memory."""
-    if isinstance(split, TensorSplit):
-        return count_classes(split.targets, classes)
+    if isinstance(split, TensorSplit) and split.ignored is None:
+        return count_classes(split.targets.long(), classes)
     counts = torch.zeros(classes, dtype=torch.int64)
     for index, batch in enumerate(split.in_order(_READ_AT_ONCE)):
         tick(index * _READ_AT_ONCE, len(split))
-        counts += count_classes(batch["target"], classes)
+        ready = batch if split.ready is None else split.ready(batch)
+        counts += count_classes(ready["target"], classes).cpu()
     return counts
 
 

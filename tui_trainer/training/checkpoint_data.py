@@ -63,6 +63,8 @@ class Origin:
     """A checksum of each line of the plugins; None in older checkpoints."""
     samples: list[int] | None = None
     """The sizes of the training, validation and test splits; None in older checkpoints."""
+    helpers: str = ""
+    """The sum of what a recipe made for itself in its setup, as a teacher."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
@@ -70,7 +72,11 @@ class Origin:
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
             for name in ("device", "torch", "threads", "world")
             if getattr(self, name) != getattr(now, name)
-        ]
+        ] + (
+            ["what the recipe made in its setup, as a teacher, is another one now"]
+            if self.helpers != now.helpers
+            else []
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

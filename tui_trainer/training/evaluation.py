@@ -31,7 +31,8 @@ from tui_trainer.training.changes import (
     prediction_notes,
 )
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
-from tui_trainer.training.metrics import Measurement, measure
+from tui_trainer.training.measurement import measure_task
+from tui_trainer.training.metrics import Measurement
 from tui_trainer.training.prediction import outline_of_files
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.split_file import read_record
@@ -196,15 +197,7 @@ def _placed(task: Task, split: Split | JoinedSplits) -> Split | JoinedSplits:
 
 def _measured(task: Task, split: Measurable) -> Measurement:
     with task.feed.workers():
-        found = measure(
-            task.forward,
-            split,
-            task.dataset,
-            task.criterion.measure,
-            task.eval_batch_size,
-            extras=task.extras,
-            with_result=True,
-        )
+        found = measure_task(task, task.forward, split, with_result=True)
     assert found is not None, "without `interrupted` a measurement runs to its end"
     return found
 

@@ -17,7 +17,8 @@ from tui_trainer.runs.events import MeasurementAdvanced
 from tui_trainer.text.format import counted
 from tui_trainer.training.baseline_costs import choose_baselines
 from tui_trainer.training.baselines import Baseline, Metrics
-from tui_trainer.training.metrics import Measurement, measure
+from tui_trainer.training.measurement import measure_task
+from tui_trainer.training.metrics import Measurement
 from tui_trainer.training.training import Training
 
 TELL_S = 0.3
@@ -149,14 +150,11 @@ def _measure(
         best_weights = training.saver.best_weights
         assert best_weights is not None, "the best weights are kept since they were found"
         training.state.load_measured(best_weights)
-    results.measured = measure(
+    results.measured = measure_task(
+        task,
         validator.measured,
         task.dataset.test,
-        task.dataset,
-        task.criterion.measure,
-        size,
         meter.batches("test split", task.dataset.test, size, then.removeprefix(", ")),
-        task.extras,
         with_result=True,
     )
     for index, one in enumerate(chosen):

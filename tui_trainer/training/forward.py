@@ -38,17 +38,22 @@ class Forward:
         precision: str = "fp32",
         channels_last: bool = False,
         compiled: bool = False,
+        is_called: bool = True,
     ) -> None:
+        """Prepare the calls; without `is_called` there are none: a recipe calls the model."""
         self.model = model
         self.fields = tuple(fields)
         """The names of the fields of a batch that the model may read."""
         self.stateful = stateful
-        self.arguments = arguments_of(model, self.fields)
+        self.is_called = is_called
+        self.arguments = arguments_of(model, self.fields) if is_called else ()
         self._first = self.fields[0]
         self._lengths = lengths_of(self._first)
         # Most models read one field; choosing the values for it would take longer than to give it.
         needed = [argument for argument in self.arguments if not argument.may_be_left_out]
-        self._reads_first_alone = needed == [Argument(needed[0].parameter, self._first)]
+        self._reads_first_alone = len(needed) == 1 and needed == [
+            Argument(needed[0].parameter, self._first)
+        ]
         self._precision = precision
         self._dtype = MIXED.get(precision)
         self._channels_last = channels_last
@@ -69,6 +74,7 @@ class Forward:
             precision=self._precision,
             channels_last=self._channels_last,
             compiled=self._compiled,
+            is_called=self.is_called,
         )
 
     def uncompiled(self) -> Forward:
@@ -81,6 +87,7 @@ class Forward:
             stateful=self.stateful,
             precision=self._precision,
             channels_last=self._channels_last,
+            is_called=self.is_called,
         )
 
     @property

@@ -7,7 +7,7 @@ group's `lr_factor` if it has one. The key `decays` of a group says whether weig
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -37,8 +37,12 @@ OPTIMIZERS: dict[str, Kind] = {
 _MATRIX_LAYERS = (nn.Linear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
-def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimizer:
+def build_optimizer(
+    section: OptimizerSection, model: nn.Module, parts: Mapping[str, nn.Module] | None = None
+) -> optim.Optimizer:
     """Build a section's optimizer for the trained parameters of a model that is on its device.
+
+    With `parts` of the model, each has groups of its own, which have its name as `part`.
 
     Raises:
         ConfigError: the model has no parameters that this optimizer can train.
@@ -50,7 +54,7 @@ def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimi
     else:
         kind = OPTIMIZERS[section.type]
         arguments = section.model_dump(exclude={"type", "decay"}) | _fastest(kind, trained)
-        optimizer = kind(_groups(trained, section), **arguments)
+        optimizer = kind(_groups_of_parts(parts or {"": model}, section), **arguments)
     retune(optimizer, section)
     return optimizer
 
@@ -63,6 +67,27 @@ def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:
             group["momentum"] = section.momentum
         if "lr_factor" in group and isinstance(section, MuonSection):
             group["lr_factor"] = section.adamw_lr / section.lr
+
+
+def _groups_of_parts(parts: Mapping[str, nn.Module], section: OptimizerSection) -> list[Group]:
+    """Return the groups of each part; a part is named in its groups if there are several."""
+    if len(parts) == 1:
+        (whole,) = parts.values()
+        return _groups((p for p in whole.parameters() if p.requires_grad), section)
+    return [
+        {**group, "part": name, "part_factor": 1.0}
+        for name, part in parts.items()
+        for group in _groups((p for p in part.parameters() if p.requires_grad), section)
+    ]
+
+
+def set_part_factors(optimizer: optim.Optimizer, factors: Mapping[str, float]) -> None:
+    """Set the factors of the learning rate of the parts, by name."""
+    for group in optimizer.param_groups:
+        if "part" in group:
+            group["part_factor"] = factors[group["part"]]
+        elif len(factors) == 1:
+            (group["part_factor"],) = factors.values()
 
 
 def _groups(parameters: Iterable[nn.Parameter], section: OptimizerSection) -> list[Group]:

@@ -81,15 +81,21 @@ class Recorder(Part):
         """When the last validation asked for a report."""
 
     def record(
-        self, step: StepRecord, loss: Tensor, grad_norm: Tensor, samples: int, waiting_s: float
+        self,
+        step: StepRecord,
+        loss: Tensor,
+        grad_norm: Tensor,
+        samples: int,
+        waiting_s: float,
+        others: Mapping[str, Tensor],
     ) -> None:
-        """Keep the numbers of a step; `loss` and `grad_norm` are scalars that stay on the device.
+        """Keep the numbers of a step; the tensors are scalars that stay on the device.
 
         `waiting_s` is how long the step waited for its `samples` samples.
         """
         self._samples += samples
         self._waiting_s += waiting_s
-        self._buffer.record(step, loss, grad_norm)
+        self._buffer.record(step, loss, grad_norm, others)
 
     def count_skipped(self) -> None:
         """Count the last step if its gradients overflowed and so it changed nothing.
@@ -171,6 +177,9 @@ class Recorder(Part):
                 lrs=tuple(entry.record.lr for entry in steps),
                 samples_per_s=self._unreported_samples / span_s,
                 waiting_share=min(self._waiting_s / span_s, 1.0),
+                others={
+                    name: tuple(entry.others[name] for entry in steps) for name in steps[-1].others
+                },
             )
         )
         self._unreported = []
@@ -243,6 +252,7 @@ def _line(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
         "epoch": entry.record.epoch,
         "elapsed_s": round(entry.record.elapsed_s, 4),
         "train/loss": entry.loss,
+        **{f"train/{name}": value for name, value in entry.others.items()},
         "lr": entry.record.lr,
         "grad_norm": entry.grad_norm,
         "samples_per_s": round(samples_per_s, 1) if math.isfinite(samples_per_s) else None,

@@ -222,4 +222,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         broken=broken,
         plugins=plugin_lines(),
         samples=sizes_of(task),
+        helpers="" if task.recipe is None else task.recipe.helpers,
     )

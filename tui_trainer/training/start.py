@@ -13,7 +13,7 @@ from copy import deepcopy
 
 import torch
 
-from tui_trainer.config.sections.metrics import directions_of
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters, count_trained_parameters
 from tui_trainer.runs.control import Control
@@ -31,8 +31,9 @@ from tui_trainer.training.command_handler import CommandHandler, edits_before
 from tui_trainer.training.directory_watch import DirectoryWatch
 from tui_trainer.training.forward import RecurrentState
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import retune
+from tui_trainer.training.optimizers import retune, set_part_factors
 from tui_trainer.training.part import Emit, LiveSettings, RunEvents, Shared
+from tui_trainer.training.previews import Previews
 from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.saver import Saver, origin_of
@@ -116,7 +117,8 @@ def begin(
     recorder = Recorder(shared, buffer, task.batches, writer, state)
     stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
     saver = Saver(shared, task, state, writer, recorder, stepper, saved)
-    validator = Validator(shared, task, measured, recorder, saver)
+    previews = Previews(shared, task, run, measured)
+    validator = Validator(shared, task, measured, recorder, saver, previews)
     commands = CommandHandler(
         shared, control, run.edits, state, recorder, saver, validator, start.edits
     )
@@ -135,7 +137,7 @@ def begin(
     )
     # Both were built without the edits that are in force at this step.
     shared.settings.apply_to(lambda experiment: retune(state.optimizer, experiment.optimizer))
-    shared.settings.apply_to(lambda experiment: task.criterion.use(experiment.loss))
+    shared.settings.apply_to(lambda experiment: _use_own(task, experiment))
     task.model.train()
     training.events.emit(_started(training, notes))
     training.events.emit(StageStarted(shared.progress.step, "first step"))
@@ -165,7 +167,21 @@ def state_of(task: Task) -> State:
         average = Average(task.model, training.ema_decay)
     if training.precision == "fp16":
         scaler = LossScaler(task.device)
-    return State(task.model, task.optimizer, task.device, average=average, scaler=scaler)
+    recipe = task.recipe
+    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
+    return State(
+        task.model, task.optimizer, task.device, average=average, scaler=scaler, parts=parts
+    )
+
+
+def _use_own(task: Task, experiment: Experiment) -> None:
+    """Let the loss or the recipe of a plugin use the settings in force."""
+    if task.criterion is not None:
+        task.criterion.use(experiment.loss)
+    if task.recipe is not None:
+        task.recipe.use(experiment.recipe)
+        if task.recipe.takes_steps:
+            set_part_factors(task.optimizer, task.recipe.lr_factors())
 
 
 def _carry_of(saved: CheckpointData | None, device: torch.device) -> RecurrentState:
@@ -189,7 +205,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         total_steps=training.shared.settings.horizon,
         generation=training.generation,
         notes=notes,
-        better=directions_of(task.dataset.problem, task.extras),
+        better=task.directions,
         split=task.dataset.split_summary,
     )
 

@@ -7,7 +7,7 @@ parameter name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn, optim
 
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import CheckpointUnusable
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.loss_scaler import LossScaler
@@ -36,15 +36,17 @@ class State:
         *,
         average: Average | None = None,
         scaler: LossScaler | None = None,
+        parts: Mapping[str, nn.Module] | None = None,
     ) -> None:
+        """Take the tensors over; `parts` of the model can be updated by themselves, by name."""
         self.model = model
         self.optimizer = optimizer
         self.device = device
         self._average = average
         self._scaler = scaler
         self._names = {parameter: name for name, parameter in model.named_parameters()}
-        self._trained = [p for p in model.parameters() if p.requires_grad]
-        self._flat: list[Tensor] = []
+        self._parts = {"": model} if parts is None else dict(parts)
+        self._flat: dict[str, list[Tensor]] = {}
         self._bind_gradients()
 
     @property
@@ -73,41 +75,66 @@ class State:
             self.optimizer.step()
         else:
             self._scaler.step(self.optimizer)
+        self.average(step)
+
+    def update_part(self, part: str) -> None:
+        """Take the optimizer's step for one part of the model."""
+        optimizer = self.optimizer
+        groups = optimizer.param_groups
+        if len(self._parts) == 1:
+            optimizer.step()
+            return
+        optimizer.param_groups = [group for group in groups if group["part"] == part]
+        try:
+            optimizer.step()
+        finally:
+            optimizer.param_groups = groups
+
+    def average(self, step: int) -> None:
+        """Move the running mean of the weights, if there is one, after step `step`."""
         if self._average is not None:
             self._average.update(self.model, step)
+
+    def parameters_of(self, part: str) -> list[nn.Parameter]:
+        """Return the trained parameters of a part; BadInput if there is no such part."""
+        if part not in self._parts:
+            known = ", ".join(map(repr, self._parts))
+            raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
+        return [p for p in self._parts[part].parameters() if p.requires_grad]
 
     def take_skipped(self) -> int:
         """Return how many steps were skipped since the last call: 0 or 1, if asked every step."""
         return 0 if self._scaler is None else self._scaler.take_skipped()
 
-    def clear_gradients(self) -> None:
-        """Set every gradient to zero, before the first backward pass of a step.
+    def clear_gradients(self, part: str = "") -> None:
+        """Set the gradients of a part to zero, before the first backward pass of a step.
 
         Torch's `zero_grad` would set them to None, and so drop the views of the flat buffers.
         """
-        for flat in self._flat:
+        for flat in self._flat[part]:
             flat.zero_()
 
-    def gradient_norm(self) -> Tensor:
-        """Return the 2-norm over all gradients, a scalar on the device."""
-        if len(self._flat) == 1:
-            return _norm(self._flat[0])
-        return _norm(torch.stack([_norm(flat).float() for flat in self._flat]))
+    def gradient_norm(self, part: str = "") -> Tensor:
+        """Return the 2-norm over all gradients of a part, a scalar on the device."""
+        flats = self._flat[part]
+        if len(flats) == 1:
+            return _norm(flats[0])
+        return _norm(torch.stack([_norm(flat).float() for flat in flats]))
 
-    def scale_gradients(self, factor: Tensor) -> None:
-        """Multiply every gradient by a scalar on the device."""
-        for flat in self._flat:
+    def scale_gradients(self, factor: Tensor, part: str = "") -> None:
+        """Multiply every gradient of a part by a scalar on the device."""
+        for flat in self._flat[part]:
             flat.mul_(factor)
 
-    def clamp_gradients(self, limit: float) -> None:
-        """Clip each gradient to [-limit, limit]."""
-        for flat in self._flat:
+    def clamp_gradients(self, limit: float, part: str = "") -> None:
+        """Clip each gradient of a part to [-limit, limit]."""
+        for flat in self._flat[part]:
             flat.clamp_(-limit, limit)
 
     def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next step; a group with an `lr_factor` gets its multiple."""
+        """Set the learning rate of the next step; a group with factors gets its multiple."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_factor", 1.0)
+            group["lr"] = lr * group.get("lr_factor", 1.0) * group.get("part_factor", 1.0)
 
     def snapshot(self) -> Snapshot:
         """Copy everything to the host; another thread can write the copies to the disk."""
@@ -178,7 +205,7 @@ class State:
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
-        self._flat = []
+        self._flat = {}
         for parameter in self.model.parameters():
             parameter.grad = None
         self._move(torch.device("cpu"))
@@ -207,9 +234,13 @@ class State:
 
     def _bind_gradients(self) -> None:
         """Make every gradient a view of a flat buffer, into which backward adds in place."""
-        self._flat = []
+        self._flat = {part: [] for part in self._parts}
+        for part in self._parts:
+            self._bind_part(part)
+
+    def _bind_part(self, name: str) -> None:
         by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
-        for parameter in self._trained:
+        for parameter in self.parameters_of(name):
             by_dtype.setdefault(parameter.dtype, []).append(parameter)
         for dtype, parameters in by_dtype.items():
             sizes = [p.numel() for p in parameters]
@@ -219,7 +250,7 @@ class State:
                 # of both.
                 size, stride = parameter.size(), parameter.stride()
                 parameter.grad = part.as_strided(size, stride, part.storage_offset())
-            self._flat.append(flat)
+            self._flat[name].append(flat)
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.

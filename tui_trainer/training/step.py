@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import RecurrentState
-from tui_trainer.training.part import Part, Shared
+from tui_trainer.training.part import LiveSettings, Part, Shared
+from tui_trainer.training.progress import Progress
+from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.state import State
 from tui_trainer.training.step_buffer import StepRecord
-from tui_trainer.training.supervised_step import SupervisedStep
+from tui_trainer.training.supervised_step import SupervisedStep, TrainingStep
 from tui_trainer.training.task import Task
 
 
@@ -30,7 +32,7 @@ class Stepper(Part):
     ) -> None:
         super().__init__(shared)
         self._task = task
-        self._step = SupervisedStep(task.forward, task.criterion, state, self._settings)
+        self._step = _step_of(task, state, self._settings, self._progress)
         self._recorder = recorder
         self._batches: Iterator[Batch] | None = None
         self.carry = carry
@@ -66,10 +68,20 @@ class Stepper(Part):
         record = StepRecord(
             progress.step, progress.shown_epoch, first, taken.lr, self._watch.elapsed_s()
         )
-        self._recorder.record(record, taken.loss, taken.grad_norm, samples, waiting_s)
+        numbers = (taken.loss, taken.grad_norm, samples, waiting_s)
+        self._recorder.record(record, *numbers, taken.others)
 
     def _lr(self) -> float:
         # Only after the backward pass, because it may depend on whether the last step was skipped.
         # While the host waits for that, the device works on this step.
         self._recorder.count_skipped()
         return self._settings.lr()
+
+
+def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progress) -> TrainingStep:
+    """Return the way in which a task takes its steps."""
+    if task.recipe is None:
+        assert task.criterion is not None, "without a recipe there is a loss"
+        return SupervisedStep(task.forward, task.criterion, state, settings)
+    step = RecipeStep if task.recipe.takes_steps else RecipeLossStep
+    return step(task.recipe, state, settings, progress)

@@ -7,10 +7,15 @@ last reading. What the host knows anyway (step, learning rate, time) is kept in 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 
 class StepRecord(NamedTuple):
@@ -30,6 +35,8 @@ class MeasuredStep(NamedTuple):
     record: StepRecord
     loss: float
     grad_norm: float
+    others: Mapping[str, float] = MappingProxyType({})
+    """Those that a recipe or a loss returned besides."""
 
     @property
     def fault(self) -> str:
@@ -38,6 +45,9 @@ class MeasuredStep(NamedTuple):
             return f"loss is {self.loss}"
         if not math.isfinite(self.grad_norm):
             return f"gradient norm is {self.grad_norm}"
+        for name, value in self.others.items():
+            if not math.isfinite(value):
+                return f"{name} is {value}"
         return ""
 
 
@@ -47,15 +57,36 @@ class StepBuffer:
     def __init__(self, device: torch.device, capacity: int = 4096) -> None:
         self._losses = torch.zeros(capacity, device=device)
         self._norms = torch.zeros(capacity, device=device)
+        self._others: dict[str, Tensor] = {}
         self._capacity = capacity
         self._records: list[StepRecord] = []
 
-    def record(self, step: StepRecord, loss: Tensor, grad_norm: Tensor) -> None:
-        """Keep the numbers of a step; `loss` and `grad_norm` are scalars on the device."""
+    def record(
+        self, step: StepRecord, loss: Tensor, grad_norm: Tensor, others: Mapping[str, Tensor]
+    ) -> None:
+        """Keep the numbers of a step, scalars on the device.
+
+        Raises:
+            BadInput: the names of `others` are not those of the steps before.
+        """
         at = len(self._records)
+        if others or self._others:
+            self._record_others(at, others)
         self._losses[at] = loss
         self._norms[at] = grad_norm
         self._records.append(step)
+
+    def _record_others(self, at: int, others: Mapping[str, Tensor]) -> None:
+        if not self._others and not at:
+            self._others = {name: torch.zeros_like(self._losses) for name in others}
+        if self._others.keys() != others.keys():
+            raise BadInput(
+                f"the numbers of a step have the names {clean(', '.join(others), 200) or 'none'}, "
+                f"and in the steps before {clean(', '.join(self._others), 200) or 'none'}; return "
+                "the same in each step"
+            )
+        for name, value in others.items():
+            self._others[name][at] = value
 
     @property
     def full(self) -> bool:
@@ -70,5 +101,11 @@ class StepBuffer:
         losses = self._losses[:count].tolist()
         norms = self._norms[:count].tolist()
         steps = [MeasuredStep(*row) for row in zip(self._records, losses, norms, strict=True)]
+        if self._others:
+            columns = [column[:count].tolist() for column in self._others.values()]
+            steps = [
+                step._replace(others=dict(zip(self._others, values, strict=True)))
+                for step, values in zip(steps, zip(*columns, strict=True), strict=True)
+            ]
         self._records.clear()
         return steps

@@ -1,12 +1,13 @@
-"""`SupervisedStep`: the arithmetic of a step that fits a model to targets.
+"""`GradientStep`: the arithmetic of a step; `SupervisedStep` fits a model to targets.
 
 Layer: training. Nothing here waits for the device: the loss and the gradient norm stay on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from tui_trainer.training.losses import Criterion
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
 
+NO_OTHERS: Mapping[str, Tensor] = MappingProxyType({})
+
 
 class StepTaken(NamedTuple):
     """The outcome of a step: scalars on the device, and the recurrent state."""
@@ -26,20 +29,15 @@ class StepTaken(NamedTuple):
     """Of the whole gradient, before clipping."""
     lr: float
     carry: RecurrentState
+    others: Mapping[str, Tensor] = NO_OTHERS
+    """Further numbers by name."""
 
 
-class SupervisedStep:
-    """Forward, loss, backward, clipping and update, over one or more micro-batches."""
+class TrainingStep(Protocol):
+    """A way to take a step."""
 
-    def __init__(
-        self, forward: Forward, criterion: Criterion, state: State, settings: LiveSettings
-    ) -> None:
-        self._forward = forward
-        self._criterion = criterion
-        self._state = state
-        self._settings = settings
-        self.is_updating = False
-        """Whether the optimizer is changing the weights; until it is done they are half-updated."""
+    is_updating: bool
+    """Whether the optimizer is changing the weights; until it is done they are half-updated."""
 
     def take(
         self,
@@ -58,12 +56,41 @@ class SupervisedStep:
             carry: the recurrent state before the step.
             lr: returns the learning rate; called after the gradients are known.
         """
+        ...
+
+
+class GradientStep:
+    """Loss, backward, clipping and update, over one or more micro-batches."""
+
+    def __init__(self, state: State, settings: LiveSettings) -> None:
+        self._state = state
+        self._settings = settings
+        self.is_updating = False
+
+    def loss_of(
+        self, batch: Batch, carry: RecurrentState, step: int, index: int
+    ) -> tuple[Tensor, RecurrentState]:
+        """Return the loss of micro-batch `index` of a step, and the recurrent state after it."""
+        raise NotImplementedError
+
+    def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
+        """Return further numbers of the step that is being taken."""
+        return NO_OTHERS
+
+    def take(
+        self,
+        step: int,
+        batches: Sequence[Batch],
+        shares: Sequence[float],
+        carry: RecurrentState,
+        lr: Callable[[], float],
+    ) -> StepTaken:
+        """Take a step, see `TrainingStep`."""
         state, training = self._state, self._settings.experiment.training
         state.clear_gradients()
         total: Tensor | None = None
-        for batch, share in zip(batches, shares, strict=True):
-            outputs, carry = self._forward(batch, carry)
-            loss = self._criterion.train(outputs, batch)
+        for index, (batch, share) in enumerate(zip(batches, shares, strict=True)):
+            loss, carry = self.loss_of(batch, carry, step, index)
             if len(batches) > 1:
                 # Weighted by its share of the samples, so that a smaller last micro-batch does not
                 # count as much as a full one.
@@ -83,4 +110,21 @@ class SupervisedStep:
         self.is_updating = True
         state.update(step)
         self.is_updating = False
-        return StepTaken(total, norm, rate, carry)
+        return StepTaken(total, norm, rate, carry, self.others_of(shares))
+
+
+class SupervisedStep(GradientStep):
+    """Compares the outputs of the model with the targets."""
+
+    def __init__(
+        self, forward: Forward, criterion: Criterion, state: State, settings: LiveSettings
+    ) -> None:
+        super().__init__(state, settings)
+        self._forward = forward
+        self._criterion = criterion
+
+    def loss_of(
+        self, batch: Batch, carry: RecurrentState, step: int, index: int
+    ) -> tuple[Tensor, RecurrentState]:
+        outputs, carry = self._forward(batch, carry)
+        return self._criterion.train(outputs, batch), carry

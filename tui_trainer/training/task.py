@@ -16,8 +16,9 @@ from torch import nn, optim
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.config.sections.metrics import extras_of, why_no_metric
+from tui_trainer.config.sections.metrics import Direction, directions_of, extras_of, why_no_metric
 from tui_trainer.config.sections.problems import ProblemSection
+from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
@@ -39,7 +40,8 @@ from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
-from tui_trainer.training.optimizers import build_optimizer
+from tui_trainer.training.optimizers import build_optimizer, set_part_factors
+from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 
@@ -55,7 +57,9 @@ class Task:
     batches: DeviceBatches
     model: nn.Module
     forward: Forward
-    criterion: Criterion
+    criterion: Criterion | None
+    """None if a recipe has losses of its own."""
+    recipe: OwnRecipe | None
     optimizer: optim.Optimizer
     feed: DataFeed
 
@@ -76,6 +80,12 @@ class Task:
         return extras_of(
             self.dataset.problem, experiment.training.metrics, experiment.checkpoint.monitor
         )
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """The direction in which each metric is better."""
+        own = {} if self.recipe is None else self.recipe.better
+        return directions_of(self.dataset.problem, self.extras) | own
 
 
 class StageReport(Protocol):
@@ -124,8 +134,11 @@ def build(
     """
     training, report = experiment.training, report or NoReport()
     report.enter("read the data")
-    dataset = read(experiment.dataset, fitted, experiment.problem, record)
+    dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
     check_measured(experiment, dataset)
+    if dataset.problem == "none" and experiment.recipe.type == SUPERVISED:
+        message = "is none, so only a recipe can learn from the data; name it: recipe=NAME"
+        raise ConfigError([Problem(message, "problem.type")])
     notes = uncertainty_notes(dataset) if fitted is None else []
     notes += _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
@@ -143,8 +156,18 @@ def build(
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
-    forward = _forward(experiment, model.to(device), dataset, stateful=stateful)
-    placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
+    model.to(device)
+    recipe = None
+    if experiment.recipe.type != SUPERVISED:
+        recipe = OwnRecipe(experiment.recipe, dataset.info, model, device)
+        check_settings(recipe, training, experiment.optimizer.type)
+    forward = _forward(experiment, model, dataset, stateful=stateful)
+    if recipe is None:
+        placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
+    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
+    optimizer = build_optimizer(experiment.optimizer, model, parts)
+    if recipe is not None and recipe.takes_steps:
+        set_part_factors(optimizer, recipe.lr_factors())
     return Task(
         experiment,
         device,
@@ -153,8 +176,9 @@ def build(
         batches,
         model,
         forward,
-        build_criterion(experiment.loss, dataset, device),
-        build_optimizer(experiment.optimizer, model),
+        build_criterion(experiment.loss, dataset, device) if recipe is None else None,
+        recipe,
+        optimizer,
         feed,
     )
 
@@ -166,7 +190,9 @@ def _model(
     training, notes = experiment.training, []
     torch.manual_seed(derive_seed(training.seed, "model"))
     try:
-        model = build_model(experiment.model, dataset.signature)
+        # A recipe may call the model with something else than the inputs.
+        checks = dataset.problem != "none"
+        model = build_model(experiment.model, dataset.signature, checks_outputs=checks)
     except ConfigError as error:
         raise with_text_read(error, experiment, dataset) from error
     if training.init_from and is_new:
@@ -189,6 +215,7 @@ def _forward(
         precision=training.precision,
         channels_last=training.channels_last,
         compiled=training.compile,
+        is_called=dataset.problem != "none",
     )
 
 

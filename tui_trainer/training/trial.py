@@ -20,7 +20,9 @@ from tui_trainer.config.plugins import (
     LOSS_FACTORIES,
     MODEL_FACTORIES,
     OWN_METRICS,
+    RECIPE_FACTORIES,
 )
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
@@ -29,17 +31,23 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.problems.batch import Batch, describe, to_device
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, TrainerError
+from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
+from tui_trainer.training.measurement import recipe_numbers
+from tui_trainer.training.own_recipe import OwnRecipe
+from tui_trainer.training.previews import check_preview
+from tui_trainer.training.recipe_step import in_precision
+from tui_trainer.training.step_context import StepContext
 from tui_trainer.training.task import Task
 
 
 def has_own_code(experiment: Experiment) -> bool:
-    """Whether data, model, loss or a metric of an experiment is of a plugin."""
+    """Whether data, model, recipe, loss or a metric of an experiment is of a plugin."""
     metrics = {*experiment.training.metrics, experiment.checkpoint.monitor}
     return (
         experiment.dataset.type in DATASET_FACTORIES
         or experiment.model.type in MODEL_FACTORIES
         or experiment.loss.type in LOSS_FACTORIES
+        or experiment.recipe.type in RECIPE_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
     )
 
@@ -54,7 +62,10 @@ def try_step(task: Task) -> None:
     if batch is None:
         return
     with _restored(task):
-        _train(task, batch)
+        if task.recipe is None:
+            _train(task, batch)
+        else:
+            try_recipe(task, task.recipe, batch)
         _measure(task, batch)
 
 
@@ -99,18 +110,88 @@ def _train(task: Task, batch: Batch) -> None:
     loss = _loss(task, outputs, batch)
     place = _place_of_loss(task)
     name = f"loss {task.experiment.loss.type}"
+    check_loss(loss, f"{place}: the {name}", batch)
+    with _blamed(place):
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
+    """Raise BadInput for a loss that nothing can be learned from."""
     if not loss.requires_grad:
         raise BadInput(
-            f"{place}: the {name} does not depend on any weight that is trained: is it detached, "
-            "computed under no_grad, or is every layer frozen?"
+            f"{subject} does not depend on any weight that is trained: is it detached, computed "
+            "under no_grad, or is every layer frozen?"
         )
     if not loss.isfinite():
         raise BadInput(
-            f"{place}: the {name} of the first batch is {loss.item()}, before any step; "
-            f"{_described(batch)}"
+            f"{subject} of the first batch is {loss.item()}, before any step; {_described(batch)}"
         )
-    with _blamed(place):
-        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
+    """Let a recipe compute its losses, measure and make a preview, without updating anything."""
+    model, training = task.model.train(), task.experiment.training
+    updated: list[str] = []
+
+    def update(part: str, loss: Tensor, retain_graph: bool) -> None:
+        if part not in recipe.parts:
+            known = ", ".join(map(repr, recipe.parts))
+            raise BadInput(
+                f"{recipe.place}: step.update of {recipe.name} names {part!r}, and its parts are "
+                f"{known}"
+            )
+        check_loss(loss, f"{recipe.place}: the loss of {part!r} in {recipe.name}", batch)
+        parameters = [p for p in recipe.parts[part].parameters() if p.requires_grad]
+        torch.autograd.backward(loss.float(), inputs=parameters, retain_graph=retain_graph)
+        updated.append(part)
+
+    context = StepContext(
+        task.device, training.seed, "trial", (), number=1, epoch=1, progress=0.0, update=update
+    )
+    with _blamed(recipe.place), _layer_named(model), in_precision(training.precision, task.device):
+        if recipe.takes_steps:
+            recipe.training_step(model, batch, context)
+        else:
+            loss, _ = recipe.loss(model, batch, context)
+            check_loss(loss, f"{recipe.place}: the loss of {recipe.name}", batch)
+            torch.autograd.backward(loss.float())
+    if recipe.takes_steps and not updated:
+        raise BadInput(
+            f"{recipe.place}: training_step of {recipe.name} called no step.update(part, loss), so "
+            "nothing is learned"
+        )
+    model.eval()
+    with _blamed(recipe.place), _layer_named(model), torch.inference_mode():
+        numbers = recipe_numbers(task, recipe, task.forward, batch, 0)
+        if recipe.has_preview:
+            preview = StepContext(task.device, training.seed, "preview", ())
+            check_preview(recipe.preview(model, preview), recipe)
+    _check_monitored(task, recipe, {*numbers})
+
+
+def _check_monitored(task: Task, recipe: OwnRecipe, measured: set[str]) -> None:
+    """Raise ConfigError if what decides the best step is not measured."""
+    experiment = task.experiment
+    monitored = experiment.checkpoint.monitor
+    if task.dataset.problem != "none":
+        measured = measured | {*PROBLEMS[task.dataset.problem].metrics, *task.extras}
+    if monitored in measured:
+        return
+    there = ", ".join(sorted(measured)) or "nothing"
+    message = f"{recipe.name} measures {there}, and no {monitored}"
+    key = "checkpoint.monitor"
+    if monitored == "loss":
+        # The default, which needs no measurement unless something follows it.
+        needed = {
+            "early_stopping.patience": experiment.early_stopping.patience is not None,
+            "early_stopping.threshold": experiment.early_stopping.threshold is not None,
+            "schedule.type": experiment.schedule.type == "plateau",
+        }
+        if not any(needed.values()):
+            return
+        key = next(name for name, is_set in needed.items() if is_set)
+        message += "; name a number of its validation_step in checkpoint.monitor, with better="
+    raise ConfigError([Problem(message, key)])
 
 
 def _outputs(task: Task, batch: Batch) -> Tensor:
@@ -120,6 +201,7 @@ def _outputs(task: Task, batch: Batch) -> Tensor:
 
 
 def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
+    assert task.criterion is not None, "without a recipe there is a loss"
     with _blamed(_place_of_loss(task)):
         try:
             return task.criterion.train(outputs, batch)
@@ -130,10 +212,12 @@ def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
 
 def _measure(task: Task, batch: Batch) -> None:
     own = [name for name in task.extras if name in OWN_METRICS]
+    if not task.forward.is_called:
+        return
     task.model.eval()
     with torch.inference_mode():
         outputs = _outputs(task, batch)
-        loss = _loss(task, outputs, batch)
+        loss = torch.zeros(()) if task.criterion is None else _loss(task, outputs, batch)
         for name in own:
             with _blamed(place_of(OWN_METRICS[name].compute)):
                 totals = totals_of(task.dataset.info, task.device, (name,))

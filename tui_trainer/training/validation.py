@@ -15,8 +15,9 @@ from tui_trainer.config.sections.plateau import after_validation
 from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.runs.events import ValidationEnded, ValidationStarted
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.metrics import measure
+from tui_trainer.training.measurement import measure_task
 from tui_trainer.training.part import Part, Shared
+from tui_trainer.training.previews import Previews
 from tui_trainer.training.progress import Best
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.saver import Saver
@@ -33,8 +34,10 @@ class Validator(Part):
         measured: Forward,
         recorder: Recorder,
         saver: Saver,
+        previews: Previews,
     ) -> None:
         super().__init__(shared)
+        self._previews = previews
         self.measured = measured
         """The model that is validated and tested."""
         self._task = task
@@ -68,13 +71,14 @@ class Validator(Part):
             self._tell(metrics, duration_s, improved=False, on_demand=True)
             return True
         improved = self._judge(metrics)
-        self._follow(metrics[self._settings.experiment.checkpoint.monitor])
+        self._follow(metrics)
         self._progress.validated_step = self._progress.step
         # Before the copy of the state, which records the length of metrics.jsonl with this line.
         self._recorder.write_held_line(_named(metrics))
         if improved:
             self._saver.hold_best()
         self._tell(metrics, duration_s, improved=improved)
+        self._previews.keep()
         return True
 
     def validate_end(self, interrupted: Callable[[], bool]) -> bool:
@@ -100,23 +104,18 @@ class Validator(Part):
         task = self._task
         batches = task.dataset.val.count(task.eval_batch_size)
         self._events.emit(ValidationStarted(self._progress.step, batches))
-        found = measure(
-            self.measured,
-            task.dataset.val,
-            task.dataset,
-            task.criterion.measure,
-            task.eval_batch_size,
-            interrupted,
-            task.extras,
-        )
+        found = measure_task(task, self.measured, task.dataset.val, interrupted)
         return None if found is None else found.metrics
 
     def _judge(self, metrics: dict[str, float]) -> bool:
         """Update the best and the patience; True if this is the best so far, which NaN never is."""
         progress, experiment = self._progress, self._settings.experiment
         name = experiment.checkpoint.monitor
-        value, reference = metrics[name], progress.reference
         progress.last_metrics = metrics
+        if name not in metrics:
+            # A recipe measures no loss: there is no best step, and the last one is taken.
+            return False
+        value, reference = metrics[name], progress.reference
         if not math.isfinite(value):
             told = f"validation: {name} is {value}; it cannot become the best"
             if math.isnan(value):
@@ -136,7 +135,7 @@ class Validator(Part):
     def _take_best(self, metrics: dict[str, float]) -> bool:
         """Record the metrics as the best if they are the best; return whether they are."""
         progress, name = self._progress, self._settings.experiment.checkpoint.monitor
-        value = metrics[name]
+        value = metrics.get(name, math.nan)
         if not math.isfinite(value):
             return False
         if progress.best is not None and not better(name, value, progress.best.value):
@@ -144,10 +143,11 @@ class Validator(Part):
         progress.best = Best(name, value, progress.step, progress.shown_epoch, dict(metrics))
         return True
 
-    def _follow(self, value: float) -> None:
+    def _follow(self, metrics: dict[str, float]) -> None:
         """Lower the learning rate on a plateau, if the schedule follows the monitored metric."""
         experiment, progress = self._settings.experiment, self._progress
         schedule, name = experiment.schedule, experiment.checkpoint.monitor
+        value = metrics.get(name, math.nan)
         if not isinstance(schedule, PlateauSection) or math.isnan(value):
             return
         before = self._settings.lr()

@@ -127,7 +127,7 @@ def _section_data(
     composition: Composition, experiment: Experiment, section: str, written: Any
 ) -> Any:
     """Return a section to be written: as in the base file, with choices and edits applied."""
-    resolved = experiment.to_dict()[section]
+    resolved = getattr(experiment, section).model_dump(mode="json")
     edits = [key.partition(".")[2] for key in composition.changed if key.startswith(f"{section}.")]
     value = composition.chosen.get(section, written)
     if isinstance(value, str) and edits:

@@ -71,12 +71,13 @@ class _Plan:
 _PLANS = (
     _Plan(
         "Training",
-        ("training", "early_stopping", "loss"),
+        ("training", "early_stopping", "loss", "recipe"),
         (
             "training.epochs",
             "training.batch_size",
             "early_stopping.patience",
             "loss.*",
+            "recipe.*",
             "training.seed",
             "training.device",
         ),
@@ -115,11 +116,16 @@ def groups_of(
     A section of unknown type has only the field for its type. `unfolded` are the keys of fields
     that are not folded away although they are rarely changed.
     """
-    return list(_groups(tuple(chosen.get(section, "") for section in REGISTRIES), unfolded))
+    types = tuple(chosen.get(section, "") for section in REGISTRIES)
+    # A plugin that is loaded later adds to them.
+    known = tuple(registry.names for registry in REGISTRIES.values())
+    return list(_groups(types, known, unfolded))
 
 
 @lru_cache(maxsize=64)
-def _groups(chosen: tuple[str, ...], unfolded: frozenset[str]) -> tuple[FieldGroup, ...]:
+def _groups(
+    chosen: tuple[str, ...], known: tuple[tuple[str, ...], ...], unfolded: frozenset[str]
+) -> tuple[FieldGroup, ...]:
     kinds: dict[str, type[Section]] = dict(PLAIN)
     for (section, registry), name in zip(REGISTRIES.items(), chosen, strict=True):
         spec = registry.find(name)
@@ -132,6 +138,8 @@ def _group(plan: _Plan, kinds: Mapping[str, type[Section]], unfolded: frozenset[
     found: dict[str, Field] = {}
     labels: set[str] = set()
     for section in plan.sections:
+        if section == "recipe" and len(REGISTRIES[section].names) < 2:
+            continue  # nothing to choose
         for field in fields_of(section, kinds.get(section)):
             label = field.label if field.label not in labels else f"{_words(section)} {field.label}"
             labels.add(label)

@@ -85,10 +85,13 @@ class DatasetSection(TypedSection):
         "CSV file, also .gz or .zst; builtin:NAME for one that ships with the program",
         path=True,
     )
-    split_by: Literal["auto", "identity", "column", "files", "group", "time", "position"] = setting(
+    split_by: Literal[
+        "auto", "identity", "column", "files", "folders", "group", "time", "position"
+    ] = setting(
         "auto",
         "what decides the split of a row; identity: its content, so that added rows move no other; "
-        "auto: the column split, group or time if one is named, the file for texts, else identity",
+        "auto: the column split, group or time if one is named, the file for texts, the folders "
+        "train, val and test of pictures, else identity",
     )
     split_from: str | None = setting(
         None,
@@ -113,6 +116,7 @@ class RowsSection(DatasetSection):
     stratify: bool = setting(True, "keep the share of each class equal in all splits")
 
 
+Separator = Literal["auto", "comma", "semicolon", "tab", "bar"]
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """The signs that separate fields, by the words that settings have for them."""
 
@@ -125,7 +129,7 @@ class DelimitedSection(RowsSection):
         "CSV, Parquet or JSON lines, also as .gz or .zst; builtin:NAME for one that ships",
         path=True,
     )
-    separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
+    separator: Separator = setting(
         "auto", "what separates the fields; auto: recognised by the first rows"
     )
     header: Literal["auto", "yes", "no"] = setting(
@@ -182,9 +186,20 @@ class ImagesSection(NumbersSection):
 
 
 class PixelsSection(ImagesSection):
-    """Images as rows of a CSV file: the pixels, row by row, then the label."""
+    """Images as rows of a CSV file: the pixels, row by row, and the label."""
 
     type: Literal["pixels"]
+    separator: Separator = setting(
+        "auto", "what separates the fields; auto: recognised by the first rows"
+    )
+    header: Literal["auto", "yes", "no"] = setting(
+        "auto", "whether the first row has names; auto: if it has texts in the place of pixels"
+    )
+    label: str = setting(
+        "auto",
+        "the column of the label: first, last or its name; auto: by its name, else the last",
+        min_length=1,
+    )
     shape: Items[Side] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
 
@@ -318,7 +333,7 @@ class ForecastSection(DelimitedSection):
         return (self.target,) if isinstance(self.target, str) else self.target
 
 
-DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
+DATASETS.add(Spec("pixels", "images as rows of a CSV file", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
 DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
 DATASETS.add(

@@ -92,6 +92,13 @@ class LanguageModellingSection(ProblemSection):
     type: Literal["language_modelling"]
 
 
+class NoProblemSection(ProblemSection):
+    """Nothing is predicted: a recipe learns from the data without a target."""
+
+    type: Literal["none"]
+    size: int = setting(1, "numbers that a built-in model gives for a sample", ge=1, le=2**24)
+
+
 PROBLEM_TYPES.add(Spec("auto", "inferred from the data", AutoProblemSection))
 for _name, _section in (
     ("classification", ClassificationSection),
@@ -100,6 +107,7 @@ for _name, _section in (
     ("token_classification", TokenClassificationSection),
     ("segmentation", SegmentationSection),
     ("language_modelling", LanguageModellingSection),
+    ("none", NoProblemSection),
 ):
     PROBLEM_TYPES.add(Spec(_name, PROBLEMS[_name].description, _section))
 

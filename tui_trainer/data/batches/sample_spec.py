@@ -18,6 +18,8 @@ from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.signature import Kind, SampleField
 from tui_trainer.problems.targets import check_range
 
+NO_TARGET = torch.zeros(0, dtype=torch.int64)
+"""The target of a sample that has none."""
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
 
 
@@ -34,6 +36,8 @@ class SampleSpec:
     def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
         names = self.info.names
+        if self.info.problem == "none" and "target" not in sample:
+            sample = sample | {"target": NO_TARGET}
         if sample.keys() != {*names, "target"}:
             if "target" not in sample:
                 raise SampleMismatch(f"it has no target, only {', '.join(sample)}")
@@ -56,6 +60,9 @@ class SampleSpec:
     def conform_batch(self, batch: Batch) -> Batch:
         """Return a batch that a user's function made, with its targets as the loss takes them."""
         names = self.info.names
+        if self.info.problem == "none" and "target" not in batch:
+            count = len(next(iter(batch.values())))
+            batch = batch | {"target": NO_TARGET.expand(count, 0)}
         found = [name for name in batch if not is_on_host(name)]
         if {*found} != {*names, "target"}:
             raise SampleMismatch(

@@ -6,7 +6,7 @@ batches as the whole of epoch 7 from its fourth on, without drawing those before
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.base.random import permutation
-from tui_trainer.problems.batch import Batch, lengths_of, widened
+from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +32,9 @@ class Scaling:
     def __call__(self, numbers: Tensor) -> Tensor:
         """Return the inputs (B, ...) on the device of the numbers, which are not changed."""
         mean, std = self._on(numbers.device)
-        # The copy of `float` is not made for what is float32 already.
-        scaled = numbers - mean if numbers.is_floating_point() else numbers.float().sub_(mean)
+        # The copy of `float` is not made for what is float32 already; fewer bits are too few.
+        is_wide = numbers.dtype in (torch.float32, torch.float64)
+        scaled = numbers - mean if is_wide else numbers.float().sub_(mean)
         return scaled.float().div_(std)
 
     def _on(self, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
@@ -73,6 +74,11 @@ class TensorSplit:
     """(N,) int64, always on the CPU: the place of each sample in `inputs`; None: its own number."""
     scaling: Scaling | None = None
     """Is applied to the inputs of a batch on its device; None: they are as a model takes them."""
+    ignored: int | None = None
+    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
+    check: Callable[[], None] | None = None
+    """Is called before samples are read one after the other; raises BadInput if the file that they
+    are mapped from is no more as it was."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,8 +105,14 @@ class TensorSplit:
         return {
             **widened(batch),
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
-            "target": targets.long() if targets.dtype == torch.uint8 else targets,
+            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }
+
+    def _classes(self, targets: Tensor) -> Tensor:
+        classes = targets.long()
+        if self.ignored is None:
+            return classes
+        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""
@@ -117,6 +129,7 @@ class TensorSplit:
             self,
             inputs=inputs.to(device),
             places=None,
+            check=None,
             targets=self.targets.to(device),
             others={name: column.to(device) for name, column in self.others.items()},
         )
@@ -155,6 +168,8 @@ class TensorSplit:
         return batch
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
+        if self.check is not None:
+            self.check()
         for start in range(0, len(self), batch_size):
             positions = slice(start, start + batch_size)
             yield self.batch_at(positions, positions)
@@ -196,6 +211,8 @@ class TensorBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         inputs, targets = self._split.inputs, self._split.targets
+        if self._split.check is not None:
+            self._split.check()
         is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
         on_host = permutation(len(self._split), self._order.seed, epoch)

@@ -29,7 +29,7 @@ MOST_BYTES = 8 << 30
 """The size of the whole cache."""
 SETTLED_S = 3.0
 """A file that changed later than so many seconds ago is not trusted."""
-TABLE, SUM, NEW = ".table", ".sum", ".new"
+TABLE, PICTURES, SUM, ARRAYS, NEW = ".table", ".pictures", ".sum", ".arrays", ".new"
 _MOST_SUM_BYTES = 64 << 10
 
 
@@ -67,7 +67,7 @@ class KnownSum:
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A table in the cache."""
+    """A file in the cache."""
 
     name: str
     size: int
@@ -211,7 +211,7 @@ def entries(folder: CacheFolder) -> list[CacheEntry]:
     """Return the files of the cache, those that were used longest ago first."""
     found = []
     for name in folder.names():
-        if not name.endswith((TABLE, SUM, NEW)):
+        if not name.endswith((TABLE, PICTURES, SUM, ARRAYS, NEW)):
             continue
         with contextlib.suppress(FileNotFoundError):
             facts = folder.facts(name)
@@ -235,20 +235,20 @@ def make_room(folder: CacheFolder, size: int, most: int = MOST_BYTES) -> None:
 
 
 def clear_cache() -> tuple[int, int]:
-    """Remove everything from the cache; return how many tables, and how many bytes.
+    """Remove everything from the cache; return how many data sets, and how many bytes.
 
     Raises:
         OSError: it cannot be opened, or something cannot be removed.
     """
-    tables = total = 0
+    data_sets = total = 0
     if not ((path := cache_folder()) and path.exists()):
         return 0, 0
     with open_cache(writing=True) as folder:
         for entry in entries(folder):
             folder.remove(entry.name)
-            tables += entry.name.endswith(TABLE)
+            data_sets += entry.name.endswith((TABLE, PICTURES))
             total += entry.size
-    return tables, total
+    return data_sets, total
 
 
 def reason(error: OSError) -> str:

@@ -43,7 +43,7 @@ def recognise_style(
     if told and stated in (None, told["sign"]) and section.comment == "auto":
         stated, possible = told["sign"], [_after(file, 1)]
         notes.append("the first line names the separator and is left out")
-    tried = [(one, stated or _separator(one)) for one in possible]
+    tried = [(one, stated or recognise_separator(one)) for one in possible]
     # If the records differ in all of them, nothing is left out.
     file, separator = next(
         ((one, separator) for one, separator in tried if _width(one, separator) > 1), tried[0]
@@ -60,7 +60,7 @@ def recognise_style(
         notes.append(f"the separator is a {word}")
     style = replace(file.style, separator=separator)
     if section.header == "auto":
-        rows = _first_rows(replace(file, style=style))
+        rows = first_rows(replace(file, style=style))
         if _has_no_header(rows, older):
             style = replace(style, has_header=False)
             notes.append(
@@ -104,7 +104,7 @@ def _after(file: DataFile, lines: int) -> DataFile:
     return replace(file, style=replace(file.style, begin=begin, begin_line=1 + lines))
 
 
-def _separator(file: DataFile) -> str:
+def recognise_separator(file: DataFile) -> str:
     """Return the separator by which the first records have equal numbers of fields, two or more.
 
     A comma goes first; of the others the one that makes the most fields.
@@ -129,7 +129,8 @@ def _width(file: DataFile, separator: str) -> int:
     return widths.pop() if len(widths) == 1 else 0
 
 
-def _first_rows(file: DataFile) -> list[list[str]]:
+def first_rows(file: DataFile) -> list[list[str]]:
+    """Return the first records that can be read, with the header."""
     rows: list[list[str]] = []
     # What is wrong is told, with its line, when the table is read.
     with suppress(BadInput):

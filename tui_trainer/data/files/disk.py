@@ -38,6 +38,7 @@ TableFormat = Literal["csv", "json lines", "parquet"]
 
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE_BYTES = 1 << 20
+_LOOKED_AT_BYTES = 4 << 20
 
 
 class NoSuchData(BadInput):
@@ -107,21 +108,44 @@ def open_file(
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
         raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
     else:
-        raw, state = _content_on_disk(path, max_bytes)
+        raw, state = content_on_disk(path, max_bytes)
     name = clean(path, 200)
     known = None if state is None else find_sum(state)
     content = _unpack(raw, path, name, max_bytes)
     return DataFile(
         name,
         content,
-        known.sha256 if known else _sum(raw, name),
+        known.sha256 if known else sum_of(raw, name),
         state=state,
         is_raw=content is raw,
         is_known_text=known is not None and known.is_text and content is raw,
     )
 
 
-def _sum(content: Content, name: str) -> str:
+def open_beginning(path: str, count: int = _LOOKED_AT_BYTES) -> DataFile:
+    """Open a file of which only whole lines up to so many bytes are read, and no sum is made.
+
+    Raises:
+        NoSuchData, BadInput: as `open_file`.
+    """
+    if path.startswith(BUILTIN):
+        return open_file(path)
+    raw, _ = content_on_disk(path, MAX_BYTES)
+    name = clean(path, 200)
+    packing = next((word for word, magic in _MAGIC.items() if raw[: len(magic)] == magic), "")
+    content = raw[:count]
+    try:
+        if packing:
+            with _unpacking(raw, packing, name) as packed:
+                content = packed.read(count)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise BadInput(f"{name}: is damaged or cut short; copy it again") from error
+    is_whole = len(content) < count
+    return DataFile(name, content if is_whole else content[: content.rfind(b"\n") + 1], "")
+
+
+def sum_of(content: Content, name: str) -> str:
+    """Return the sha256 of a content, and say how far that is."""
     digest, done = hashlib.sha256(), 0
     with ReadProgress(name, len(content)) as progress:
         for piece in pieces(content):
@@ -162,7 +186,8 @@ def _sums(folder: Traversable) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in sums.items()}
 
 
-def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, FileState]:
+def content_on_disk(path: str, max_bytes: int) -> tuple[Content, FileState]:
+    """Return the bytes of a file as they are; NoSuchData or BadInput as `open_file`."""
     name = clean(path, 200)
     try:
         status = os.stat(path)

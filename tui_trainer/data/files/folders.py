@@ -1,4 +1,4 @@
-"""Lists the files in a folder and below it that match patterns, and counts those left out.
+"""Lists the files in a folder and below it that are wanted, and counts those left out.
 
 Layer: data. Links are followed, and each real folder and file is visited once, so a loop of links
 ends. Files come in the order of their names, which is the same on every machine.
@@ -10,10 +10,11 @@ import os
 import stat
 import sysconfig
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.files.disk import NoSuchData, reason_of
@@ -69,14 +70,14 @@ class SourceFolder:
     """Folders with these names are skipped."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFile:
-    """A file that matches a pattern."""
+class ListedFile(NamedTuple):
+    """A file that is wanted."""
 
     name: str
     """The path relative to the folder, with `/` between its parts."""
     size: int
     """In bytes."""
+    mtime_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -86,7 +87,12 @@ class Listing:
     files: list[ListedFile] = field(default_factory=list)
     omissions: SkippedFiles = field(default_factory=SkippedFiles)
     others: Counter[str] = field(default_factory=Counter)
-    """The number of files that match no pattern, by their ending."""
+    """The number of files that are not wanted, by their ending."""
+
+    def counts_of_others(self) -> str:
+        """Return how many files of the most frequent endings are not wanted; empty for none."""
+        shown = ", ".join(f"{count} {ending}" for ending, count in self.others.most_common(5))
+        return clean(shown, 200)
 
 
 def open_folder(path: str) -> SourceFolder:
@@ -127,8 +133,14 @@ def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
     Raises:
         BadInput: the folder cannot be read, or no file matches.
     """
-    listing = Listing()
-    _Walk(folder, patterns, listing).run()
+
+    def matches(name: str) -> bool:
+        base_name = name.rpartition("/")[2]
+        return any(
+            fnmatchcase(name if "/" in pattern else base_name, pattern) for pattern in patterns
+        )
+
+    listing = walk_files(folder, matches)
     if not listing.files:
         raise BadInput(
             f"{folder.name}: no file matches dataset.patterns {clean(', '.join(patterns), 120)}"
@@ -137,20 +149,34 @@ def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
     return listing
 
 
+def walk_files(folder: SourceFolder, matches: Callable[[str], bool]) -> Listing:
+    """List the files in a folder and below it whose names, relative to it, match.
+
+    Hidden files are skipped.
+
+    Raises:
+        BadInput: the folder cannot be read.
+    """
+    listing = Listing()
+    _Walk(folder, matches, listing).run()
+    return listing
+
+
 def _other_files(listing: Listing) -> str:
     left_out = "".join(f"; {note}" for note in listing.omissions.notes())
     if not listing.others:
         return left_out or "; the folder has no files"
-    shown = ", ".join(f"{count} {ending}" for ending, count in listing.others.most_common(5))
-    return f"; there are: {clean(shown, 200)}{left_out}"
+    return f"; there are: {listing.counts_of_others()}{left_out}"
 
 
 class _Walk:
     """One walk through a folder."""
 
-    def __init__(self, folder: SourceFolder, patterns: Sequence[str], listing: Listing) -> None:
+    def __init__(
+        self, folder: SourceFolder, matches: Callable[[str], bool], listing: Listing
+    ) -> None:
         self._folder = folder
-        self._patterns = patterns
+        self._matches = matches
         self._listing = listing
         # A link to a parent folder would bring in the neighbours of this folder.
         self._visited = {
@@ -207,17 +233,10 @@ class _Walk:
         elif not self._is_new(status):
             listing.omissions.add(_AGAIN, name)
         else:
-            listing.files.append(ListedFile(name, status.st_size))
+            listing.files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
             if len(listing.files) > MOST_FILES:
                 raise BadInput(f"{self._folder.name}: more than {MOST_FILES:,} files")
         return False
-
-    def _matches(self, name: str) -> bool:
-        base_name = name.rpartition("/")[2]
-        return any(
-            fnmatchcase(name if "/" in pattern else base_name, pattern)
-            for pattern in self._patterns
-        )
 
 
 def _key(status: os.stat_result) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -23,13 +23,27 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """The formats that are read, by the names that Pillow gives them."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
+SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+        *(".pgm", ".ppm", ".pnm"),
+    }
+)
 """The endings of the names of pictures, in lower case."""
 MOST_PIXELS = 64_000_000
 """A larger picture is refused before it is decoded."""
 _OF_16_BITS = 65535
 _TO_8_BITS = 257
 """65535 is as white as 255."""
+
+
+MOST_BYTES = 1 << 30
+"""The largest file that is read as a picture."""
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file is a picture, judging by its name."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 @contextmanager
@@ -39,30 +53,67 @@ def open_picture(path: str) -> Iterator[Image]:
     Raises:
         BadInput: it is missing, is no picture, is damaged or is too large.
     """
-    from PIL import Image, UnidentifiedImageError
-
     shown = clean(path, 200)
     try:
-        # A pipe is not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file, warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise BadInput(f"{shown}: is not a regular file")
-            with Image.open(file, formats=FORMATS) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    size = f"{picture.width}x{picture.height}"
-                    raise BadInput(f"{shown}: {size} pixels, more than {MOST_PIXELS:,}")
+            with picture_in(file) as picture:
                 yield picture
     except FileNotFoundError as error:
         raise BadInput(f"{shown}: no such file") from error
-    except UnidentifiedImageError as error:
-        raise BadInput(f"{shown}: is not a picture of a known format") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        reason = clean(str(error), 120)
+    except NotAPicture as error:
+        raise BadInput(f"{shown}: {error}") from error
+    except OSError as error:
+        reason = clean(error.strerror or str(error), 120)
         raise BadInput(f"{shown}: cannot be read as a picture ({reason})") from error
+
+
+class NotAPicture(ValueError):
+    """A file is no picture, is damaged or is too large; the text says which, cleaned."""
+
+
+@contextmanager
+def open_regular(path: str) -> Iterator[IO[bytes]]:
+    """Open a file without waiting for a writer, as that of a pipe.
+
+    Raises:
+        OSError: it cannot be opened.
+        NotAPicture: it is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotAPicture("is not a regular file")
+        yield file
+
+
+@contextmanager
+def picture_in(file: IO[bytes]) -> Iterator[Image]:
+    """Open the picture in a file, for any number of threads; warnings of Pillow are not silenced.
+
+    Whatever Pillow raises in the block means that the file is damaged.
+
+    Raises:
+        NotAPicture: it is no picture, is damaged or is too large.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                size = f"{picture.width}x{picture.height}"
+                raise NotAPicture(f"{size} pixels, more than {MOST_PIXELS:,}")
+            yield picture
+    except (NotAPicture, BadInput, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise NotAPicture("is not a picture of a known format") from error
     except Image.DecompressionBombError as error:
-        raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
+        raise NotAPicture(f"more than {MOST_PIXELS:,} pixels") from error
+    except Exception as error:
+        # The readers of damaged files end in many ways, as in an IndexError or a struct.error.
+        reason = clean(str(error) or type(error).__name__, 120)
+        raise NotAPicture(f"cannot be read as a picture ({reason})") from error
 
 
 def with_8_bits(picture: Image) -> Image:

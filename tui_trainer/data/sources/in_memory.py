@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from tui_trainer.data.batches.collation import as_tensor, check_names, typed
+from tui_trainer.data.batches.sample_spec import NO_TARGET
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import IGNORED, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -41,9 +42,8 @@ def columns_split(data: Any) -> TensorSplit:
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         raise ValueError(f"the columns have different numbers of samples: {shown}")
-    if "target" not in tensors:
-        raise ValueError(f"there is no column target, only {', '.join(tensors)}")
-    targets = tensors.pop("target")
+    count = next(iter(sizes.values()))
+    targets = tensors.pop("target", NO_TARGET.expand(count, 0))
     name = "input" if "input" in tensors else next(iter(tensors))
     inputs = tensors.pop(name)
     rows = torch.arange(len(targets))
@@ -74,7 +74,10 @@ def _converted(name: str, column: Tensor) -> Tensor:
 def first_sample(split: TensorSplit) -> Sample:
     """Return the first sample of a split."""
     batch = split.batch_at(slice(0, 1), slice(0, 1))
-    return {name: values[0] for name, values in batch.items()}
+    sample = {name: values[0] for name, values in batch.items()}
+    if sample["target"].shape == NO_TARGET.shape:
+        del sample["target"]
+    return sample
 
 
 def checked_columns(split: TensorSplit, info: DatasetInfo) -> TensorSplit:
@@ -106,7 +109,9 @@ def checked_columns(split: TensorSplit, info: DatasetInfo) -> TensorSplit:
 def described_sample(sample: Sample, info: DatasetInfo) -> str:
     """Describe a sample in a line: the form of each field, and its target."""
     fields = [f"{name} {_form(sample[name])}" for name in info.names]
-    target = sample["target"]
+    target = sample.get("target", NO_TARGET)
+    if target.shape == NO_TARGET.shape:
+        return ", ".join([*fields, "no target"])
     shown = f"target {_form(target)}"
     if target.numel() == 1:
         shown = f"target {target.item():.4g}"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
     ForecastSection,
@@ -23,11 +24,10 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
-from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
-from tui_trainer.data.files.csv import read_header
-from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.pictures import SUFFIXES, open_picture, with_8_bits
@@ -37,6 +37,9 @@ from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
+from tui_trainer.data.sources.new_arrays import form_of_run, read_new_arrays
+from tui_trainer.data.sources.pictures import read_unlabelled_pictures, scaling_of
+from tui_trainer.data.sources.pixel_file import open_pixels
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -55,7 +58,7 @@ class Unseen:
     """The samples of one file."""
 
     inputs: torch.Tensor
-    """(N, *input_shape), as a model takes them."""
+    """(N, *input_shape), as a model takes them, once the scaling is applied."""
     places: tuple[str, ...]
     """The location of each sample in the file, as `line 7`; empty if the file is one sample."""
     notes: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ class Unseen:
 
     others: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Further fields by name, (N, ...) each."""
+    scaling: Scaling | None = None
+    """Is applied to inputs that are kept as they are stored."""
     rows: InputRows | None = None
     """The rows of the file as they are written; None if it is no table."""
 
@@ -73,7 +78,15 @@ class Unseen:
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
         rows = torch.arange(count)
-        return TensorSplit(self.inputs, nothing, rows, self.lengths, name, dict(self.others))
+        return TensorSplit(
+            self.inputs,
+            nothing,
+            rows,
+            self.lengths,
+            name,
+            dict(self.others),
+            scaling=self.scaling,
+        )
 
 
 Reader = Callable[[Any, Any, str], Unseen]
@@ -89,6 +102,8 @@ def read_unseen(
     Raises:
         BadInput: the file cannot be read, or does not hold such samples; names the line.
     """
+    if isinstance(section, PicturesSection):
+        return _pictures(section, preprocessing, path)
     reader = READERS.get(section.type)
     if reader is None:
         first, *others = read_sample(section, info, path).items()
@@ -168,15 +183,25 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
     else:
         pixels, lines = read_unlabelled(path, section)
         notes, places = (), tuple(f"line {line}" for line in lines)
-        rows = _rows_of_pixels(path, pixels.shape[1])
+        rows = _rows_of_pixels(section, path, pixels.shape[1])
     return Unseen(scale_pixels(pixels, section, fitted), places, notes, rows=rows)
 
 
-def _rows_of_pixels(path: str, count: int) -> InputRows:
-    file = open_file(path)
-    pixels = tuple(f"pixel_{number}" for number in range(1, count + 1))
-    is_labelled = len(read_header(file)) > count
-    return rows_without_header(file, (*pixels, "label") if is_labelled else pixels)
+def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
+    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
+    scaling = scaling_of(preprocessing["inputs"])
+    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
+
+
+def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:
+    opened = open_pixels(section, path)
+    if opened.has_header:
+        return rows_of_table(opened.file, opened.names)
+    names = [f"pixel_{number}" for number in range(1, count + 1)]
+    if opened.label is not None:
+        names.insert(opened.label, "label")
+    return rows_without_header(opened.file, tuple(names))
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
@@ -199,7 +224,20 @@ def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) ->
     return Unseen(encoded.inputs, tuple(places), notes, encoded.lengths, is_one=True)
 
 
+def _arrays(section: ArraysSection, fitted: dict[str, Any], path: str) -> Unseen:
+    form = form_of_run(fitted)
+    if is_image(path) and form.kind == "image":
+        pixels, notes = read_image(path, form.shape, fitted["white"])
+        inputs = torch.from_numpy(pixels).view(1, *form.shape)
+        return Unseen(inputs, ("",), notes, scaling=Scaling(fitted["mean"], fitted["std"]))
+    encoded, count = read_new_arrays(section, fitted, path)
+    places = tuple(f"row {row}" for row in range(count))
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, scaling=encoded.scaling)
+
+
 READERS: dict[str, Reader] = {
+    "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,

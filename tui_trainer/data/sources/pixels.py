@@ -1,4 +1,4 @@
-"""The `pixels` source: images as rows of a CSV file, pixels first, label last, no header.
+"""The `pixels` source: images as rows of a CSV file, with their label.
 
 Layer: data. Inputs are divided by `max_value` and then normalised with a single mean and deviation
 over all pixels of the training split, not one per pixel.
@@ -27,15 +27,14 @@ from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.csv import (
     CHUNK_ROWS,
     Chunk,
-    check_text,
     is_missing,
     order_classes,
     read_chunks,
-    read_header,
     to_number,
     to_numbers,
 )
-from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import vector_keys
@@ -99,22 +98,26 @@ def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) 
     """
     shown = f"dataset.shape [{', '.join(map(str, section.shape))}]"
     check_changes(section, section.shape, shown)
-    file = open_file(section.path)
-    check_text(file)
+    opened = open_pixels(section)
+    file, place = opened.file, opened.label
+    assert place is not None, "a file of the settings has labels"
     count = math.prod(section.shape)
     shape = ", ".join(map(str, section.shape))
+    end = "at the end" if place == opened.width - 1 else f"in column {place + 1}"
     expectation = (
-        f"but dataset.shape [{shape}] needs {count + 1}: {count} pixels and the label at the end"
+        f"but dataset.shape [{shape}] needs {count + 1}: {count} pixels and the label {end}"
+        f"{_shape_hint(opened.width - 1, count)}"
     )
     blocks: list[NDArray[np.float32]] = []
     labels: list[str] = []
     distinct: dict[str, str] = {}
-    for chunk in read_chunks(file, count + 1, expectation, header=False):
+    for read in read_chunks(file, count + 1, expectation, header=opened.has_header):
+        chunk = Chunk(read.lines, with_label_last(read.records, place))
         blocks.append(_pixels(file, chunk, section.max_value))
         for line, record in zip(chunk.lines, chunk.records, strict=True):
             label = record[-1].strip()
             if is_missing(label):
-                raise BadInput(f"{file.name}:{line}: the label at the end of the row is missing")
+                raise BadInput(f"{file.name}:{line}: the label {end} of the row is missing")
             # Keep one string object per class, not one per row.
             labels.append(distinct.setdefault(label, label))
     classes = order_classes(distinct)
@@ -130,7 +133,7 @@ def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) 
         Target(classes, targets),
         np.arange(len(targets)),
         Division(rule_for(section, older), keys, keys),
-        _range_note(float(pixels.max()), section.max_value),
+        (*opened.notes, *_range_note(float(pixels.max()), section.max_value)),
     )
 
 
@@ -148,19 +151,20 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
 
     Returns the pixels (N, pixels) and the line of each image.
     """
-    file = open_file(path)
-    check_text(file)
+    opened = open_pixels(section, path)
+    file, width, place = opened.file, opened.width, opened.label
     count = math.prod(section.shape)
-    width = len(read_header(file))
     shape = ", ".join(map(str, section.shape))
     if width not in (count, count + 1):
         raise BadInput(
             f"{file.name}:1: {width} fields, but images of [{shape}] have {count}, or one more "
-            "with the label at the end"
+            "with the label"
         )
     blocks, lines = [], []
-    for chunk in read_chunks(file, width, f"but the first row has {width}", header=False):
-        unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in chunk.records])
+    expectation = f"but the first row has {width}"
+    for chunk in read_chunks(file, width, expectation, header=opened.has_header):
+        records = chunk.records if place is None else with_label_last(chunk.records, place)
+        unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in records])
         blocks.append(_pixels(file, unlabelled, section.max_value))
         lines += chunk.lines
     return np.concatenate(blocks), lines
@@ -187,7 +191,7 @@ def _bad_pixel(
     if number is None:
         reason = f"is {clean(text, 40)!r}, not a number"
         if line == 1:
-            reason += "; a file of pixels has no header"
+            reason += "; if the first row has names: dataset.header=yes"
     elif math.isnan(number):
         reason = "is missing"
     elif number < 0:
@@ -195,6 +199,13 @@ def _bad_pixel(
     else:
         reason = f"is {number:g}, above dataset.max_value {max_value:g}"
     return BadInput(f"{file.name}:{line}: pixel {column + 1} {reason}")
+
+
+def _shape_hint(width: int, count: int) -> str:
+    """Return the shape that a file of another width may have; empty if there is none."""
+    if width == count or (shape := shape_of(width)) is None:
+        return ""
+    return f"; dataset.shape=[{','.join(map(str, shape))}] is that of {width} pixels"
 
 
 def _range_note(largest: float, max_value: float) -> tuple[str, ...]:

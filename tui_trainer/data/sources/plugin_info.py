@@ -32,10 +32,13 @@ def problem_of(
         BadInput: it cannot be inferred, or does not fit the classes.
     """
     target = first.get("target")
+    if wanted == "none" or (wanted == "auto" and data.problem == "none"):
+        return "none", "a recipe learns from them without a target"
     if target is None:
         raise BadInput(
             f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
-            "(input, target), or a dict with the key target"
+            "(input, target), or a dict with the key target; a recipe that needs none is named by "
+            "recipe=NAME"
         )
     problem, reason = data.problem, "Data names it"
     if wanted in PROBLEMS:
@@ -128,7 +131,7 @@ def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> 
     signature = Signature(
         kind,
         data.input_shape or tuple(inputs.shape),
-        outputs=_outputs(first["target"], data, problem),
+        outputs=1 if problem == "none" else _outputs(first["target"], data, problem),
         vocabulary=data.vocabulary,
         places=PROBLEMS[problem].places,
         causal=problem == "language_modelling",

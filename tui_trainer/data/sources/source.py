@@ -6,7 +6,7 @@ Layer: data. A source holds all rows, unscaled. It learns which of them are trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -32,9 +32,14 @@ class Target:
     `classes`, or K numbers."""
     names: tuple[str, ...] = ()
     """Of the numbers, if there are several."""
+    masks: Tensor | None = None
+    """(N, H, W) uint8, if each pixel has a class: the numbers that `classes` are named after. Any
+    other number is not measured. Then `values` are zeros."""
 
     @property
     def problem(self) -> ProblemName:
+        if self.masks is not None:
+            return "segmentation"
         if self.values.ndim == 2 and self.classes:
             return "multilabel"
         return "classification" if self.classes else "regression"
@@ -61,6 +66,10 @@ class Encoded:
     """Is applied to inputs that are kept in another form than that of a model."""
     is_shared: bool = False
     """Whether all splits use the one tensor of inputs, as one that is mapped from a file."""
+    more_inputs: tuple[Tensor, ...] = ()
+    """Further tensors of shared inputs, whose rows follow each other, as of a file for the test."""
+    check: Callable[[], None] | None = None
+    """Raises BadInput if the file of mapped inputs is no more as it was."""
     vocabulary: int = 0
     """Tokens are below this; 0 if the inputs are not tokens."""
 

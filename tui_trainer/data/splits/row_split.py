@@ -59,7 +59,7 @@ def new_split(section: DatasetSection, division: Division, strata: Strata) -> Ro
     if division.times is not None:
         sides, times = _by_time(division.times, *fractions)
         return _recorded(replace(record, times=times), parts_of(sides))
-    if division.rule in ("identity", "column"):
+    if division.rule in ("identity", "column", "folders"):
         identities, notes = _told_apart(division)
         is_numbered = identities is not division.identities
         record = replace(record, identities=identities, are_numbered=is_numbered)

@@ -17,7 +17,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable, ConfigError, Problem
 from tui_trainer.text.format import any_of
 
-Rule = Literal["identity", "column", "files", "group", "time", "position"]
+Rule = Literal["identity", "column", "files", "folders", "group", "time", "position"]
 
 COPIES = "copies"
 """In an older checkpoint, the rule `position` with rows of equal inputs kept together."""
@@ -26,7 +26,9 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "pixels": ("identity", "position"),
     "table": ("identity", "column", "group", "time", "position"),
     "sequences": ("identity", "column", "position"),
+    "arrays": ("identity", "files", "position"),
     "forecast": ("time",),
+    "pictures": ("identity", "column", "folders"),
     "text": ("files", "position"),
     "text_folders": ("files", "position"),
     "tokens": ("position",),
@@ -95,6 +97,7 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
         "identity": "identity",
         "column": f"the column {column}",
         "files": "file",
+        "folders": "the folders train, val and test",
         "group": f"group, the column {column}" if column is not None else "group",
         "time": f"time, the column {column}" if column else "time, the order of the rows",
         "position": "position",

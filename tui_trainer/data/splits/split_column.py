@@ -26,6 +26,11 @@ def is_split_word(text: str) -> bool:
     return text.strip().lower() in _WORDS
 
 
+def split_of_word(text: str) -> int | None:
+    """Return the split that a text states, None for other texts."""
+    return _WORDS.get(text.strip().lower())
+
+
 def split_words(column: Column, name: str, lines: NDArray[np.int64], file: str) -> Ints:
     """Return the split (N,) that a column says: 0 for training, 1 for validation, 2 for the test.
 

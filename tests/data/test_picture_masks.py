@@ -1,0 +1,144 @@
+"""Pictures with masks: each pixel has the class that its number in the mask is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.data.splits import tensors
+from tests.training.harness import Run, at_step, same, small_experiment
+from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.files.cache_store import VARIABLE
+from tui_trainer.data.load import load
+from tui_trainer.problems.batch import IGNORED
+from tui_trainer.runs.commands import Stop
+from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.training.evaluation import evaluate, evaluate_file
+
+SIDE = 8
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "off")
+
+
+def write(folder: Path, numbers: tuple[int, ...] = (0, 255), count: int = 24) -> Path:
+    """Pictures whose pixels are brighter where the mask has a later number."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        dice = np.random.default_rng(number)
+        classes = dice.integers(0, len(numbers), (SIDE, SIDE))
+        noise = dice.integers(0, 40, (SIDE, SIDE, 3))
+        pixels = (classes[..., None] * 60 + noise).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{number:02}.png")
+        mask = np.array(numbers, dtype=np.uint8)[classes]
+        Image.fromarray(mask).save(folder / "masks" / f"{number:02}.png")
+    return folder
+
+
+def section(path: Path, **settings: Any) -> PicturesSection:
+    values = {"type": "pictures", "path": str(path), "size": SIDE, **settings}
+    return PicturesSection.model_validate(values)
+
+
+def targets_of(dataset: Dataset) -> torch.Tensor:
+    train = tensors(dataset.train)
+    assert train.ready is not None
+    return train.ready(next(train.in_order(100)))["target"]
+
+
+def test_each_pixel_has_the_class_of_its_number(tmp_path: Path) -> None:
+    dataset = load(section(write(tmp_path)))
+    assert (dataset.problem, dataset.classes) == ("segmentation", ("0", "255"))
+    assert (dataset.signature.places, dataset.outputs) == ("pixel", 2)
+    train = tensors(dataset.train)
+    targets = targets_of(dataset)
+    assert targets.dtype == torch.int64
+    for row, target in zip(train.rows.tolist(), targets, strict=True):
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{row:02}.png"))
+        assert np.array_equal(target.numpy(), mask == 255)
+    assert any("the numbers in the masks are the classes" in note for note in dataset.notes)
+
+
+def test_255_beside_other_classes_is_not_measured_unless_it_is_a_class(tmp_path: Path) -> None:
+    write(tmp_path, (0, 3, 255))
+    dataset = load(section(tmp_path))
+    assert dataset.classes == ("0", "3")
+    assert {*targets_of(dataset).flatten().tolist()} == {0, 1, IGNORED}
+    assert any("pixels of 255 are not measured; dataset.void=none" in n for n in dataset.notes)
+    assert load(section(tmp_path, void="none")).classes == ("0", "3", "255")
+
+
+def test_pictures_without_a_mask_and_masks_in_colours_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "masks" / "03.png").unlink()
+    Image.new("RGB", (SIDE, SIDE), (1, 2, 3)).save(tmp_path / "masks" / "05.png")
+    (tmp_path / "masks" / "99.gif").write_bytes(b"")
+    dataset = load(section(tmp_path))
+    notes = "\n".join(dataset.notes)
+    assert "1 picture without a mask left out: images/03.png" in notes
+    assert "1 mask without a picture left out: masks/99.gif" in notes
+    assert "images/05.png (cannot be read as a picture (a mask in colours" in notes
+    assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == 22
+
+
+def test_folders_of_splits_above_them_are_the_splits(tmp_path: Path) -> None:
+    write(tmp_path / "train", count=20)
+    write(tmp_path / "val", count=5)
+    dataset = load(section(tmp_path))
+    assert [*map(len, (dataset.train, dataset.val, dataset.test))] == [20, 5, 0]
+
+
+def test_what_does_not_suit_masks_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(ConfigError, match="pixels that have no class"):
+        load(section(tmp_path, fit="pad"))
+    with pytest.raises(ConfigError, match="masks cannot be mixed"):
+        load(section(tmp_path, mixup=0.5))
+    write(tmp_path / "same", (7,))
+    with pytest.raises(BadInput, match="the masks have only the number 7"):
+        load(section(tmp_path / "same"))
+    (tmp_path / "alone" / "images").mkdir(parents=True)
+    (tmp_path / "alone" / "masks").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "alone" / "images" / "a.png")
+    Image.new("L", (4, 4)).save(tmp_path / "alone" / "masks" / "b.png")
+    with pytest.raises(BadInput, match="no picture in images/ has a mask of the same name"):
+        load(section(tmp_path / "alone"))
+
+
+def test_a_cut_run_on_masks_equals_the_uncut_one_and_is_measured(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", (0, 3, 255))
+    experiment = small_experiment(
+        data,
+        dataset={
+            "type": "pictures",
+            "path": str(data),
+            "size": SIDE,
+            "crop_padding": 1,
+            "shift_pixels": 1.0,
+        },
+        model={"type": "unet", "width": 2, "depth": 1},
+        loss={"type": "cross_entropy"},
+        training={"epochs": 2, "batch_size": 4},
+    )
+    uncut = Run.new(tmp_path / "uncut", experiment)
+    assert uncut.start().state == "finished"
+    run = Run.new(tmp_path / "run", experiment)
+    assert run.start(at_step(3, Stop())).state == "stopped"
+    assert run.resume().state == "finished"
+    assert same(run.final(), uncut.final())
+
+    measured = evaluate(run.directory, run.experiment, CPU, "test", "last")
+    assert measured.baseline["majority_class"].keys() >= {"accuracy", "mean_iou"}
+    whole = evaluate_file(run.directory, run.experiment, CPU, str(data), "last")
+    assert whole.file is not None
+    assert whole.file.count == "24 pictures"

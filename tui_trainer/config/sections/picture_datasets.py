@@ -1,0 +1,79 @@
+"""Sections and specs of the data sets of pictures in files.
+
+Layer: config.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from tui_trainer.config.sections.datasets import ImagesSection, Side
+from tui_trainer.config.sections.section import Items, Spec, setting
+
+Fit = Literal["crop", "pad", "stretch"]
+
+
+def _as_size(value: Any) -> Any:
+    """Return height and width for one number, which is both."""
+    return (value, value) if type(value) is int else value
+
+
+def _as_channels(value: Any) -> Any:
+    """Return the word for a number of channels."""
+    return {1: "grey", 3: "rgb"}.get(value, value) if type(value) is int else value
+
+
+class PicturesSection(ImagesSection):
+    """Pictures in files: a folder for each class, or a table of paths and labels."""
+
+    type: Literal["pictures"]
+    path: str = setting(
+        ...,
+        "folder with a sub-folder for each class, also below train, val and test; or a table of "
+        "paths and labels",
+        path=True,
+    )
+    layout: Literal["auto", "classes", "splits", "masks"] = setting(
+        "auto",
+        "what the folders are: classes; splits (train, val, test) with classes below; masks: the "
+        "folders images and masks; auto: told by their names",
+    )
+    size: Annotated[Items[Side], BeforeValidator(_as_size)] = setting(
+        (64, 64),
+        "height and width of the pictures, or one number for both; all are scaled to it",
+        unit="pixels",
+        min_length=2,
+        max_length=2,
+    )
+    channels: Annotated[Literal["auto", "grey", "rgb"], BeforeValidator(_as_channels)] = setting(
+        "auto", "grey: one channel, rgb: three; auto: grey if all pictures are grey"
+    )
+    fit: Fit = setting(
+        "crop",
+        "how a picture of another shape gets the size: its middle is cropped, black is added at "
+        "two sides, or it is stretched",
+    )
+    broken: Literal["skip", "error"] = setting(
+        "skip", "files that cannot be read as pictures: leave them out and name them, or refuse"
+    )
+    void: Literal["auto", "none", "255"] = setting(
+        "auto",
+        "the number in masks of pixels that are not measured; auto: 255 if there are several "
+        "classes without it",
+    )
+    picture: str | None = setting(
+        None,
+        "the column of a table with the paths of the pictures; empty: found by its cells",
+        min_length=1,
+    )
+    target: str | None = setting(
+        None, "the column of a table to predict; empty: found by its name", min_length=1
+    )
+    split: str | None = setting(
+        None, "a column of a table with train, val or test; empty: no such", min_length=1
+    )
+
+
+PICTURE_DATASETS = (Spec("pictures", "pictures in files, one folder per class", PicturesSection),)

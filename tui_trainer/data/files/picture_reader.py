@@ -1,0 +1,271 @@
+"""`PictureReader`: decodes the pictures of many files in threads, and gives them in their order.
+
+Layer: data. Pillow and torch let other threads run while they work. At any time only a few hundred
+pictures are in memory. A file that is no picture is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
+from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
+from tui_trainer.text.clean import clean
+from tui_trainer.text.progress import ReadProgress
+
+RECORD = np.dtype(
+    [
+        *(("file", "<u8", 2), ("thumbnail", "<u8"), ("sum", "<u8"), ("squares", "<u8")),
+        *(("place", "<i8"), ("check", "<u4"), ("check_all", "<u4")),
+    ]
+)
+"""What is known of a picture: hashes of its file and its thumbnail, the sum of its numbers and that
+of their squares, its place among the files, and the CRC-32 of its numbers, also with its mask."""
+Records = NDArray[np.void]
+
+_ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP"})
+_PIECE_BYTES = 4 << 20
+_MOST_PER_PIECE = 64
+_MOST_THREADS = 16
+_THUMBNAIL = 8
+_SHADES = 16
+"""A thumbnail has so many, so that a picture that was saved again has the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file to be read as a picture."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    mask: PictureFile | None = None
+    """The file with the classes of its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file that is no picture, by its place among the files, and why it is none."""
+
+    place: int
+    reason: str
+
+
+class ColourFound(Exception):
+    """A picture has colours, though all were thought to be grey."""
+
+
+@dataclass(slots=True)
+class PictureReader:
+    """Reads files as pictures of a form; once it is at the end, it knows which are none."""
+
+    name: str
+    """Of the folder or table, for the progress; cleaned."""
+    files: Sequence[PictureFile]
+    form: PictureForm
+    must_be_grey: bool = False
+    broken: list[Broken] = field(default_factory=list)
+    animated: int = 0
+    is_changed: bool = False
+    """Whether a file is not as it was listed."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Records]]:
+        """Yield the pictures, some at a time: uint8 (n, bytes of a sample), and their records.
+
+        A sample is the picture (C, H, W), then its mask (H, W) if there is one.
+
+        Raises:
+            ColourFound: a picture has colours and must be grey.
+        """
+        from PIL import Image
+
+        # Importing the readers of formats in several threads at once is not safe.
+        Image.init()
+        total = sum(file.size + (file.mask.size if file.mask else 0) for file in self.files)
+        pool = ThreadPoolExecutor(threads(), thread_name_prefix="pictures")
+        try:
+            # The filters are those of all threads.
+            with warnings.catch_warnings(), ReadProgress(self.name, total) as progress:
+                warnings.simplefilter("ignore")
+                done = 0
+                for results in self._pieces(pool):
+                    done += sum(result.read_bytes for result in results)
+                    progress.reach(done)
+                    if piece := self._taken(results):
+                        yield piece
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _pieces(self, pool: ThreadPoolExecutor) -> Iterator[list[_Result]]:
+        size = sample_bytes(self.form, has_mask=bool(self.files) and self.files[0].mask is not None)
+        count = max(1, min(_MOST_PER_PIECE, _PIECE_BYTES // size))
+        waiting: deque[Future[list[_Result]]] = deque()
+        for start in range(0, len(self.files), count):
+            waiting.append(pool.submit(self._read, start, self.files[start : start + count]))
+            if len(waiting) > 2 * threads():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _read(self, start: int, files: Sequence[PictureFile]) -> list[_Result]:
+        return [_read_file(start + n, file, self.form) for n, file in enumerate(files)]
+
+    def _taken(self, results: Sequence[_Result]) -> tuple[Tensor, Records] | None:
+        """Return the pictures of a piece; None if it has none."""
+        for result in results:
+            self.is_changed = self.is_changed or result.is_changed
+            self.animated += result.is_animated
+            if result.reason:
+                self.broken.append(Broken(result.place, result.reason))
+            elif self.must_be_grey and not result.is_grey:
+                raise ColourFound
+        good = [result for result in results if not result.reason]
+        if not good:
+            return None
+        records = np.array([result.record for result in good], dtype=RECORD)
+        return torch.stack([result.pixels for result in good]), records
+
+
+def threads() -> int:
+    """Return the number of threads that decode."""
+    usable = getattr(os, "sched_getaffinity", None)
+    count = len(usable(0)) if usable else os.cpu_count() or 1
+    return min(count, _MOST_THREADS)
+
+
+def sample_bytes(form: PictureForm, *, has_mask: bool) -> int:
+    """Return the bytes of a picture, and of its mask if it has one."""
+    return (form.channels + has_mask) * form.height * form.width
+
+
+def are_grey(files: Sequence[PictureFile]) -> bool:
+    """Whether these files have shades of grey only, as far as they can be opened."""
+    for file in files:
+        try:
+            with open_regular(file.path) as stream, picture_in(stream) as picture:
+                if not is_grey(picture):
+                    return False
+        except (OSError, NotAPicture):
+            continue
+    return True
+
+
+def sizes_of(files: Sequence[PictureFile]) -> list[tuple[int, int]]:
+    """Return height and width of the pictures in these files, as far as they can be opened."""
+    sizes = []
+    for file in files:
+        try:
+            with open_regular(file.path) as stream, picture_in(stream) as picture:
+                sizes.append((picture.height, picture.width))
+        except (OSError, NotAPicture):
+            continue
+    return sizes
+
+
+@dataclass(slots=True)
+class _Result:
+    """A file that was read."""
+
+    place: int
+    read_bytes: int = 0
+    pixels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
+    record: tuple[object, ...] = ()
+    is_grey: bool = False
+    is_animated: bool = False
+    is_changed: bool = False
+    reason: str = ""
+    """Why it is no picture; empty if it is one."""
+
+
+def _read_file(place: int, file: PictureFile, form: PictureForm) -> _Result:
+    result = _Result(place, file.size)
+    try:
+        content, result.is_changed = _content_of(file)
+        with picture_in(BytesIO(content)) as picture:
+            is_kind = picture.format in _ANIMATED_FORMATS
+            result.is_animated = is_kind and bool(getattr(picture, "is_animated", False))
+            result.is_grey = is_grey(picture)
+            pixels = decode(picture, form)
+        digest = sha256(content)
+        parts = [pixels.view(-1)]
+        if file.mask is not None:
+            result.read_bytes += file.mask.size
+            content, is_changed = _content_of(file.mask)
+            result.is_changed = result.is_changed or is_changed
+            digest.update(content)
+            with picture_in(BytesIO(content)) as picture:
+                parts.append(decode_mask(picture, form).view(-1))
+        result.pixels = parts[0] if len(parts) == 1 else torch.cat(parts)
+        result.record = _record(digest.digest(), place, parts, pixels)
+    except NotAPicture as error:
+        result.reason = str(error)
+    except OSError as error:
+        result.reason = f"cannot be read: {clean(error.strerror or str(error), 120)}".lower()
+    return result
+
+
+def _content_of(file: PictureFile) -> tuple[bytes, bool]:
+    """Return the bytes of a file, and whether it is another one than was listed."""
+    with open_regular(file.path) as stream:
+        status = os.fstat(stream.fileno())
+        if status.st_size > MOST_BYTES:
+            raise NotAPicture(f"more than {MOST_BYTES:,} bytes")
+        content = stream.read()
+    if not content:
+        raise NotAPicture("is empty")
+    is_as_listed = (len(content), status.st_mtime_ns) == (file.size, file.mtime_ns)
+    return content, not is_as_listed
+
+
+def _record(
+    digest: bytes, place: int, samples: Sequence[Tensor], pixels: Tensor
+) -> tuple[object, ...]:
+    """Return the record of a picture (C, H, W), given its sample in parts."""
+    check = check_all = zlib.crc32(samples[0].numpy().data)
+    for part in samples[1:]:
+        check_all = zlib.crc32(part.numpy().data, check_all)
+    numbers = pixels.numpy().reshape(-1, pixels.shape[-1])
+    # A row of 65,536 pixels, each 255 at most, has less than 2^32 in its sum of squares.
+    total = np.add.reduce(numbers, axis=1, dtype=np.uint32).sum(dtype=np.uint64)
+    squares = np.square(numbers, dtype=np.uint16)
+    return (
+        (_number(digest[:8]), _number(digest[8:16])),
+        _thumbnail(pixels, check),
+        total,
+        np.add.reduce(squares, axis=1, dtype=np.uint32).sum(dtype=np.uint64),
+        place,
+        check,
+        check_all,
+    )
+
+
+def _thumbnail(pixels: Tensor, check: int) -> int:
+    """Return a number for the 8 x 8 shades of grey of a picture (C, H, W).
+
+    Pictures of one shade are not alike for that: they have another number for another `check`.
+    """
+    size = (_THUMBNAIL, _THUMBNAIL)
+    small = F.interpolate(pixels[None], size=size, mode="bilinear", antialias=True)[0].numpy()
+    grey = small.astype(np.int64).sum(axis=0) // len(small)
+    shades = (grey * (_SHADES - 1) + 127) // 255
+    is_flat = shades.min() == shades.max()
+    text = shades.tobytes() + (check.to_bytes(4, "little") if is_flat else b"")
+    return _number(sha256(text).digest()[:8])
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest, "little")

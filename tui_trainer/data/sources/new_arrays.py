@@ -1,0 +1,156 @@
+"""Reads arrays for a trained model: new samples, or labelled ones to measure it on.
+
+Layer: data. Nothing is learned here: the form and the scaling come from the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.arrays import ArraysSection
+from tui_trainer.data.files.stored_arrays import StoredArray
+from tui_trainer.data.sources.array_layout import Form
+from tui_trainer.data.sources.array_numbers import range_of
+from tui_trainer.data.sources.array_roles import (
+    INPUTS,
+    Part,
+    Split,
+    assign_roles,
+    find_with_partner,
+    listed,
+    split_name,
+)
+from tui_trainer.data.sources.arrays import check_files, encode_arrays, read_target
+from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+_PREFERRED: tuple[Split, ...] = ("test", "", "val", "train")
+"""The split that is taken of a file that has several."""
+
+
+def form_of_run(fitted: Mapping[str, Any]) -> Form:
+    """Return the form of the samples that a run was trained on."""
+    return Form(fitted["layout"], tuple(fitted["stored"]), tuple(fitted["shape"]))
+
+
+def read_new_arrays(
+    section: ArraysSection, fitted: Mapping[str, Any], path: str
+) -> tuple[Encoded, int]:
+    """Read samples without a target; returns them and their number.
+
+    Raises:
+        BadInput: no array in the file has such samples, or several have.
+    """
+    form = form_of_run(fitted)
+    shown = clean(path, 200)
+    arrays = find_with_partner(path, section).arrays
+    chosen = _inputs_among(arrays, form, section, shown)
+    encoded = _encoded(chosen, form, fitted)
+    notes = [*encoded.notes]
+    if len(arrays) > 1:
+        notes.append(f"{shown}: the inputs are {clean(chosen.name, 80)}")
+    return replace(encoded, notes=notes), len(encoded.inputs)
+
+
+def _inputs_among(
+    arrays: Sequence[StoredArray], form: Form, section: ArraysSection, shown: str
+) -> StoredArray:
+    fitting = [array for array in arrays if not array.is_text and _rows_shape(array, form)]
+    if len(fitting) > 1:
+        stated = split_name(section.inputs)[0] if section.inputs else ""
+        words = (stated,) if stated else INPUTS
+        by_split = {
+            split: array
+            for array in reversed(fitting)
+            for base, split in [split_name(array.name)]
+            if base in words
+        }
+        fitting = [by_split[split] for split in _PREFERRED if split in by_split][:1] or fitting
+    if len(fitting) == 1:
+        return fitting[0]
+    wanted = ", ".join(map(str, ("N", *form.stored)))
+    if fitting:
+        raise BadInput(
+            f"{shown}: several arrays have the shape ({wanted}): {listed(fitting)}; save the one "
+            "with the inputs as a file of its own, or call it x"
+        )
+    raise BadInput(
+        f"{shown}: no array has the shape ({wanted}) that the model was trained on; there are: "
+        f"{listed(arrays)}"
+    )
+
+
+def _rows_shape(array: StoredArray, form: Form) -> tuple[int, ...]:
+    """Return the shape of an array as rows of samples of a form; () if it has no such samples.
+
+    Axes of one are of no meaning, and one sample needs no axis of samples.
+    """
+    wanted = _without_ones(form.stored)
+    if array.nbytes and _without_ones(array.shape[1:]) == wanted and array.shape:
+        return (array.shape[0], *form.stored)
+    if array.nbytes and _without_ones(array.shape) == wanted:
+        return (1, *form.stored)
+    return ()
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _encoded(array: StoredArray, form: Form, fitted: Mapping[str, Any]) -> Encoded:
+    values: NDArray[Any] = array.values().reshape(_rows_shape(array, form))
+    low, high = range_of(values, array.shown)
+    encoded = encode_arrays([values], form, fitted)
+    check_files([array])
+    notes = []
+    if form.kind == "image" and low >= 0 and high <= 1 < fitted["white"] / 2:
+        notes.append(
+            f"{array.shown}: the largest number is {high:g}, and {fitted['white']:g} in the "
+            "training data; scale the pictures in the same way"
+        )
+    return replace(encoded, notes=notes)
+
+
+def read_arrays_to_measure(
+    section: ArraysSection, fitted: Mapping[str, Any], path: str, problem: str
+) -> tuple[str, Encoded, Target, NDArray[np.int64]]:
+    """Read samples with their target: the name of the data, inputs, targets and row numbers.
+
+    Of arrays that are split, those of the test are taken.
+
+    Raises:
+        BadInput: the arrays are not like those of the run.
+    """
+    form = form_of_run(fitted)
+    shown = clean(path, 200)
+    moved = section.model_copy(update={"path": path})
+    roles = assign_roles(find_with_partner(path, moved), moved, shown)
+    part = _part_to_measure(roles.parts)
+    inputs, target = part.inputs, part.target
+    if not _rows_shape(inputs, form):
+        wanted = ", ".join(map(str, ("N", *form.stored)))
+        raise BadInput(f"{inputs.shown}: is {inputs.form}; the run was trained on ({wanted})")
+    if inputs.shape[0] != target.shape[0]:
+        raise BadInput(
+            f"{inputs.shown}: {inputs.shape[0]:,} rows of inputs, but {target.shape[0]:,} of the "
+            f"target ({clean(target.name, 80)})"
+        )
+    names = roles.classes or tuple(fitted["names"])
+    values, _ = read_target([part], names, problem, form.kind)
+    encoded = _encoded(inputs, form, fitted)
+    check_files([target])
+    notes = [*encoded.notes]
+    if len(roles.parts) > 1:
+        notes.append(f"{shown}: measured on {clean(inputs.name, 80)}, the {part.split} arrays")
+    return shown, replace(encoded, notes=notes), values, np.arange(len(values.values))
+
+
+def _part_to_measure(parts: Sequence[Part]) -> Part:
+    by_split = {part.split: part for part in parts}
+    return next(by_split[split] for split in _PREFERRED if split in by_split)

@@ -1,0 +1,347 @@
+"""The `pictures` source: pictures in files, whose folder or table says what they are.
+
+Layer: data. All of them are decoded once, into one file that is mapped; what cannot be decoded is
+known by then, and never ends a run. A picture is known by the bytes of its file, so that another
+version of the decoder moves no picture to another split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.base.augment import (
+    InputsChanged,
+    check_changes,
+    combine_augments,
+    image_changes,
+    number_augments,
+)
+from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.picture_form import PictureForm
+from tui_trainer.data.files.picture_reader import Records
+from tui_trainer.data.files.picture_store import StoredPictures, decoder_versions, read_pictures
+from tui_trainer.data.sources.picture_folders import (
+    PictureList,
+    broken_note,
+    check_sides,
+    list_pictures,
+    list_unlabelled,
+)
+from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import Keys, joined, mixed
+from tui_trainer.data.splits.rules import rule_for
+from tui_trainer.problems.signature import Kind
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.format import counted
+
+_WHITE = 255.0
+_LEAST_STD = 1e-7
+_MOST_NAMED = 5
+_VOID = 255
+_MASKS_AT_ONCE = 64
+_CHANNELS = {"grey": 1, "rgb": 3}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureSource:
+    """The pictures of a folder or table; implements `Source`."""
+
+    kind: ClassVar[Kind] = "image"
+
+    section: PicturesSection
+    name: str
+    sha256: str
+    stored: StoredPictures
+    target: Target
+    division: Division
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The place of each picture among the files."""
+        return self.stored.records["place"].copy()
+
+    @property
+    def contents(self) -> str:
+        return counted(len(self.stored.records), "picture")
+
+    @property
+    def layout(self) -> dict[str, str]:
+        form = self.stored.form
+        return {"shape": "x".join(map(str, form.shape)), "fit": form.fit}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
+
+    def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
+        mean, std = _moments(self.stored.records[train], math.prod(self.stored.form.shape))
+        return {"mean": mean, "std": std, "decoder": decoder_versions()}
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        notes = []
+        if (decoder := fitted.get("decoder")) not in (None, decoder_versions()):
+            notes.append(
+                f"the pictures were decoded by {clean(str(decoder), 80)} when the run began, and "
+                f"now by {decoder_versions()}: they may differ a little"
+            )
+        return Encoded(self.stored.pictures, notes, scaling=scaling_of(fitted), is_shared=True)
+
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        background = -fitted["mean"] / fitted["std"]
+        changes = image_changes(self.section, background)
+        has_masks = self.target.masks is not None
+        moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
+        classes = len(self.target.classes)
+        return combine_augments([*moved, *number_augments(self.section, None, classes)])
+
+
+def scaling_of(fitted: Mapping[str, Any]) -> Scaling:
+    """Return what makes inputs of pictures of 0 to 255, with the values that `fit` returned."""
+    return Scaling(fitted["mean"] * _WHITE, fitted["std"] * _WHITE)
+
+
+def form_for(section: PicturesSection, older: Mapping[str, Any] | None) -> PictureForm:
+    """Return the form of the pictures; `older` is as in `read_picture_files`.
+
+    If the channels are still to be found, they are three.
+    """
+    height, width = section.size
+    channels = _CHANNELS.get(section.channels, 3)
+    if older is not None and section.channels == "auto":
+        # One more picture with colours does not make others of those that a model knows.
+        channels = int(older["layout"]["shape"].partition("x")[0])
+    return PictureForm(height, width, channels, section.fit)
+
+
+def read_picture_files(
+    section: PicturesSection, older: Mapping[str, Any] | None = None
+) -> PictureSource:
+    """Read the pictures of a section.
+
+    `older` is the preprocessing of a checkpoint, which says what channels the pictures have.
+
+    Raises:
+        BadInput: there are none, or some are broken and `section.broken` is `error`.
+    """
+    form = form_for(section, older)
+    check_changes(section, form.shape, f"dataset.size {form.height}x{form.width}")
+    files = list_pictures(section)
+    if files.layout == "masks":
+        _check_suits_masks(section)
+    find_channels = section.channels == "auto" and older is None
+    stored = read_pictures(files.name, files.path, files.files, form, find_channels=find_channels)
+    notes = [*files.notes, *_notes_on(section, files, stored)]
+    places = stored.records["place"]
+    target, target_notes = _target(section, files, stored)
+    notes += target_notes
+    rule = rule_for(section, older)
+    if files.sides is not None and section.split_by == "auto" and older is None:
+        rule = "folders"
+    if rule == "folders" and files.sides is None and older is None:
+        message = "there are no folders train, val and test with folders of classes in them"
+        raise ConfigError([Problem(message, "dataset.split_by")])
+    own_keys, notes_on_copies = _identities(files, stored)
+    test = val = None
+    if files.sides is not None and rule == "folders":
+        check_sides(files)
+        test, val = _stated(files.sides[places])
+    return PictureSource(
+        section,
+        files.name,
+        _sum_of(files, stored),
+        stored,
+        target,
+        Division(rule, own_keys, _file_keys(stored.records), test, val),
+        (*notes, *notes_on_copies),
+    )
+
+
+def _check_suits_masks(section: PicturesSection) -> None:
+    """Raise ConfigError for settings that make no sense with a class for each pixel."""
+    if section.fit == "pad":
+        message = "pad adds pixels that have no class; use crop or stretch for masks"
+        raise ConfigError([Problem(message, "dataset.fit")])
+    if section.mixup is not None:
+        message = "masks cannot be mixed: a pixel of two pictures would have two classes"
+        raise ConfigError([Problem(f"{message}; leave it empty", "dataset.mixup")])
+
+
+def read_unlabelled_pictures(
+    section: PicturesSection, preprocessing: Mapping[str, Any], path: str
+) -> tuple[StoredPictures, tuple[str, ...], list[str]]:
+    """Read a picture, or all in a folder and below it, in the form of a checkpoint's.
+
+    Returns the pictures, the name of each in the folder, empty for a single one, and notes.
+
+    Raises:
+        BadInput: there is none, or the one that is named is broken.
+    """
+    files = list_unlabelled(path)
+    form = form_for(section, preprocessing)
+    stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
+    if not len(stored.records) and files.names == ("",):
+        raise BadInput(f"{files.name}: {stored.broken[0].reason}")
+    skipping = section.model_copy(update={"broken": "skip"})
+    names = tuple(files.names[place] for place in stored.records["place"].tolist())
+    return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
+
+
+def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
+    """Return notes on the files that are no pictures.
+
+    Raises:
+        BadInput: there are some and that is an error, or there are no others.
+    """
+    note = broken_note(files.names, {one.place: one.reason for one in stored.broken})
+    if not len(stored.records):
+        raise BadInput(f"{files.name}: no file can be read as a picture; {note}")
+    notes = []
+    if note:
+        if section.broken == "error":
+            raise BadInput(f"{files.name}: {note}; dataset.broken=skip leaves them out")
+        notes.append(f"left out: {note}; dataset.broken=error refuses them")
+    if stored.animated:
+        count = counted(stored.animated, "file")
+        notes.append(f"{count} with several pictures, of which the first is taken")
+    if stored.place == "file":
+        notes.append(
+            "the decoded pictures are too many for the cache, and are decoded again by each start"
+        )
+    return notes
+
+
+def _target(
+    section: PicturesSection, files: PictureList, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    """Return the classes that have pictures, and those of the pictures or their pixels; and notes.
+
+    Raises:
+        BadInput: the masks have one class only.
+    """
+    if files.layout == "masks":
+        return _target_of_masks(section, files.name, stored)
+    labels = files.labels[stored.records["place"]]
+    used, values = np.unique(labels, return_inverse=True)
+    classes = tuple(files.classes[place] for place in used.tolist())
+    notes = []
+    if lost := [name for place, name in enumerate(files.classes) if place not in used]:
+        shown = clean(", ".join(lost[:_MOST_NAMED]), 200)
+        notes.append(
+            f"{counted(len(lost), 'class', 'classes')} without a picture that can be read: {shown}"
+        )
+    return Target(classes, values.reshape(-1).astype(np.int64)), notes
+
+
+def _target_of_masks(
+    section: PicturesSection, name: str, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    masks = stored.masks
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(masks), _MASKS_AT_ONCE):
+        part = masks[start : start + _MASKS_AT_ONCE].numpy()
+        counts += np.bincount(part.reshape(-1), minlength=256)
+    present = np.flatnonzero(counts).tolist()
+    has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
+    numbers = [number for number in present if not (has_void and number == _VOID)]
+    if len(numbers) < 2:
+        only = numbers[0] if numbers else _VOID
+        raise BadInput(
+            f"{name}: the masks have only the number {only}; each pixel needs that of its class"
+        )
+    if len(numbers) > _VOID:
+        raise BadInput(f"{name}: the masks have more than {_VOID} classes")
+    total = counts[numbers].sum()
+    shares = ", ".join(
+        f"{number} ({counts[number] / total:.1%})" for number in numbers[:_MOST_NAMED]
+    )
+    rest = ", ..." if len(numbers) > _MOST_NAMED else ""
+    notes = [f"the numbers in the masks are the classes of pixels: {shares}{rest}"]
+    if len(numbers) < len(present):
+        why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
+        notes.append(f"pixels of {_VOID} are not measured{why}")
+    values = np.zeros(len(masks), dtype=np.int64)
+    return Target(tuple(map(str, numbers)), values, masks=masks), notes
+
+
+def _stated(
+    sides: NDArray[np.int8],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Return the pictures of the test, and of validation unless it is to be cut from the rest."""
+    val = sides == VAL
+    return sides == TEST, val if val.any() else None
+
+
+def _file_keys(records: Records) -> Keys:
+    """Return a key (N,) for the bytes of each file."""
+    both = records["file"]
+    return joined(np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1]))
+
+
+def _identities(files: PictureList, stored: StoredPictures) -> tuple[Keys, list[str]]:
+    """Return what each picture is known by, and notes on pictures that are equal or nearly so.
+
+    Files with equal pixels have the key of one of them.
+    """
+    records = stored.records
+    keys = _file_keys(records)
+    pixels = mixed(records["check"].astype(np.uint64) + mixed(records["sum"]))
+    pixels = joined(joined(pixels, records["squares"]), records["thumbnail"])
+    _, groups = np.unique(pixels, return_inverse=True)
+    groups = groups.reshape(-1)
+    least = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(least, groups, keys)
+    equal = len(records) - len(least)
+    near = len(records) - len(np.unique(records["thumbnail"])) - equal
+    notes = []
+    if near > 0:
+        notes.append(
+            f"{counted(near, 'picture')} nearly equal to another one (seen as 8 x 8 shades of "
+            "grey), which may be in another split"
+        )
+    if equal and files.sides is not None:
+        sides = files.sides[records["place"]]
+        is_trained = np.zeros(len(least), dtype=np.bool_)
+        is_trained[groups[sides == TRAIN]] = True
+        leaked = int((is_trained[groups] & (sides != TRAIN)).sum())
+        if leaked:
+            notes.append(
+                f"{counted(leaked, 'picture')} of val and test equal to one in train, which makes "
+                "every figure too good; dataset.split_by=identity keeps equal ones together"
+            )
+    return least[groups], notes
+
+
+def _sum_of(files: PictureList, stored: StoredPictures) -> str:
+    """Return the hash of the files, of what the folders say of them, and of the decoder."""
+    digest = sha256(decoder_versions().partition(",")[0].encode())
+    hashes = stored.records["file"]
+    for row, place in enumerate(stored.records["place"].tolist()):
+        digest.update(files.names[place].encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(hashes[row].tobytes())
+    return digest.hexdigest()
+
+
+def _moments(records: Records, numbers: int) -> tuple[float, float]:
+    """Return mean and deviation of the numbers of pictures, with 1 for white.
+
+    The deviation is 1 if all are equal. The sums are exact.
+    """
+    count = len(records) * numbers
+    total, squares = (sum(records[name].tolist()) for name in ("sum", "squares"))
+    mean = total / count
+    # In whole numbers, the difference of two large ones keeps all its digits.
+    variance = (squares * count - total * total) / count**2
+    std = math.sqrt(variance) / _WHITE
+    return mean / _WHITE, std if std > _LEAST_STD else 1.0
