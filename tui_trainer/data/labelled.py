@@ -194,7 +194,8 @@ def _passages(
 ) -> Labelled:
     # The tokenizer is that of the checkpoint; its file is not needed.
     moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
-    return _of_source(read_passages(moved, whole=True), preprocessing, info, "passage")
+    source = read_passages(moved, whole=True)
+    return _of_source(source, preprocessing, info, source.noun)
 
 
 def _text(

@@ -6,6 +6,7 @@ is not certain has a reason, which is shown together with the setting.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import Counter
@@ -44,6 +45,8 @@ _CROPPED = 16
 mirrored digits, letters or signs would be others."""
 _MOST_FOLDERS = 50
 """That many folders in a folder are looked through for arrays."""
+_SMALL_TEXT_BYTES = 4096
+"""A text of a page or two, as a review or a mail, is one sample."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -165,7 +168,42 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     if kind == "text":
         settings["sequence_length"] = 128
         return Recognised(settings, {"type": "texts that are in no folders of their own"})
-    return Recognised(settings, {"type": "a folder of texts for each class"})
+    return _class_folders(where, settings, stated)
+
+
+def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:
+    """Recognise whether small texts in folders are a sample each, or long ones have passages."""
+    reasons = {"type": "a folder of texts for each class"}
+    patterns = stated["patterns"] if "patterns" in stated else settings["patterns"]
+    suffixes = tuple(str(one).lstrip("*") for one in patterns)
+    sizes = sorted(_sizes(where, suffixes))
+    if not sizes or "samples" in stated or settings["type"] != "text_folders":
+        return Recognised(settings, reasons)
+    middle = sizes[len(sizes) // 2]
+    are_small = middle <= _SMALL_TEXT_BYTES
+    settings["samples"] = "files" if are_small else "passages"
+    what = "each file is a sample" if are_small else "passages of the files are the samples"
+    extent = "at most" if are_small else "at least"
+    reasons["samples"] = f"{what}, because half of them have {extent} {middle:,} bytes"
+    if are_small and "max_passage_bytes" not in stated:
+        # Nineteen of twenty are read to their end, if they are no longer than a few pages.
+        usual = sizes[min(len(sizes) - 1, len(sizes) * 19 // 20)]
+        settings["max_passage_bytes"] = min(max(1 << (usual - 1).bit_length(), 64), 4096)
+        reasons["max_passage_bytes"] = f"nineteen of twenty files have {usual:,} bytes or less"
+    return Recognised(settings, reasons)
+
+
+def _sizes(where: str, suffixes: tuple[str, ...]) -> list[int]:
+    """Return the sizes of some of the files with these endings below a folder."""
+    sizes = []
+    for folder, _, names in islice(os.walk(where), _MOST_ENTRIES):
+        for name in names:
+            if name.endswith(suffixes) and not name.startswith("."):
+                with contextlib.suppress(OSError):
+                    sizes.append(os.stat(os.path.join(folder, name)).st_size)
+        if len(sizes) > _MOST_ENTRIES:
+            break
+    return [size for size in sizes if size]
 
 
 def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:

@@ -321,6 +321,8 @@ def _lines(
         filled_by = "dataset.missing" if filling else ""
         if "size" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
+        if "samples" in recognised.reasons:
+            filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
         lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))

@@ -72,7 +72,7 @@ class TextSection(DatasetSection):
 
 
 class TextFoldersSection(RowsSection):
-    """Passages of text files; the folder a file is in is its class."""
+    """Text files, whole or in passages; the folder a file is in is its class."""
 
     type: Literal["text_folders"]
     path: str = setting(
@@ -94,9 +94,12 @@ class TextFoldersSection(RowsSection):
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY
+    samples: Literal["passages", "files"] = setting(
+        "passages", "what a sample is: a passage of a file, or the file, as one review or mail"
+    )
     passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
     max_passage_bytes: int = setting(
-        1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
+        1024, "the rest of a longer passage or file is cut off", unit="bytes", ge=2, le=65536
     )
     min_files: int = setting(
         10, "a class with fewer files is left out", ge=3, le=1_000_000, limit=True
@@ -106,7 +109,7 @@ class TextFoldersSection(RowsSection):
     )
     max_passages_class: int = setting(
         500,
-        "most passages taken from one class, so that none outweighs the others",
+        "most passages, not files, taken from one class, so that none outweighs the others",
         ge=3,
         limit=True,
     )
@@ -164,6 +167,6 @@ class TokensSection(DatasetSection):
 
 TEXT_DATASETS = (
     Spec("text", "text files, predicted token by token", TextSection),
-    Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection),
+    Spec("text_folders", "text files or their passages, one folder per class", TextFoldersSection),
     Spec("tokens", "files of token numbers, of which the next is predicted", TokensSection),
 )
