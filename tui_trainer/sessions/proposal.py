@@ -272,6 +272,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
         case _:
             layers = [64, 32] if count <= 20_000 else [256, 128]
             model = {"type": "mlp", "layers": layers, "dropout": 0.1}
+    if _are_mostly_padding(dataset):
+        training["group_by_length"] = True
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
     settings = {"model": model, "optimizer": optimizer, "training": training}
@@ -293,6 +295,12 @@ def _image_model(signature: Signature) -> dict[str, Any]:
     # The last stage sees 14 to 16 pixels.
     stages = 4 if side <= 2 * _SMALL_PICTURE else 5
     return {"type": "resnet", "stages": stages, "depth": 2 * stages + 2}
+
+
+def _are_mostly_padding(dataset: Dataset) -> bool:
+    """Whether sequences are so different in length that most of a batch would be padding."""
+    lengths = getattr(dataset.train, "lengths", None)
+    return lengths is not None and 2 * lengths.sum().item() < len(lengths) * lengths.max().item()
 
 
 def _metrics_for(dataset: Dataset) -> list[str]:
