@@ -18,7 +18,7 @@ def some_lengths(count: int = 1000) -> Tensor:
 
 def padded(order: Tensor, lengths: Tensor, size: int) -> int:
     """The steps of all batches, with padding."""
-    return sum(len(part) * int(lengths[part].max()) for part in order.split(size))
+    return sum(len(part) * int(lengths[part].max()) for part in torch.split(order, size))
 
 
 def test_batches_are_of_similar_lengths_and_each_sample_is_in_one() -> None:
@@ -31,7 +31,7 @@ def test_batches_are_of_similar_lengths_and_each_sample_is_in_one() -> None:
     assert padded(grouped, lengths, 16) < 1.1 * total < 1.7 * total < padded(drawn, lengths, 16)
     # The last batch, which is smaller, has the samples that were drawn last.
     assert grouped[-8:].equal(drawn[-8:])
-    longest = [int(lengths[part].max()) for part in grouped.split(16)]
+    longest = [int(lengths[part].max()) for part in torch.split(grouped, 16)]
     assert longest != sorted(longest) != longest[::-1], "short and long batches alternate"
 
 

@@ -325,7 +325,10 @@ def _lines(
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
-            filling = "; missing ones filled with the training mean"
+            is_text = dataset.signature.kind == "tokens"
+            filling = "; missing ones " + (
+                "read as a text without words" if is_text else "filled with the training mean"
+            )
         filled_by = "dataset.missing" if filling else ""
         if "size" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
