@@ -42,12 +42,12 @@ from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
 
-for text_dataset in TEXT_DATASETS:
-    DATASETS.add(text_dataset)
 for picture_dataset in PICTURE_DATASETS:
     DATASETS.add(picture_dataset)
 for array_dataset in ARRAY_DATASETS:
     DATASETS.add(array_dataset)
+for text_dataset in TEXT_DATASETS:
+    DATASETS.add(text_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
