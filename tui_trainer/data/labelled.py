@@ -170,8 +170,11 @@ def _pictures(
             f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
             "pictures for each class"
         )
-    moved = section.model_copy(update={"path": path})
-    return _of_source(read_picture_files(moved, preprocessing), preprocessing, info, "picture")
+    # A folder says by itself what a table says in its columns.
+    columns = dict.fromkeys(("picture", "target", "split") if os.path.isdir(path) else ())
+    moved = section.model_copy(update={"path": path, **columns})
+    source = read_picture_files(moved, info.problem, preprocessing)
+    return _of_source(source, preprocessing, info, "picture")
 
 
 def _sequences(

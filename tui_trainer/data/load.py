@@ -55,7 +55,7 @@ def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
-    "pictures": _row_loader(read_picture_files),
+    "pictures": _asked_loader(read_picture_files),
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
     "forecast": _asked_loader(read_forecast),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,33 +18,40 @@ from typing import Any
 
 import numpy as np
 
-from tui_trainer.config.sections.datasets import BUILTIN, DATASETS, STDLIB, DelimitedSection
+from tui_trainer.config.sections.datasets import (
+    BUILTIN,
+    DATASETS,
+    STDLIB,
+    DelimitedSection,
+    TableSection,
+)
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.picture_form import suggest_size
-from tui_trainer.data.files.picture_reader import sizes_of
+from tui_trainer.data.files.picture_reader import PictureFile, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled
+from tui_trainer.data.sources.picture_table import list_table, picture_column, target_column
 from tui_trainer.data.sources.pixel_file import recognise_pixels
+from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, TrainerError
 
-TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
-"""A column with one of these names is the target, in any case; else it is the last column."""
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js", ".java")
 """Files with these names are read as text."""
 TOKENS_SUFFIX = ".bin"
 _TOKENS_BEGINNING = 1 << 16
 _LEAST_HALVES, _MOST_UPPER = 16, 16
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _MOST_OPENED = 200
 """That many pictures of a folder are opened, to see how large they are."""
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
-_MOST_FOLDERS = 50
-"""That many folders in a folder are looked through for arrays."""
 _SMALL_TEXT_BYTES = 4096
 """A text of a page or two, as a review or a mail, is one sample."""
 _MOST_ENTRIES = 2000
@@ -102,27 +109,58 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
 
 
 def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
-    """Return the settings of a table, whose rows may be pictures."""
-    pixels = None
-    if stated.get("type", "pixels") == "pixels":
-        pixels = recognise_pixels(path, stated)
-    return (
-        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
-    )
+    """Return the settings of a table, whose rows may be pictures, or the paths of pictures."""
+    if (pictures := _picture_table(path, stated)) is not None:
+        return pictures
+    if stated.get("type", "pixels") == "pixels" and (found := recognise_pixels(path, stated)):
+        return Recognised(*found)
+    return Recognised({"type": _table_type(stated), "path": path})
+
+
+def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a table of paths of pictures; None if it is none."""
+    kind = stated.get("type")
+    if kind not in (None, "pictures") or not stated.keys() <= PicturesSection.model_fields.keys():
+        return None
+    try:
+        opened = open_table(TableSection(type="table", path=where, target="?"))
+        column = picture_column(opened)
+    except TrainerError:
+        # What is wrong with it is said when it is read.
+        column = None
+    if column is None:
+        return None if kind is None else Recognised({"type": "pictures", "path": where})
+    reasons = {"type": f"the cells of {clean(column, 80)} are names of pictures"}
+    section = PicturesSection(type="pictures", path=where, picture=column)
+    chosen = {key: value for key, value in stated.items() if key in ("target", "split", "picture")}
+    section = section.model_copy(update=chosen)
+    found = picture_settings(where, stated, reasons, list_table(section, "auto").files)
+    target, reason = target_column(section, opened.header, section.picture or column)
+    columns = {} if "picture" in chosen else {"picture": column}
+    if reason:
+        columns["target"] = target
+        found.reasons["target"] = reason
+    return Recognised({**found.settings, **columns}, found.reasons)
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
-    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none.
+
+    If there are more pictures, these are the data; below the folder, texts too.
+    """
     if stated.get("type", "arrays") != "arrays":
         return None
-    found = []
+    found, arrays, others = [], 0, 0
     for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if is_array_folder(names):
             found.append(folder)
-            if folder == where:
-                break
-    if len(found) != 1:
+            arrays += len(names)
+        suffixes = SUFFIXES if found == [where] else {*SUFFIXES, *TEXT_SUFFIXES}
+        others += sum(Path(name).suffix.lower() in suffixes for name in names)
+    if found[:1] == [where]:
+        found = found[:1]
+    if len(found) != 1 or (others > arrays and "type" not in stated):
         return None
     reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
     return Recognised({"type": "arrays", "path": found[0]}, reason)
@@ -156,7 +194,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     asked = stated.get("type")
     if asked == "pictures" or (asked is None and pictures.total() > texts.total()):
         ends = " and ".join(f"*{end}" for end, _ in pictures.most_common(2))
-        return picture_settings(where, stated, {"type": f"most files are {ends}"})
+        files = list_unlabelled(where).files
+        return picture_settings(where, stated, {"type": f"most files are {ends}"}, files)
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
         raise BadInput(
@@ -230,11 +269,13 @@ def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:
 
 
 def picture_settings(
-    where: str, stated: Mapping[str, Any], reasons: Mapping[str, str]
+    where: str,
+    stated: Mapping[str, Any],
+    reasons: Mapping[str, str],
+    files: Sequence[PictureFile],
 ) -> Recognised:
     """Return the settings of pictures, with a size that suits some of them."""
     settings: dict[str, Any] = {"type": "pictures", "path": where}
-    files = list_unlabelled(where).files
     sizes = sizes_of(files[:: max(1, len(files) // _MOST_OPENED)])
     if not sizes:
         return Recognised(settings, dict(reasons))

@@ -16,6 +16,8 @@ from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
+_GATHERED_BYTES = 64 << 20
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
@@ -124,10 +126,13 @@ class TensorSplit:
     def to(self, device: torch.device | str) -> TensorSplit:
         if self.inputs.device == torch.device(device):
             return self
-        inputs = self.inputs if self.places is None else self.inputs[self.places]
+        if self.places is None:
+            inputs = self.inputs.to(device)
+        else:
+            inputs = gathered(self.inputs, self.places, device)
         return replace(
             self,
-            inputs=inputs.to(device),
+            inputs=inputs,
             places=None,
             check=None,
             targets=self.targets.to(device),
@@ -179,6 +184,17 @@ class TensorSplit:
 
     def shuffled(self, order: Order) -> TensorBatches:
         return TensorBatches(self, order)
+
+
+def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tensor:
+    """Return the inputs at some places on a device, of which the host has few at any time."""
+    shape = (len(places), *inputs.shape[1:])
+    moved = torch.empty(shape, dtype=inputs.dtype, device=device)
+    count = max(1, _GATHERED_BYTES // max(inputs[:1].nbytes, 1))
+    for start in range(0, len(places), count):
+        part = places[start : start + count]
+        moved[start : start + count] = inputs.index_select(0, part).to(device)
+    return moved
 
 
 def _as_tokens(values: Tensor) -> Tensor:

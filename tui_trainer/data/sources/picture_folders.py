@@ -48,10 +48,12 @@ class PictureList:
     files: tuple[PictureFile, ...]
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    """(N,) positions in `classes`; all 0 if there are masks."""
+    """(N,) positions in `classes`; all 0 if there are masks or numbers."""
     sides: NDArray[np.int8] | None = None
     """(N,) the split that the folders say, if they say one."""
     notes: tuple[str, ...] = ()
+    numbers: NDArray[np.float64] | None = None
+    """(N,) what is predicted, if these are numbers."""
 
 
 @dataclass(slots=True)
@@ -280,6 +282,10 @@ def _layout_note(section: PicturesSection, layout: Layout, found: _Sorted, below
 def check_sides(pictures: PictureList) -> None:
     """Raise BadInput if the folders of splits have no pictures to train on."""
     if pictures.sides is not None and not (pictures.sides == TRAIN).any():
+        if pictures.layout == "table":
+            raise BadInput(
+                f"{pictures.name}: no row is for training in the column of dataset.split"
+            )
         raise BadInput(
             f"{pictures.name}: no picture is in a folder train; dataset.layout=classes takes the "
             "folders as classes"

@@ -1,6 +1,7 @@
 """`read_text_table`: the texts in a column of a table, to be continued token by token.
 
-Layer: data. A text is known by its content, so that rows that are added later move no other.
+Layer: data. A text is known by its content, so that rows that are added later move no other. As in
+other columns, white space around it is left out.
 """
 
 from __future__ import annotations
