@@ -45,13 +45,13 @@ TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js
 TOKENS_SUFFIX = ".bin"
 _TOKENS_BEGINNING = 1 << 16
 _LEAST_HALVES, _MOST_UPPER = 16, 16
-_MOST_FOLDERS = 50
-"""That many folders in a folder are looked through for arrays."""
 _MOST_OPENED = 200
 """That many pictures of a folder are opened, to see how large they are."""
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _SMALL_TEXT_BYTES = 4096
 """A text of a page or two, as a review or a mail, is one sample."""
 _MOST_ENTRIES = 2000
