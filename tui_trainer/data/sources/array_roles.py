@@ -140,6 +140,7 @@ def _chosen(
     shown: str,
 ) -> dict[Split, StoredArray]:
     """Return the arrays of a role by split; empty if no name says that it has it."""
+    exact: list[StoredArray] = []
     if stated is not None:
         wanted = stated.removesuffix(".npy")
         exact = [array for array in arrays if array.name in (stated, wanted)]
@@ -156,6 +157,10 @@ def _chosen(
         bases = [(base.rpartition("_")[2], split) for base, split in bases]
     for array, (base, split) in zip(arrays, bases, strict=True):
         if base not in words:
+            continue
+        if split in by_split and array in exact:
+            by_split[split] = array
+        if split in by_split and by_split[split] in exact:
             continue
         if split in by_split:
             both = f"{clean(by_split[split].name, 80)} and {clean(array.name, 80)}"
