@@ -22,7 +22,7 @@ from tui_trainer.config.sections.datasets import SEPARATORS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import size_text
 
-_ARRAYS = (".npy", ".npz", ".safetensors", "ubyte", "ubyte.gz")
+_ARRAYS = (".npy", ".npz", ".safetensors", "ubyte", "ubyte.gz", ".bin")
 READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl", *_ARRAYS)
 """Endings of the files that data are usually in."""
 _BINARY = (".parquet", ".zst", *_ARRAYS)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
-from tui_trainer.data.base.random import permutation
+from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 _GATHERED_BYTES = 64 << 20
@@ -204,7 +204,7 @@ def _as_tokens(values: Tensor) -> Tensor:
 
 
 class TensorBatches:
-    """Batches in a new permutation every epoch; rank r takes its slice of each batch."""
+    """Batches in a new order every epoch; rank r takes its slice of each batch."""
 
     def __init__(self, split: TensorSplit, order: Order) -> None:
         self._split = split
@@ -221,7 +221,7 @@ class TensorBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        order = permutation(len(self._split), self._order.seed, epoch)
+        order = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         chosen = order[index * self._order.batch_size :][: self.size(index)]
         return tuple(self._split.rows[chosen].tolist())
 
@@ -231,7 +231,7 @@ class TensorBatches:
             self._split.check()
         is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
-        on_host = permutation(len(self._split), self._order.seed, epoch)
+        on_host = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         places = on_device if self._split.places is None else self._split.places[on_host]
