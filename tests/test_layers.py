@@ -97,6 +97,15 @@ def test_pyarrow_is_imported_only_where_a_table_is_read() -> None:
         assert not any(name.split(".")[0] == "pyarrow" for name in at_top), path
 
 
+def test_tokenizers_are_imported_only_where_a_file_of_one_is_read() -> None:
+    for path in MODULES:
+        names = {name.split(".")[0] for name in imports(path, inside_functions=True)}
+        is_reader = module_name(path) == "tui_trainer.data.tokenizers.tokenizer_file"
+        assert "tokenizers" not in names or is_reader, path
+        at_top = imports(path, inside_functions=False)
+        assert not any(name.split(".")[0] == "tokenizers" for name in at_top), path
+
+
 def test_the_command_line_uses_the_app_only_to_open_it() -> None:
     users = {
         module_name(path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tui_trainer.cli.main import main
@@ -55,6 +57,39 @@ def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
     assert told["config"]["dataset"]["target"] == "hue"
     assert told["config"]["optimizer"]["lr"] == 0.5
     assert "regression" in told["lines"][1]["text"]
+
+
+def write_pictures(folder: Path) -> None:
+    """Pictures of a bright row, which is the class, as arrays and as a table of pixels."""
+    generator = np.random.default_rng(0)
+    classes = np.arange(120) % 4
+    pictures = generator.integers(0, 60, (120, 8, 8), dtype=np.uint8)
+    pictures[np.arange(120), classes] += 190
+    pictures[:, 4:] = 0
+    arrays: dict[str, Any] = {"x_train": pictures[:90], "y_train": classes[:90]}
+    np.savez(folder / "bars.npz", **arrays, x_test=pictures[90:], y_test=classes[90:])
+    table = np.concatenate([classes[:, None], pictures.reshape(120, -1)], axis=1)
+    head = ",".join(["label", *(f"pixel{place}" for place in range(64))])
+    np.savetxt(folder / "bars.csv", table, "%d", ",", header=head, comments="")
+
+
+@pytest.mark.parametrize("name", ["bars.npz", "bars.csv"])
+def test_train_on_arrays_or_pixels_alone_learns(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    write_pictures(folder)
+    code, out, err = run(
+        capsys, "train", name, "--no-ui", "epochs=12", "--runs-dir", "runs", "batch_size=8"
+    )
+    assert code == 0, err
+    assert f"{name}: 120 pictures" in err
+    assert "pictures of 1x8x8 (channels, height, width)" in err
+    accuracy = next(line for line in out.splitlines() if line.startswith("test: "))
+    assert float(accuracy.rpartition("accuracy ")[2].split()[0]) > 80
+    if name == "bars.csv":
+        assert "dataset.type=table reads a plain table" in err
+    else:
+        assert "split as the arrays are: train x_train (90), test x_test (30)" in out
 
 
 def test_train_on_a_file_learns_and_saves_an_experiment_that_is_the_same(
@@ -113,7 +148,7 @@ def test_a_preset_wins_over_a_folder_of_its_name_which_a_path_names(
     assert "./digits-mlp means the folder of that name" in err
     code, _, err = run(capsys, "train", "./digits-mlp", "--dry-run")
     assert code == 2
-    assert "no texts in this folder" in err
+    assert "no texts or pictures in this folder" in err
 
 
 def test_an_imbalanced_target_is_measured_by_more_than_accuracy(

@@ -30,7 +30,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 IGNORED = {
     *("$schema", "$defs", "title", "description", "default"),
-    *("unit", "live", "path", "limit"),
+    *("unit", "live", "path", "limit", "words"),
 }
 
 

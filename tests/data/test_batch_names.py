@@ -151,7 +151,7 @@ def test_columns_give_the_batches_that_single_samples_give() -> None:
     ("changes", "text"),
     [
         ({"age": np.zeros(39)}, "different numbers of samples: image 40, age 39, target 40"),
-        ({"target": None}, "there is no column target, only image, age"),
+        ({"target": None}, "the first sample has no target, only image, age"),
         ({"target": np.arange(40)}, "a target is 39, and classes go from 0 to 1"),
         ({"target": np.zeros(40)}, "classes are ints, from 0"),
         ({"target": np.zeros((40, 3), int)}, "it should be one class"),

@@ -14,10 +14,9 @@ from tui_trainer.config.sections.datasets import (
     RowsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.section import setting
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.fingerprint import fingerprint_of
 
 SUM = "ab" * 32
@@ -53,6 +52,7 @@ LATER = {
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
     "missing_values_by_column",
     *("header", "comment", "label"),
+    *("tokenizer", "vocabulary", "samples"),
 }
 """Settings that version 0.1 did not have."""
 

@@ -19,8 +19,8 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     SequencesSection,
     TableSection,
-    TextSection,
 )
+from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.load import load

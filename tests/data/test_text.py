@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.sections.datasets import TextSection
+from tests.data.tokenizer_files import bpe_file
+from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
@@ -212,6 +213,63 @@ def test_wrong_places_and_too_little_text_are_refused(tmp_path: Path) -> None:
     message = refusal(write(tmp_path / "three", 3), sequence_length=1000)
     assert "less than one row of dataset.sequence_length 1000" in message
     assert "nothing may follow stdlib:, got 'stdlib:json'" in refusal("stdlib:json")
+
+
+def test_a_tokenizer_learns_from_the_training_texts_alone(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("abc abc\n" * 68 + "xyz \u4e2d\n" * 32)
+    dataset = load(section(tmp_path / "one", tokenizer="characters"))
+    assert dataset.preprocessing["tokenizer"] == {
+        "type": "characters",
+        "known": ["a", "b", "c", "\n", " "],
+    }
+    assert (dataset.signature.vocabulary, dataset.outputs, dataset.input_shape) == (7, 7, (8,))
+    assert texts(dataset)[1][0].startswith(b"xyz"), "those to measure on are kept"
+    assert isinstance(dataset.val, TextSplit)
+    assert dataset.val.bytes_per_token == pytest.approx(8 / 6)
+    notes = "\n".join(dataset.notes)
+    assert "a vocabulary of 7 characters; 1 bytes per character in the training texts" in notes
+    assert "of the validation split (67 %) have no token of their own" in notes
+    limited = load(section(tmp_path / "one", tokenizer="words", vocabulary=2))
+    assert limited.signature.vocabulary == 4
+    assert limited.summary is not None
+    assert limited.summary.target == "the next word"
+
+
+def test_tokens_and_what_was_learned_go_through_a_checkpoint(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a")
+    file = bpe_file(tmp_path / "bpe.json")
+    for tokenizer in ("words", str(file)):
+        fresh = load(section(folder, tokenizer=tokenizer))
+        assert isinstance(fresh.train, TextSplit)
+        saved = io.BytesIO()
+        torch.save(fresh.preprocessing, saved)
+        saved.seek(0)
+        fitted = torch.load(saved, weights_only=True)
+        if tokenizer != "words":
+            file.unlink()
+        again = load(section(folder, tokenizer=tokenizer), fitted, record=fresh.split_record)
+        assert isinstance(again.train, TextSplit)
+        assert again.train.data.equal(fresh.train.data)
+        assert again.fingerprint == fresh.fingerprint
+        assert again.preprocessing == fresh.preprocessing
+        with pytest.raises(CheckpointUnusable, match="tokenizer"):
+            load(section(folder), fitted, record=fresh.split_record)
+
+
+def test_the_tokenizer_is_in_the_fingerprint_and_the_place_of_its_file_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = write(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    files = [bpe_file(tmp_path / name) for name in ("one.json", "b/two.json")]
+    other = bpe_file(tmp_path / "three.json", size=270)
+    prints = [load(section(folder, tokenizer=str(file))).fingerprint for file in (*files, other)]
+    assert prints[0] == prints[1] != prints[2]
+    values = {
+        load(section(folder, tokenizer=kind)).fingerprint.value for kind in ("bytes", "words")
+    }
+    assert len(values) == 2
+    assert load(section(folder)).fingerprint.value in values
 
 
 @pytest.mark.timeout(30)

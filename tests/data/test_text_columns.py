@@ -132,3 +132,27 @@ def test_a_text_is_stated_and_short_ones_stay_categories(tmp_path: Path) -> None
     assert stated.input_shape == (1 + 16,)
     alone = loaded(tmp_path, table(rows), kinds={"b": "text"}, drop=["a"])
     assert alone.signature.kind == "tokens"
+
+
+def test_a_free_text_alone_may_be_read_as_words(tmp_path: Path) -> None:
+    data = loaded(tmp_path, table(reviews(), "text,y"), tokenizer="words", vocabulary=9)
+    fitted = data.preprocessing["inputs"]["text"]
+    assert data.signature.vocabulary == 11
+    assert set(fitted["tokenizer"]["known"]) >= {"number", "film", "good", "bad"}
+    assert data.preprocessing["layout"]["tokenizer"] == "words"
+    assert any("text: " in note and "(dataset.vocabulary)" in note for note in data.notes)
+    new = tmp_path / "new.csv"
+    new.write_text("text\ngood film\n" + "film " * 50 + "\n")
+    section = TableSection(type="table", path="gone.csv", target="y", tokenizer="words")
+    unseen = read_unseen(section, data.preprocessing, str(new), data.info)
+    assert unseen.lengths is not None
+    assert unseen.lengths.tolist() == [2, fitted["max_tokens"]]
+    place = {word: n for n, word in enumerate(fitted["tokenizer"]["known"], 2)}
+    assert unseen.inputs[0, :2].tolist() == [place["good"], place["film"]]
+    words = loaded(tmp_path, table(reviews(), "text,y"), tokenizer="words")
+    assert words.fingerprint != loaded(tmp_path, table(reviews(), "text,y")).fingerprint
+    # Where no text is read token by token, the setting changes nothing.
+    rows = [f"{n % 7},{row}" for n, row in enumerate(reviews())]
+    beside = loaded(tmp_path, table(rows, "n,text,y"), tokenizer="words")
+    assert beside.signature.kind == "features"
+    assert beside.fingerprint == loaded(tmp_path, table(rows, "n,text,y")).fingerprint

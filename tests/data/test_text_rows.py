@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_trainer.data.base.batch import Order
-from tui_trainer.data.batches.text_rows import PIECE_BYTES, LaneBatches, TextSplit, pack_rows
+from tui_trainer.data.batches.text_rows import PIECE_TOKENS, LaneBatches, TextSplit, pack_rows
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 
@@ -34,7 +34,7 @@ def same(one: list[Batch], other: list[Batch]) -> bool:
 
 def read_back(split: TextSplit, batch_size: int) -> list[bytes]:
     """The texts as the rows of `in_order` predict them, checked on the way."""
-    any_is_long = any(len(text) > PIECE_BYTES - split.sequence_length for text in split.texts())
+    any_is_long = any(len(text) > PIECE_TOKENS - split.sequence_length for text in split.texts())
     done: list[bytes] = []
     reading: dict[int, bytearray] = {}
     for batch in split.in_order(batch_size):
@@ -76,12 +76,12 @@ def test_in_order_predicts_every_byte_once_each_text_from_its_own_start(
 
 
 def test_a_long_text_is_measured_in_pieces_side_by_side() -> None:
-    text = random.Random(0).randbytes(3 * PIECE_BYTES).replace(b"\0", b"x")
+    text = random.Random(0).randbytes(3 * PIECE_TOKENS).replace(b"\0", b"x")
     split = split_of([text], 64)
     pieces = read_back(split, 8)
-    assert sorted(map(len, pieces)) == [PIECE_BYTES] * 3
+    assert sorted(map(len, pieces)) == [PIECE_TOKENS] * 3
     assert b"".join(sorted(pieces, key=text.find)) == text
-    assert split.count(8) == PIECE_BYTES // 64
+    assert split.count(8) == PIECE_TOKENS // 64
 
 
 def test_the_size_of_a_batch_changes_no_prediction() -> None:
@@ -112,7 +112,7 @@ def test_rows_of_a_stateful_model_go_on_from_batch_to_batch_through_all_texts() 
         inputs = torch.cat([batch["input"] for batch in got], dim=1)
         targets = torch.cat([batch["target"] for batch in got], dim=1)
         assert targets[:, :-1].equal(inputs[:, 1:])
-        stream = bytes(split.data.tolist())
+        stream = bytes(split.data[:-1].tolist())
         assert sum(map(len, texts)) + 20 == len(stream)
         # Whole texts in the lanes are those of the split, each behind a NUL byte.
         for lane in inputs.tolist():
@@ -138,7 +138,7 @@ def test_the_texts_of_a_batch_are_named_by_their_numbers() -> None:
 def test_windows_cover_the_texts_and_move_with_each_epoch() -> None:
     split = split_of(some_texts(20))
     batches = split.shuffled(Order(4, seed=3))
-    stream = [*split.data.tolist(), 0]
+    stream = split.data.tolist()
     starts = []
     for epoch in range(8):
         got = list(batches.epoch(epoch))

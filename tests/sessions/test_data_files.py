@@ -102,7 +102,7 @@ def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
         ("a.csv", b"\0\1", "it is no text"),
         ("b.csv", b"", "it is empty"),
         ("c.csv.gz", b"\x1f\x8bjunk", "it cannot be unpacked"),
-        ("d.parquet", b"PAR1", "its first rows are only shown when it is read"),
+        ("d.parquet", b"PAR1", "what is in it is only shown when it is read"),
     ):
         (tmp_path / name).write_bytes(content)
         assert read_head(tmp_path / name).problem == problem

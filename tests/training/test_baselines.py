@@ -20,10 +20,9 @@ from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.problems import ClassificationSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -58,6 +57,13 @@ CARS = TableSection(
     categorical=("origin",),
     drop=("name",),
 )
+
+
+def of_bytes(split: TextSplit) -> Dataset:
+    """Return a data set of texts with this split for all."""
+    signature = Signature("tokens", (100,), 256, 256, "step", causal=True)
+    problem = "language_modelling"
+    return with_info(load(CARS), train=split, test=split, problem=problem, signature=signature)
 
 
 def with_info(dataset: Dataset, train: Any, test: Any, **changes: Any) -> Dataset:
@@ -103,7 +109,7 @@ def test_features_of_sequences_are_means_and_deviations_of_what_is_no_padding() 
     inputs[0, :2, 0] = torch.tensor([1.0, 3.0])
     inputs[1, :, 0] = torch.tensor([2.0, 2.0, 2.0, 6.0])
     split = TensorSplit(inputs, torch.zeros(2), torch.arange(2), torch.tensor([2, 4]))
-    found = module._features("sequence", split)
+    found = module._features(Signature("sequence", (4, 1), 1), split)
     torch.testing.assert_close(found, torch.tensor([[2.0, 1.0], [3.0, math.sqrt(3)]]))
 
 
@@ -152,7 +158,7 @@ def test_passages_are_compared_with_a_bag_of_their_bytes(tmp_path: Path) -> None
 
     tokens = torch.tensor([[65, 66, 65, 0], [66, 0, 0, 0]], dtype=torch.uint8)
     split = TensorSplit(tokens, torch.zeros(2), torch.arange(2), torch.tensor([3, 1]))
-    shares = module._features("tokens", split)
+    shares = module._features(dataset.signature, split)
     assert shares[:, [0, 65, 66]].tolist() == [
         [0, pytest.approx(2 / 3), pytest.approx(1 / 3)],
         [0, 0, 1],
@@ -200,7 +206,7 @@ def huge(kind: Kind, shape: tuple[int, ...], outputs: int) -> Dataset:
         train=split,
         test=split,
         problem="classification" if outputs > 1 else "regression",
-        signature=Signature(kind, shape, outputs),
+        signature=Signature(kind, shape, outputs, vocabulary=256 if kind == "tokens" else 0),
     )
 
 
@@ -231,7 +237,7 @@ def test_what_a_baseline_costs_follows_from_sizes(
 def test_compressing_costs_by_the_byte() -> None:
     data = torch.full((1000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     costs = {one.name: one.cost for one in baselines_of(dataset, split)}
     assert costs == {"unigram": 0, "gzip": 500_000}
 
@@ -293,7 +299,7 @@ def test_the_dear_baselines_can_be_ended_within(tmp_path: Path) -> None:
     assert ended_after(bag, 9) == [(0, 0)] * 9
     data = torch.full((10_000_000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     (_, gzipped) = baselines_of(dataset, split)
     assert ended_after(gzipped, 3) == [(0, 10**7), (1 << 22, 10**7), (2 << 22, 10**7)]
 
@@ -302,7 +308,7 @@ def test_a_long_text_is_compressed_as_a_whole() -> None:
     text = random.Random(0).randbytes(3_000_000) * 3
     data = torch.frombuffer(bytearray(b"\0" + text), dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     assert all_of(dataset)["gzip"]["bits_per_byte"] == 8 * len(gzip.compress(text, 9)) / len(text)
 
 

@@ -19,7 +19,7 @@ from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
-from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
+from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
@@ -27,7 +27,8 @@ from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
-from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
+from tui_trainer.config.sections.section import Registry, Section, TypedSection
+from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
 from tui_trainer.config.sections.training import (
     CheckpointSection,
     EarlyStoppingSection,
@@ -45,6 +46,8 @@ for picture_dataset in PICTURE_DATASETS:
     DATASETS.add(picture_dataset)
 for array_dataset in ARRAY_DATASETS:
     DATASETS.add(array_dataset)
+for text_dataset in TEXT_DATASETS:
+    DATASETS.add(text_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
@@ -266,7 +269,7 @@ def absolute_paths(
     resolved = dict(values)
     for name, info in kind.model_fields.items():
         value = resolved.get(name)
-        if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(NO_FILES):
+        if isinstance(value, str) and is_file_name(info, value):
             folder = tree.place((key, name)).folder or Path.cwd()
             resolved[name] = str(folder / os.path.expanduser(value)) if value else value
     return resolved

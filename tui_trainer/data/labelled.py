@@ -23,11 +23,10 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -49,6 +48,8 @@ from tui_trainer.data.sources.table import select_rows
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.sources.tokens import read_tokens_to_measure
+from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -194,8 +195,10 @@ def _forecast(
 def _passages(
     section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
 ) -> Labelled:
-    moved = section.model_copy(update={"path": path})
-    return _of_source(read_passages(moved, whole=True), preprocessing, info, "passage")
+    # The tokenizer is that of the checkpoint; its file is not needed.
+    moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
+    source = read_passages(moved, whole=True)
+    return _of_source(source, preprocessing, info, source.noun)
 
 
 def _text(
@@ -203,10 +206,19 @@ def _text(
 ) -> Labelled:
     texts = read_texts(section.model_copy(update={"path": path}))
     contents = [text.content for text in texts.texts]
-    split = TextSplit.from_texts(contents, range(len(contents)), section.sequence_length)
+    tokenizer = tokenizer_of(preprocessing.get("tokenizer"))
+    numbers = range(len(contents))
+    split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
     size = sum(map(len, contents))
     count = f"{counted(len(contents), 'file')}, {counted(size, 'byte')}"
     return Labelled(split, texts.name, count, texts.notes)
+
+
+def _tokens(
+    section: TokensSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    split, file = read_tokens_to_measure(section, preprocessing, path)
+    return Labelled(split, file.name, counted(len(file.tokens), "token"), ())
 
 
 def _of_plugin(
@@ -251,6 +263,7 @@ READERS: dict[str, Reader] = {
     "forecast": _forecast,
     "text_folders": _passages,
     "text": _text,
+    "tokens": _tokens,
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.position import SplitRows
+from tui_trainer.data.tokenizers.choice import unit_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
@@ -50,7 +51,7 @@ def summarise(
     return DataSummary(
         contents=source.contents,
         target=_target_text(target),
-        inputs=_inputs_text(inputs) or _shape_text(source, shape),
+        inputs=_inputs_text(inputs) or _shape_text(source, inputs, shape),
         split=shares_text(sizes),
         sizes=sizes,
     )
@@ -105,10 +106,10 @@ def _some_of(names: Sequence[str]) -> str:
     return f"{shown}, ..." if len(names) > _MOST_COLUMNS else shown
 
 
-def _shape_text(source: Source, shape: Sequence[int]) -> str:
+def _shape_text(source: Source, inputs: Mapping[str, Any], shape: Sequence[int]) -> str:
     size = "x".join(map(str, shape))
     return {
         "image": f"pictures of {size} (channels, height, width)",
         "sequence": f"sequences of {counted(shape[-1], 'channel')}, up to {shape[0]:,} steps",
-        "tokens": f"texts of up to {counted(shape[0], 'byte')}",
+        "tokens": f"texts of up to {counted(shape[0], unit_of(inputs.get('tokenizer')))}",
     }.get(source.kind, f"{size} numbers")

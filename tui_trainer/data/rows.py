@@ -177,7 +177,7 @@ def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any
         source.kind,
         tuple(encoded.inputs.shape[1:]),
         outputs=target.outputs,
-        vocabulary=source.vocabulary,
+        vocabulary=encoded.vocabulary,
         places=PROBLEMS[target.problem].places,
     )
     return DatasetInfo(

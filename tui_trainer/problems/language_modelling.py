@@ -74,6 +74,7 @@ class TokenTotals:
             "loss": sums["loss"] / sums["count"],
             "accuracy": sums["accuracy"] / sums["count"],
             "perplexity": _exp(nats),
+            # As if each token was a byte; whoever knows the texts corrects it.
             "bits_per_byte": nats / math.log(2),
         }
 

@@ -22,9 +22,10 @@ from tui_trainer.config.sections.datasets import SEPARATORS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import size_text
 
-READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl")
+_ARRAYS = (".npy", ".npz", ".safetensors", "ubyte", "ubyte.gz", ".bin")
+READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl", *_ARRAYS)
 """Endings of the files that data are usually in."""
-_BINARY = (".parquet", ".zst")
+_BINARY = (".parquet", ".zst", *_ARRAYS)
 MOST_LOOKED_AT = 100_000
 """So many entries of a folder are read; more are counted as `and more`."""
 MOST_LISTED = 500
@@ -164,7 +165,7 @@ def read_head(path: Path) -> Head:
         return Head(size, problem="it is empty" if not status.st_size else "it cannot be unpacked")
     name = path.name.lower()
     if name.endswith(_BINARY):
-        return Head(size, problem="its first rows are only shown when it is read")
+        return Head(size, problem="what is in it is only shown when it is read")
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Head(size, problem="it is no text")
     encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"

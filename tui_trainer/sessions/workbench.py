@@ -216,7 +216,7 @@ class Generation:
     """The prompt and the options for generating text with a language model."""
 
     count: int
-    """The number of bytes to generate."""
+    """The number of tokens to generate."""
     prompt: str = ""
     temperature: float = 1.0
     top_k: int = 0

@@ -23,7 +23,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.sources.forecast import last_values
 from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.problem import f1_of
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import Signature
 from tui_trainer.training.regressions import (
     Tick,
     fit_linear,
@@ -36,10 +36,13 @@ from tui_trainer.training.regressions import (
 
 GZIP_OPERATIONS = 500
 """About how many operations compressing a byte takes."""
+COUNT_OPERATIONS = 20
+"""About how many operations counting a token of a file takes."""
 READ_OPERATIONS = 100
 """About how many operations reading a number of a sample takes, as in decoding a picture."""
 _READ_AT_ONCE = 64
 _GZIP_PART = 1 << 22
+_COUNTED_AT_ONCE = 1 << 24
 _GZIP_FORMAT = 31
 """The argument of zlib for a window of 32 kB with the header and the checksum of gzip."""
 _AT_ONCE = 8_000_000_000
@@ -52,6 +55,8 @@ _MOST_DISTANCES = 1 << 26
 Metrics = dict[str, float]
 
 _BYTES = 256
+_MOST_TOKENS = 1024
+"""Rarer tokens are counted together, or the features would not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +84,18 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
 
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
-    deviation of each channel; for texts `bag_of_bytes` (logistic regression on byte frequencies).
+    deviation of each channel; for texts `bag_of_bytes` or `bag_of_tokens` (logistic regression on
+    their frequencies).
     Multilabel: `label_rates` (the labels whose share of the training samples is above the
     threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
     with a bias); for forecasts also `last_value`, the naive method (Hyndman and Athanasopoulos,
     "Forecasting: Principles and Practice", 3rd edition, 5.2). Language modelling: `unigram` (the
-    byte frequencies of the training texts) and `gzip` (-9, each text by itself). Token
+    token frequencies of the training texts) and `gzip` (-9, each text by itself). Token
     classification and segmentation: `majority_class`, the most frequent one of all steps or pixels.
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
-        return _language(train, split)
+        return _language(train, split, dataset.signature.vocabulary)
     if dataset.problem in ("language_modelling", "none"):
         return []
     if dataset.signature.places != "one":
@@ -103,25 +109,43 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     return _regression(dataset, train, split)
 
 
-def _language(train: TextSplit, split: TextSplit) -> list[Baseline]:
-    return [
-        Baseline("unigram", lambda tick: _unigram(train, split)),
-        Baseline(
-            "gzip", lambda tick: _gzip(split, tick), split.nbytes * GZIP_OPERATIONS, unit="bytes"
-        ),
-    ]
-
-
-def _unigram(train: TextSplit, split: TextSplit) -> Metrics:
-    """Predict each byte with its frequency in training, where one is added to each byte's count.
-
-    The NUL bytes between texts are neither predicted nor counted.
-    """
-    known, asked = (
-        torch.bincount(part.data, minlength=_BYTES)[1:].double() for part in (train, split)
+def _language(train: TextSplit, split: TextSplit, vocabulary: int) -> list[Baseline]:
+    gzip = Baseline(
+        "gzip", lambda tick: _gzip(split, tick), split.nbytes * GZIP_OPERATIONS, unit="bytes"
     )
+    unigram = Baseline(
+        "unigram",
+        lambda tick: _unigram(train, split, vocabulary, tick),
+        0 if train.file is None else COUNT_OPERATIONS * train.size,
+        unit="tokens",
+    )
+    return [unigram, *([gzip] if split.has_texts else [])]
+
+
+def _unigram(train: TextSplit, split: TextSplit, vocabulary: int, tick: Tick) -> Metrics:
+    """Predict each token with its frequency in training, where one is added to each one's count.
+
+    The starts of the texts are neither predicted nor counted.
+    """
+    known, asked = (_count_tokens(part, vocabulary, tick) for part in (train, split))
+    if train.file is None:
+        start = int(train.data[0])
+        known, asked = (torch.cat([one[:start], one[start + 1 :]]) for one in (known, asked))
     shares = (known + 1) / (known + 1).sum()
-    return {"bits_per_byte": (-(asked * shares.log2()).sum() / asked.sum()).item()}
+    bits = (-(asked * shares.log2()).sum() / asked.sum()).item()
+    if math.isnan(split.bytes_per_token):
+        return {"loss": bits * math.log(2)}
+    return {"bits_per_byte": bits / split.bytes_per_token}
+
+
+def _count_tokens(split: TextSplit, vocabulary: int, tick: Tick) -> Tensor:
+    """Return how often each token occurs, (vocabulary,) float64, without copying all of them."""
+    counts = torch.zeros(vocabulary, dtype=torch.float64, device=split.data.device)
+    for done in range(0, split.size, _COUNTED_AT_ONCE):
+        tick(done, split.size)
+        part = split.data[done : min(done + _COUNTED_AT_ONCE, split.size)].long()
+        counts += torch.bincount(part, minlength=vocabulary)
+    return counts
 
 
 def _gzip(split: TextSplit, tick: Tick) -> Metrics:
@@ -141,9 +165,10 @@ def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) ->
     kind = dataset.signature.kind
     features = _sizes(dataset)
     nearest = _nearest_neighbour(dataset, train, split, _accuracy)
+    name = "bag_of_bytes" if dataset.signature.vocabulary == _BYTES else "bag_of_tokens"
     logistic = Baseline(
-        "bag_of_bytes" if kind == "tokens" else "logistic_regression",
-        lambda tick: _accuracy(split, _logistic(kind, train, split, dataset.outputs, tick)),
+        name if kind == "tokens" else "logistic_regression",
+        lambda tick: _accuracy(split, _logistic(dataset, train, split, tick)),
         logistic_cost(len(train), features, dataset.outputs),
     )
     found = [Baseline("majority_class", lambda tick: _majority(train, split, dataset.outputs))]
@@ -165,11 +190,10 @@ def _nearest_neighbour(
     split: TensorSplit,
     measured: Callable[[TensorSplit, Tensor], Metrics],
 ) -> Baseline:
-    kind = dataset.signature.kind
     return Baseline(
         "nearest_neighbour",
         lambda tick: measured(
-            split, train.targets[_nearest(*_both(kind, train, split, tick), tick)]
+            split, train.targets[_nearest(*_both(dataset, train, split, tick), tick)]
         ),
         2 * len(split) * len(train) * _sizes(dataset),
     )
@@ -238,11 +262,9 @@ def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:
     return {"accuracy": (guesses.to(split.targets.device) == split.targets).double().mean().item()}
 
 
-def _logistic(
-    kind: Kind, train: TensorSplit, split: TensorSplit, classes: int, tick: Tick
-) -> Tensor:
-    known, asked = _both(kind, train, split, tick)
-    return fit_logistic(known, train.targets, classes, tick).predict(asked)
+def _logistic(dataset: Dataset, train: TensorSplit, split: TensorSplit, tick: Tick) -> Tensor:
+    known, asked = _both(dataset, train, split, tick)
+    return fit_logistic(known, train.targets, dataset.outputs, tick).predict(asked)
 
 
 def _nearest(known: Tensor, asked: Tensor, tick: Tick = no_tick) -> Tensor:
@@ -259,27 +281,30 @@ def _nearest(known: Tensor, asked: Tensor, tick: Tick = no_tick) -> Tensor:
     return torch.cat(found)
 
 
-def _both(kind: Kind, train: TensorSplit, split: TensorSplit, tick: Tick) -> tuple[Tensor, Tensor]:
-    return _features(kind, train, tick), _features(kind, split, tick)
+def _both(
+    dataset: Dataset, train: TensorSplit, split: TensorSplit, tick: Tick
+) -> tuple[Tensor, Tensor]:
+    signature = dataset.signature
+    return _features(signature, train, tick), _features(signature, split, tick)
 
 
 def _sizes(dataset: Dataset) -> int:
     """Return the number of features per sample that `_features` returns."""
     kind, shape = dataset.signature.kind, dataset.input_shape
     if kind == "tokens":
-        return _BYTES
+        return min(dataset.signature.vocabulary, _MOST_TOKENS)
     has_lengths = isinstance(dataset.train, TensorSplit) and dataset.train.lengths is not None
     return 2 * shape[-1] if kind == "sequence" and has_lengths else math.prod(shape)
 
 
-def _features(kind: Kind, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
+def _features(signature: Signature, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
     """Return features (N, D), the same number for each sample whatever its length."""
     inputs = split.ready_inputs()
     if split.lengths is None:
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
-    if kind == "tokens":
-        return _shares(inputs, lengths, tick)
+    if signature.kind == "tokens":
+        return _shares(inputs, lengths, min(signature.vocabulary, _MOST_TOKENS), tick)
     # Sequences are padded with zeros, which do not change the sum for the mean; for the deviation
     # the padding must be masked.
     inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]
@@ -288,27 +313,26 @@ def _features(kind: Kind, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
     return torch.cat([mean, (apart.square().sum(dim=1) / lengths[:, None]).sqrt()], dim=1)
 
 
-def _shares(tokens: Tensor, lengths: Tensor, tick: Tick, chunk: int = 1024) -> Tensor:
-    """Return the share of each byte in each text (N, T), as (N, 256)."""
+def _shares(tokens: Tensor, lengths: Tensor, size: int, tick: Tick, chunk: int = 1024) -> Tensor:
+    """Return the share of each token in each text (N, T), as (N, size); the last is of the rest."""
     parts = []
     for rows, sizes in zip(torch.split(tokens, chunk), torch.split(lengths, chunk), strict=True):
         tick(0, 0)
-        counts = torch.zeros(len(rows), _BYTES, device=rows.device)
+        counts = torch.zeros(len(rows), size, device=rows.device)
         inside = torch.arange(rows.shape[1], device=rows.device) < sizes[:, None]
-        counts.scatter_add_(1, rows.long(), inside.float())
+        counts.scatter_add_(1, rows.long().clamp(max=size - 1), inside.float())
         parts.append(counts / sizes[:, None])
     return torch.cat(parts)
 
 
 def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
-    kind = dataset.signature.kind
     mean = train.targets.mean(dim=0, keepdim=True)
     naive = Baseline(
         "last_value", lambda tick: _errors(last_values(dataset, split.inputs), split, dataset)
     )
     linear = Baseline(
         "linear_regression",
-        lambda tick: _errors(_linear(kind, train, split, tick), split, dataset),
+        lambda tick: _errors(_linear(dataset, train, split, tick), split, dataset),
         linear_cost(len(train), _sizes(dataset)),
     )
     return [
@@ -318,8 +342,8 @@ def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> lis
     ]
 
 
-def _linear(kind: Kind, train: TensorSplit, split: TensorSplit, tick: Tick) -> Tensor:
-    known, asked = _both(kind, train, split, tick)
+def _linear(dataset: Dataset, train: TensorSplit, split: TensorSplit, tick: Tick) -> Tensor:
+    known, asked = _both(dataset, train, split, tick)
     fit = fit_linear(with_bias(known), train.targets, tick)
     return (with_bias(asked).cpu() @ fit).to(split.targets.device)
 

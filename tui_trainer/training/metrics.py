@@ -5,6 +5,7 @@ Layer: training. All numbers are added up on the device, because reading one wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.problems.batch import to_device
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.problems.problem import Result
@@ -64,7 +66,18 @@ def measure(
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:
         model.train(was_training)
-    return Measurement(totals.compute(), totals.result())
+    return Measurement(_per_byte(totals.compute(), split), totals.result())
+
+
+def _per_byte(metrics: dict[str, float], split: Measurable) -> dict[str, float]:
+    """Return the metrics of texts with bits per byte instead of bits per token, if it is known how
+    many bytes the tokens stand for.
+    """
+    if not isinstance(split, TextSplit):
+        return metrics
+    if math.isnan(split.bytes_per_token):
+        return {name: value for name, value in metrics.items() if name != "bits_per_byte"}
+    return {**metrics, "bits_per_byte": metrics["bits_per_byte"] / split.bytes_per_token}
 
 
 def why_undefined(name: str, dataset: Dataset) -> str:

@@ -19,6 +19,8 @@ from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.tokenizers.choice import tokenizer_of
+from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of, to_device
@@ -200,25 +202,29 @@ class Predictor:
         return [self._kind.decode(row[None, :length], self.outline)[0] for row, length in rows]
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
-        """Generate the `count` bytes that follow a prompt, as text.
+        """Generate the `count` tokens that follow a prompt, as text.
 
-        Bytes that are not UTF-8 become U+FFFD, the replacement character.
+        Bytes that are not UTF-8, and unknown tokens, become U+FFFD, the replacement character.
 
         Raises:
             BadInput: this is not a language model, or an argument cannot be used.
         """
-        # As in training, a NUL marks the start of a text.
-        tokens = torch.tensor(list(b"\0" + prompt.encode("utf-8", "surrogateescape")))
+        tokenizer = tokenizer_of(self._preprocessing.get("tokenizer"))
+        known = tokenizer.encode([prompt.encode("utf-8", "surrogateescape")])[0].tolist()
+        # As in training, a token of its own marks the start of a text, if there is one.
+        start = [] if tokenizer.start is None else [tokenizer.start]
+        if not start and not known:
+            raise BadInput("these tokens have none that begins a text: name some with --prompt")
         following = generate(
             self.model,
             self.outline.signature,
-            tokens,
+            torch.tensor([*start, *known]),
             count,
             temperature=temperature,
             top_k=top_k,
             generator=torch.Generator(self._device).manual_seed(seed),
         )
-        return bytes(following.tolist()).decode("utf-8", "replace")
+        return continuation(tokenizer, known, following.tolist())
 
 
 def load_predictor(

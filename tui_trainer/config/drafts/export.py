@@ -17,8 +17,7 @@ from tui_trainer.config.drafts.composition import Composition
 from tui_trainer.config.experiment import DEFAULT_TYPES, REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.preset_files import SUFFIXES
 from tui_trainer.config.presets import KINDS, PresetLibrary, builtin_dir, search_dirs
-from tui_trainer.config.sections.datasets import NO_FILES
-from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.sections.datasets import is_file_name
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.clean import clean, is_safe_name
 from tui_trainer.text.errors import BadInput, CannotWrite
@@ -139,8 +138,7 @@ def _section_data(
         value = {**(value or {}), **{name: resolved[name] for name in edits}}
         for name, info in type(getattr(experiment, section)).model_fields.items():
             # The written name may be relative to the base file's folder; use the absolute one.
-            is_file = "path" in extra_of(info) and not str(resolved[name]).startswith(NO_FILES)
-            if is_file and name in value:
+            if name in value and is_file_name(info, str(resolved[name])):
                 value[name] = resolved[name]
     return value
 

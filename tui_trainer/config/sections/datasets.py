@@ -9,8 +9,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
+from pydantic.fields import FieldInfo
 
-from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.section import (
+    Items,
+    Registry,
+    Spec,
+    TypedSection,
+    extra_of,
+    setting,
+)
 
 BUILTIN = "builtin:"
 """The prefix of a path that names a file shipped with the package."""
@@ -18,6 +26,9 @@ STDLIB = "stdlib:"
 """The path that stands for the source of Python's standard library."""
 NO_FILES = (BUILTIN, STDLIB)
 """Prefixes of paths that are not file names."""
+
+TOKENIZERS = ("bytes", "characters", "words")
+"""What `dataset.tokenizer` may be beside the path of a file."""
 
 MEBIBYTE = 1 << 20
 
@@ -41,7 +52,29 @@ DATES: Any = setting(
     "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
 )
 
+TOKENIZER: Any = setting(
+    "bytes",
+    "bytes, characters, words, or the path of a tokenizer.json of the package tokenizers",
+    path=True,
+    words=TOKENIZERS,
+    min_length=1,
+)
+VOCABULARY: Any = setting(
+    10_000,
+    "most characters or words that have a token of their own, the most frequent in training",
+    ge=1,
+    le=1 << 20,
+)
+
 DATASETS = Registry("dataset")
+
+
+def is_file_name(field: FieldInfo, value: str) -> bool:
+    """Whether the value of a setting names a file, and not what is built in."""
+    extra = extra_of(field)
+    return (
+        "path" in extra and not value.startswith(NO_FILES) and value not in extra.get("words", ())
+    )
 
 
 class DatasetSection(TypedSection):
@@ -199,6 +232,8 @@ class TableSection(NumbersSection, DelimitedSection):
     max_text_bytes: int = setting(
         1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
     )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(
         None,
@@ -298,95 +333,6 @@ class ForecastSection(DelimitedSection):
         return (self.target,) if isinstance(self.target, str) else self.target
 
 
-class TextSection(DatasetSection):
-    """Text to be predicted byte by byte: one file, or the files of a folder."""
-
-    type: Literal["text"]
-    path: str = setting(
-        ...,
-        "file, or folder with its sub-folders; stdlib: for the source of Python's own library",
-        path=True,
-    )
-    test_fraction: float = setting(
-        0.2,
-        "share of the files held out for the test; of one file, its end; 0: no test",
-        ge=0,
-        le=0.8,
-    )
-    val_fraction: float = setting(
-        0.15,
-        "share of the remaining files used for validation; 0: none, and no best step",
-        ge=0,
-        le=0.8,
-    )
-    patterns: Items[Name] = setting(
-        ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
-    )
-    sequence_length: int = setting(
-        100, "bytes per row of a batch, through which gradients flow", unit="bytes", ge=2, le=65536
-    )
-    val_bytes: int | None = setting(
-        MEBIBYTE,
-        "validate on at most this much; empty: on all of it",
-        unit="bytes",
-        ge=1,
-        limit=True,
-    )
-    max_file_bytes: int = setting(
-        8 * MEBIBYTE,
-        "larger files of a folder are left out",
-        unit="bytes",
-        ge=1,
-        le=2**32,
-        limit=True,
-    )
-    max_bytes: int = setting(
-        256 * MEBIBYTE, "more text than this is left out", unit="bytes", ge=3, le=2**32, limit=True
-    )
-
-
-class TextFoldersSection(RowsSection):
-    """Passages of text files; the folder a file is in is its class."""
-
-    type: Literal["text_folders"]
-    path: str = setting(
-        ...,
-        "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
-        path=True,
-    )
-    test_fraction: float = setting(
-        0.2, "share of the files held out for the test; 0: no test", ge=0, le=0.8
-    )
-    val_fraction: float = setting(
-        0.15,
-        "share of the remaining files used for validation; 0: none, and no best step",
-        ge=0,
-        le=0.8,
-    )
-    patterns: Items[Name] = setting(
-        ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
-    )
-    passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
-    max_passage_bytes: int = setting(
-        1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
-    )
-    min_files: int = setting(
-        10, "a class with fewer files is left out", ge=3, le=1_000_000, limit=True
-    )
-    max_passages_file: int = setting(
-        20, "most passages taken from one file", ge=1, le=2**20, limit=True
-    )
-    max_passages_class: int = setting(
-        500,
-        "most passages taken from one class, so that none outweighs the others",
-        ge=3,
-        limit=True,
-    )
-    max_file_bytes: int = setting(
-        8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32, limit=True
-    )
-
-
 DATASETS.add(Spec("pixels", "images as rows of a CSV file", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
 DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
@@ -396,8 +342,4 @@ DATASETS.add(
         "a CSV table of time series, of which the next values are predicted",
         ForecastSection,
     )
-)
-DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))
-DATASETS.add(
-    Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection)
 )

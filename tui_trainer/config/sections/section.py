@@ -48,6 +48,7 @@ def setting(
     unit: str = "",
     live: bool = False,
     path: bool = False,
+    words: tuple[str, ...] = (),
     limit: bool = False,
     choices: str = "",
     **bounds: Any,
@@ -55,7 +56,8 @@ def setting(
     """Declare a field of a section.
 
     `live` fields can be edited while a run is training. `path` fields hold a file name, relative to
-    the preset file it is written in, or to the current directory on the command line. A `limit`
+    the preset file it is written in, or to the current directory on the command line, unless the
+    value is one of `words`. A `limit`
     ends a run or leaves something out, so the app never hides one that is set. `choices` names a
     list of names that may grow, such as `metrics`; see `config.named_choices`. Bounds are those of
     pydantic (`ge`, `gt`, `le`, `lt`, `min_length`).
@@ -67,6 +69,8 @@ def setting(
         extra["live"] = True
     if path:
         extra["path"] = True
+    if words:
+        extra["words"] = words
     if limit:
         extra["limit"] = True
     if choices:
@@ -75,7 +79,7 @@ def setting(
 
 
 def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """Return the extra properties that `setting` recorded for a field: unit, live, path, limit."""
+    """Return the extra properties that `setting` recorded for a field, as its unit."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

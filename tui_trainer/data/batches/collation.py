@@ -72,7 +72,7 @@ STANDARD = Collation()
 def _as_batch(made: Any, size: int) -> Batch:
     """Return what a user's function made of `size` samples, in the dtypes of a batch."""
     try:
-        fields = _fields_of(made)
+        fields = fields_of(made)
         check_names(tuple(name for name in fields if not is_on_host(str(name))))
         batch = {
             name: typed(name, as_tensor(value, name), of_many=True)
@@ -148,12 +148,13 @@ def as_sample(sample: Any) -> Sample:
     float32 otherwise; in other fields they become int64. Images of uint8 stay as they are, until
     they are on the device, and so do truth values, but those of a target become int64.
     """
-    fields = _fields_of(sample)
+    fields = fields_of(sample)
     check_names(tuple(fields))
     return {name: typed(name, as_tensor(value, name)) for name, value in fields.items()}
 
 
-def _fields_of(made: Any) -> dict[Any, Any]:
+def fields_of(made: Any) -> dict[Any, Any]:
+    """Return what a data set or a collate function returned by name; TypeError if it is neither."""
     if isinstance(made, Mapping):
         return dict(made)
     if isinstance(made, Tensor | np.ndarray):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +20,10 @@ from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.signature import Kind, SampleField
 from tui_trainer.problems.targets import check_range
 
+_WHOLE = frozenset({int, np.int64, np.int32, np.int16, np.int8, np.uint8})
+_FLOATS = frozenset({float, np.float64, np.float32})
+_MOST = 3e38
+"""Larger floats may not fit into a float32."""
 NO_TARGET = torch.zeros(0, dtype=torch.int64)
 """The target of a sample that has none."""
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
@@ -36,17 +42,44 @@ class SampleSpec:
     def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
         names = self.info.names
-        if self.info.problem == "none" and "target" not in sample:
-            sample = sample | {"target": NO_TARGET}
+        sample = self.completed(sample)
         if sample.keys() != {*names, "target"}:
             if "target" not in sample:
                 raise SampleMismatch(f"it has no target, only {', '.join(sample)}")
             wanted = ", ".join((*names, "target"))
             raise SampleMismatch(f"it has {', '.join(sample)}, but the first sample had {wanted}")
         self.check_inputs(sample)
-        one, inputs = sample["target"][None], sample[names[0]][None]
-        targets = KINDS[self.info.problem].check(one, inputs, self.info, "the target")
-        return sample | {"target": targets[0]}
+        return sample | {"target": self.target_of(sample)}
+
+    def completed(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Return the sample with an empty target if no problem needs one."""
+        if self.info.problem == "none" and "target" not in sample:
+            return sample | {"target": NO_TARGET}
+        return sample
+
+    def target_of(self, sample: Sample) -> Tensor:
+        """Return the target of a sample as the loss takes it; SampleMismatch if it cannot be one.
+
+        The inputs have been checked.
+        """
+        one, inputs = sample["target"][None], sample[self.info.names[0]][None]
+        return KINDS[self.info.problem].check(one, inputs, self.info, "the target")[0]
+
+    def plain_target(self, target: Any) -> float | None:
+        """Return a target that is a valid class, or one number to predict; None for any other.
+
+        `target_of` returns the same number as a tensor, but that takes far longer.
+        """
+        if type(target) is Tensor and not target.dim():
+            target = target.item()
+        outputs = self.info.signature.outputs
+        if self.info.problem == "classification":
+            is_class = type(target) in _WHOLE and 0 <= target < outputs
+            return int(target) if is_class else None
+        if self.info.problem == "regression" and outputs == 1:
+            is_number = type(target) in _FLOATS and abs(target) < _MOST
+            return float(target) if is_number else None
+        return None
 
     def check_inputs(self, sample: Sample) -> None:
         """Raise SampleMismatch unless the inputs have the form of the first sample's."""
@@ -54,8 +87,15 @@ class SampleSpec:
         if missing := [name for name in names if name not in sample]:
             raise SampleMismatch(f"it has no {missing[0]}, only {', '.join(sample)}")
         self._check_first(names[0], sample[names[0]])
+        self.check_tokens(sample)
         for field in self.info.fields[1:]:
             _check_field(field, sample[field.name])
+
+    def check_tokens(self, sample: Sample) -> None:
+        """Raise SampleMismatch if the first field has tokens that are none of the vocabulary's."""
+        if self.info.signature.kind == "tokens":
+            tokens = sample[self.info.names[0]]
+            check_range(tokens, self.info.signature.vocabulary, "a token", "tokens")
 
     def conform_batch(self, batch: Batch) -> Batch:
         """Return a batch that a user's function made, with its targets as the loss takes them."""
@@ -71,8 +111,7 @@ class SampleSpec:
             )
         first = batch[names[0]]
         self._check_first(names[0], first[0])
-        if self.info.signature.kind == "tokens":
-            check_range(first, self.info.signature.vocabulary, "a token", "tokens")
+        self.check_tokens(batch)
         for field in self.info.fields[1:]:
             _check_field(field, batch[field.name][0])
         targets = KINDS[self.info.problem].check(batch["target"], first, self.info)
@@ -91,8 +130,6 @@ class SampleSpec:
             raise SampleMismatch(_not_as_the_first(name, inputs, f"{expected} {numbers}"))
         if has_length and not len(inputs):
             raise SampleMismatch(f"the {name} has no steps")
-        if kind == "tokens":
-            check_range(inputs, signature.vocabulary, "a token", "tokens")
 
 
 def _check_field(field: SampleField, value: Tensor) -> None:

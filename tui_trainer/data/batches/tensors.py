@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
-from tui_trainer.data.base.random import permutation
+from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
+
+_GATHERED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +59,8 @@ class TensorSplit:
     """
 
     inputs: Tensor
-    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or pictures. More than N of any
-    kind of number if there are `places`."""
+    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or pictures. Tokens may also be
+    int16 or int32. More than N of any kind of number if there are `places`."""
     targets: Tensor
     """(N,) int64 classes, or (N, 1) float32 numbers, standardised; or (N, H, W) classes of pixels,
     which may be uint8."""
@@ -124,10 +126,13 @@ class TensorSplit:
     def to(self, device: torch.device | str) -> TensorSplit:
         if self.inputs.device == torch.device(device):
             return self
-        inputs = self.inputs if self.places is None else self.inputs[self.places]
+        if self.places is None:
+            inputs = self.inputs.to(device)
+        else:
+            inputs = gathered(self.inputs, self.places, device)
         return replace(
             self,
-            inputs=inputs.to(device),
+            inputs=inputs,
             places=None,
             check=None,
             targets=self.targets.to(device),
@@ -148,7 +153,7 @@ class TensorSplit:
         )
 
     def batch_at(self, positions: Tensor | slice, on_host: Tensor | slice) -> Batch:
-        """Return the batch of some rows, cut to its longest sequence; uint8 tokens become int64.
+        """Return the batch of some rows, cut to its longest sequence; tokens become int64.
 
         Args:
             positions: of the rows, on the device of the tensors.
@@ -159,7 +164,8 @@ class TensorSplit:
         if lengths is not None:
             # The lengths are on the host, so this does not synchronise with the device.
             inputs = inputs[:, : int(lengths.max())]
-        batch = {self.name: _as_tokens(inputs), "target": self.targets[positions]}
+        inputs = inputs if self.scaling is not None else _as_tokens(inputs)
+        batch = {self.name: inputs, "target": self.targets[positions]}
         for name, column in self.others.items():
             batch[name] = _as_tokens(column[positions])
         if lengths is not None:
@@ -180,13 +186,25 @@ class TensorSplit:
         return TensorBatches(self, order)
 
 
+def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tensor:
+    """Return the inputs at some places on a device, of which the host has few at any time."""
+    shape = (len(places), *inputs.shape[1:])
+    moved = torch.empty(shape, dtype=inputs.dtype, device=device)
+    count = max(1, _GATHERED_BYTES // max(inputs[:1].nbytes, 1))
+    for start in range(0, len(places), count):
+        part = places[start : start + count]
+        moved[start : start + count] = inputs.index_select(0, part).to(device)
+    return moved
+
+
 def _as_tokens(values: Tensor) -> Tensor:
     # Pictures have more dimensions, and become float32 on the device.
-    return values.long() if values.dtype == torch.uint8 and values.dim() == 2 else values
+    is_token = values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
+    return values.long() if is_token else values
 
 
 class TensorBatches:
-    """Batches in a new permutation every epoch; rank r takes its slice of each batch."""
+    """Batches in a new order every epoch; rank r takes its slice of each batch."""
 
     def __init__(self, split: TensorSplit, order: Order) -> None:
         self._split = split
@@ -203,7 +221,7 @@ class TensorBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        order = permutation(len(self._split), self._order.seed, epoch)
+        order = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         chosen = order[index * self._order.batch_size :][: self.size(index)]
         return tuple(self._split.rows[chosen].tolist())
 
@@ -213,7 +231,7 @@ class TensorBatches:
             self._split.check()
         is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
-        on_host = permutation(len(self._split), self._order.seed, epoch)
+        on_host = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         places = on_device if self._split.places is None else self._split.places[on_host]

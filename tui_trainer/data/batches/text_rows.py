@@ -1,16 +1,16 @@
-"""`TextSplit`: texts to be predicted byte by byte, held as one tensor and cut into rows on its
+"""`TextSplit`: texts to be predicted token by token, held as one tensor and cut into rows on its
 device.
 
-Layer: data. Each text is preceded by a NUL byte, from which its first byte is predicted. Training
-reads the texts as one long stream; evaluation reads each text on its own, and packs the texts side
-by side so that little of a batch is padding.
+Layer: data. Before each text stands a token from which its first one is predicted: for bytes NUL.
+Training reads the texts as one long stream; evaluation reads each text on its own, and packs the
+texts side by side so that little of a batch is padding.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,12 +20,15 @@ from torch import Tensor
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.random import permutation, seeded
 from tui_trainer.data.batches.tensors import rank_slice
+from tui_trainer.data.files.token_files import TokenFile
+from tui_trainer.data.tokenizers.choice import BYTES
+from tui_trainer.data.tokenizers.tokenizer import Tokenizer, dtype_for, start_of
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 
-PIECE_BYTES = 1 << 15
+PIECE_TOKENS = 1 << 15
 """Long texts are evaluated in pieces of this length, each read on its own: one endless text would
-leave the other rows of a batch empty. The length is the window of gzip."""
+leave the other rows of a batch empty. For bytes the length is the window of gzip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,49 +36,97 @@ class TextSplit:
     """The texts of one split; implements `Split`."""
 
     data: Tensor
-    """(bytes + texts,) uint8: a NUL byte, a text, a NUL byte, a text and so on."""
+    """(tokens + texts + 1,) uint8, int16 or int32: a start, a text, a start, a text and so on, and
+    a final start. Of a token file uint16 or int32: the first and the last are tokens as others."""
     borders: tuple[int, ...]
-    """The position of each NUL byte, and the end."""
+    """The position of each start."""
     rows: tuple[int, ...]
     """The number of each text in the data set, from 0, for messages."""
     sequence_length: int
+    unit: str = "byte"
+    """The noun for a token."""
+    bytes_per_token: float = 1.0
+    """Of the texts, without the starts; NaN if that is not known."""
+    contents: tuple[bytes, ...] | None = None
+    """The texts as they are; None if the tokens are their bytes, or if they are not kept."""
+    file: TokenFile | None = None
+    """The file that the data are mapped from; they stay there, and are never copied."""
 
     @staticmethod
     def from_texts(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
-        """Make a split of texts, none of which may be empty; there may be no texts."""
-        borders = [0]
-        for text in texts:
-            borders.append(borders[-1] + 1 + len(text))
-        joined = bytearray(b"".join(b"\0" + text for text in texts))
-        # `frombuffer` takes no empty buffer.
-        data = torch.frombuffer(joined, dtype=torch.uint8) if joined else torch.empty(0).byte()
-        return TextSplit(data, tuple(borders), tuple(rows), sequence_length)
+        """Make a split of the bytes of texts, none of which may be empty; there may be no texts."""
+        return TextSplit.encoded(BYTES, texts, rows, sequence_length)
+
+    @staticmethod
+    def encoded(
+        tokenizer: Tokenizer,
+        texts: Sequence[bytes],
+        rows: Sequence[int],
+        sequence_length: int,
+        *,
+        keeps_texts: bool = True,
+    ) -> TextSplit:
+        """Make a split of the tokens of texts, none of which may be empty."""
+        start = np.array([start_of(tokenizer)], dtype=dtype_for(tokenizer.vocabulary))
+        parts, borders = [], [0]
+        for tokens in tokenizer.encode(texts):
+            parts += [start, tokens]
+            borders.append(borders[-1] + 1 + len(tokens))
+        is_bytes = tokenizer.unit == "byte"
+        count = borders[-1] - len(texts)
+        return TextSplit(
+            torch.from_numpy(np.concatenate([*parts, start])),
+            tuple(borders),
+            tuple(rows),
+            sequence_length,
+            tokenizer.unit,
+            1.0 if is_bytes else sum(map(len, texts)) / max(count, 1),
+            tuple(texts) if keeps_texts and not is_bytes else None,
+        )
 
     def __len__(self) -> int:
         """Return the number of rows of `sequence_length` that fit at any offset of the first."""
         if not self.rows:
             return 0
-        return max(1, (len(self.data) - self.sequence_length + 1) // self.sequence_length)
+        return max(1, (self.size - self.sequence_length + 1) // self.sequence_length)
+
+    @property
+    def size(self) -> int:
+        """The number of tokens, with a start for each text."""
+        return self.borders[-1]
 
     @property
     def nbytes(self) -> int:
-        return self.data.nbytes
+        return self.data.nbytes if self.file is None else 0
 
     @property
     def ready(self) -> None:
         return None
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether `texts` can be called."""
+        return self.contents is not None or self.unit == "byte"
+
     def texts(self) -> Iterator[bytes]:
-        """Yield each text, without its NUL byte."""
+        """Yield the bytes of each text."""
+        if self.contents is not None:
+            yield from self.contents
+            return
         content = self.data.cpu().numpy().tobytes()
         for start, end in zip(self.borders[:-1], self.borders[1:], strict=True):
             yield content[start + 1 : end]
 
     def to(self, device: torch.device | str) -> TextSplit:
-        return TextSplit(self.data.to(device), self.borders, self.rows, self.sequence_length)
+        return self if self.file is not None else replace(self, data=self.data.to(device))
+
+    def check_file(self) -> None:
+        """Raise BadInput if the file that the data are mapped from has become shorter."""
+        if self.file is not None:
+            self.file.check_unchanged()
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Yield batches that predict every byte once; padding has the target `IGNORED`."""
+        """Yield batches that predict every token once; padding has the target `IGNORED`."""
         if not self.rows:
             return
         device, width = self.data.device, self.sequence_length
@@ -85,6 +136,7 @@ class TextSplit:
         offsets = torch.arange(width, device=device)
         last = len(self.data) - 1
         for index in range(len(starts)):
+            self.check_file()
             inside = offsets < device_counts[index, :, None]
             positions = device_starts[index, :, None] + offsets
             inputs = self.data[positions.clamp(max=last)].long()
@@ -101,9 +153,9 @@ class TextSplit:
         return len(windows(*self._pieces(), self.sequence_length, batch_size)[0])
 
     def _pieces(self) -> tuple[list[int], list[int]]:
-        """Return the positions at which the pieces of the texts begin, and their sizes in bytes."""
+        """Return the positions at which the pieces of the texts begin, and their sizes."""
         width = self.sequence_length
-        longest = max(PIECE_BYTES // width, 1) * width
+        longest = max(PIECE_TOKENS // width, 1) * width
         firsts: list[int] = []
         sizes: list[int] = []
         for text_start, end in zip(self.borders[:-1], self.borders[1:], strict=True):
@@ -132,11 +184,11 @@ class LaneBatches:
     def __init__(self, split: TextSplit, order: Order) -> None:
         self._split = split
         self._order = order
-        self._share = len(split.data) // order.batch_size
+        self._share = split.size // order.batch_size
         self.per_epoch = self._share // split.sequence_length
         if self.per_epoch == 0:
             raise BadInput(
-                f"the {len(split.data):,} bytes to train on are too few for training.batch_size "
+                f"the {split.size:,} {split.unit}s to train on are too few for training.batch_size "
                 f"{order.batch_size} rows of dataset.sequence_length {split.sequence_length}; "
                 f"make {'one of the two' if order.batch_size > 1 else 'the length'} smaller"
             )
@@ -175,6 +227,7 @@ class LaneBatches:
         targets = stream[1 : used + 1].view(-1, self._share)[own_rows]
         for index in range(start, self.per_epoch):
             columns = slice(index * width, (index + 1) * width)
+            self._split.check_file()
             yield {"input": inputs[:, columns].long(), "target": targets[:, columns].long()}
 
     def _texts(self, epoch: int) -> list[int]:
@@ -182,10 +235,12 @@ class LaneBatches:
         return order
 
     def _stream(self, epoch: int) -> Tensor:
-        """Return the texts in the order of the epoch, each after a NUL byte, and a final NUL."""
+        """Return the texts in the order of the epoch, each after its start, and a final start."""
         data, borders = self._split.data, self._split.borders
+        if len(self._split.rows) == 1:
+            return data
         parts = [data[borders[text] : borders[text + 1]] for text in self._texts(epoch)]
-        return torch.cat([*parts, data.new_zeros(1)])
+        return torch.cat([*parts, data[self._split.size :]])
 
 
 class WindowBatches:
@@ -199,13 +254,13 @@ class WindowBatches:
         self._split = split
         self._order = order
         width, size = split.sequence_length, order.batch_size
-        if len(split.data) < width:
+        if split.size < width:
             raise BadInput(
-                f"the {len(split.data):,} bytes to train on are too few for a row of "
+                f"the {split.size:,} {split.unit}s to train on are too few for a row of "
                 f"dataset.sequence_length {width}; make it smaller"
             )
         self._windows = len(split)
-        self._offsets = min(width, len(split.data) - self._windows * width + 1)
+        self._offsets = min(width, split.size - self._windows * width + 1)
         self.per_epoch = self._windows // size if order.drop_last else -(-self._windows // size)
         self.samples = min(self._windows, self.per_epoch * size)
 
@@ -228,8 +283,6 @@ class WindowBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         data, size = self._split.data, self._order.batch_size
-        # A final NUL, so that the last byte of the last text has a target.
-        data = torch.cat([data, data.new_zeros(1)])
         offsets = torch.arange(self._split.sequence_length + 1, device=data.device)
         firsts = self._row_starts(epoch).to(data.device, non_blocking=True)
         for index in range(start, self.per_epoch):
@@ -238,6 +291,7 @@ class WindowBatches:
                 positions = rank_slice(
                     positions, self.size(index), self._order.rank, self._order.world
                 )
+            self._split.check_file()
             rows = data[firsts[positions, None] + offsets].long()
             yield {"input": rows[:, :-1], "target": rows[:, 1:]}
 
@@ -246,7 +300,8 @@ class WindowBatches:
         generator = seeded("cpu", self._order.seed, "offset", epoch)
         offset = int(torch.randint(self._offsets, (1,), generator=generator))
         order = permutation(self._windows, self._order.seed, epoch)
-        return order * self._split.sequence_length + offset
+        # In place, because a token file has millions of rows.
+        return order.mul_(self._split.sequence_length).add_(offset)
 
 
 # Packing for evaluation. It depends only on the texts and the batch size.

@@ -15,9 +15,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,6 +31,13 @@ from tui_trainer.problems.batch import Batch
 
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
+
+
+_SMALL_BYTES = 2**13
+"""The size up to which a field is sent through the pipe itself."""
+SentField = Tensor | NDArray[Any]
+SentBatch = dict[str, SentField]
+"""A batch as a worker sends it: a small field as an array, the others in shared memory."""
 
 
 class BatchRequest(NamedTuple):
@@ -56,24 +64,31 @@ class BuilderDataset(Dataset[Any]):
     A batch that cannot be made is returned as a Failure.
     """
 
-    def __init__(self, makers: Mapping[str, BatchBuilder]) -> None:
+    def __init__(self, makers: Mapping[str, BatchBuilder], *, pin: bool = False) -> None:
         self._makers = dict(makers)
+        self._pin = pin
         self._packed: Tensor | None = None
 
-    def __getitem__(self, key: BatchRequest) -> Batch | Failure:
+    def __getitem__(self, key: BatchRequest) -> SentBatch | Failure:
         batch = self._makers[key.part].make(key.epoch, key.indices)
         if isinstance(batch, Failure):
             return batch
         try:
             # A background thread sends the batch, and would drop it silently on an error; moving
             # it to shared memory first raises the error here.
-            for field in batch.values():
-                field.share_memory_()  # type: ignore[no-untyped-call]
+            return {name: self._sent(field) for name, field in batch.items()}
         except RuntimeError as error:
             return Failure(
                 f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"
             )
-        return batch
+
+    def _sent(self, field: Tensor) -> SentField:
+        # To open shared memory takes the trainer longer than to read some labels from a pipe; but
+        # torch pins tensors only, and an array would arrive in another layout unless it is plain.
+        is_plain = field.is_cpu and field.is_contiguous()
+        if is_plain and field.nbytes <= _SMALL_BYTES and not self._pin:
+            return field.numpy()
+        return cast(Tensor, field.share_memory_())  # type: ignore[no-untyped-call]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker started by spawn reads this from a pipe of which its parent holds both ends: if
@@ -91,7 +106,7 @@ class BuilderDataset(Dataset[Any]):
             data = bytearray(ForkingPickler.dumps((plugins, remade)))
         self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
         self._packed.share_memory_()  # type: ignore[no-untyped-call]
-        return _unpack, (self._packed,)
+        return _unpack, (self._packed, self._pin)
 
 
 class BrokenDataset(Dataset[Any]):
@@ -108,14 +123,22 @@ class BrokenDataset(Dataset[Any]):
         return self._failure
 
 
-def _unpack(packed: Tensor) -> BuilderDataset | BrokenDataset:
+def received(batch: SentBatch) -> Batch:
+    """Return a batch as the trainer uses it."""
+    return {
+        name: field if isinstance(field, Tensor) else torch.from_numpy(field)
+        for name, field in batch.items()
+    }
+
+
+def _unpack(packed: Tensor, pin: bool) -> BuilderDataset | BrokenDataset:
     try:
         _, makers = ForkingPickler.loads(packed.numpy().tobytes())
     except (Exception, SystemExit) as error:
         text = describe_user_error(error) or described(error)
         message = f"{text}; the data set cannot be set up in a worker; {WAY_OUT}"
         return BrokenDataset(Failure(message, traceback.format_exc()))
-    return BuilderDataset(makers)
+    return BuilderDataset(makers, pin=pin)
 
 
 def block_signals() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch.utils.data import DataLoader
@@ -31,10 +31,12 @@ from tui_trainer.data.batches.worker_process import (
     BuilderDataset,
     block_signals,
     end_with_parent,
+    received,
 )
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.clean import clean
 
+Made = TypeVar("Made")
 LOOK_S = 0.5
 """Seconds of waiting for a batch before checking whether the workers are alive."""
 START_S = 60.0
@@ -105,7 +107,7 @@ class WorkerPool:
             try:
                 result = next(self._iterator)
                 self._start_s = 0.0
-                return _unwrap(result)
+                return received(_unwrap(result))
             except (StopIteration, BatchLost):
                 raise
             except Exception as error:
@@ -139,7 +141,7 @@ class WorkerPool:
         settings = self.settings
         with _ignore_core_warning():
             return DataLoader(
-                BuilderDataset(self._makers),
+                BuilderDataset(self._makers, pin=self._pin),
                 batch_size=None,
                 sampler=self._plan,
                 num_workers=settings.num_workers,
@@ -314,7 +316,7 @@ def _pass_through(batch: Any) -> Any:
     return batch
 
 
-def _unwrap(result: Batch | Failure) -> Batch:
+def _unwrap(result: Made | Failure) -> Made:
     if isinstance(result, Failure):
         raise BatchLost(result.message, result.details)
     return result

@@ -15,17 +15,29 @@ from pathlib import Path
 
 from tui_trainer.data.files.cache_store import KnownSum, find_sum, keep_sum, open_cache
 from tui_trainer.data.files.cifar import labels_per_record, read_cifar
-from tui_trainer.data.files.disk import DataFile, content_on_disk, open_file, reason_of, sum_of
-from tui_trainer.data.files.idx import is_idx, read_idx
-from tui_trainer.data.files.npy import EMPTY_ZIP, NPY, ZIP, read_npy, read_npz
+from tui_trainer.data.files.disk import (
+    MAX_BYTES,
+    DataFile,
+    content_on_disk,
+    open_beginning,
+    open_file,
+    reason_of,
+    sum_of,
+)
+from tui_trainer.data.files.idx import idx_size, is_idx, read_idx
+from tui_trainer.data.files.npy import EMPTY_ZIP, NPY, ZIP, npy_size, read_npy, read_npz
 from tui_trainer.data.files.safetensors import is_safetensors, read_safetensors
 from tui_trainer.data.files.stored_arrays import StoredArray, beginning
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import size_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors", ".idx", "ubyte")
 """The endings of the names of arrays, in lower case; `.gz` may follow."""
+_HEAD_BYTES = 1 << 16
 _MOST_MAPPED = 1 << 50
+_UNNAMED = "arr_0"
+"""The name that numpy gives to the first array of an archive."""
 _MOST_FILES = 1000
 _PACKINGS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _IDX_ENDING = re.compile(r"[-._]?idx\d[-._]ubyte$")
@@ -154,8 +166,27 @@ def _opened(path: str) -> DataFile:
     """Open a file without its sum, unless it is packed."""
     content, state = content_on_disk(path, _MOST_MAPPED)
     if beginning(content, 4).startswith(_PACKINGS):
-        return open_file(path)
+        return _unpacked(path, len(content))
     return DataFile(clean(path, 200), content, "", state=state)
+
+
+def _unpacked(path: str, packed_bytes: int) -> DataFile:
+    """Open a packed file, which is unpacked no further than its header says."""
+    head = open_beginning(path, _HEAD_BYTES, whole_lines=False)
+    size = None
+    if head.content[:6] == NPY:
+        size = npy_size(head)
+    elif is_idx(head.content):
+        size = idx_size(head)
+    if size is None:
+        return open_file(path)
+    if size > MAX_BYTES:
+        raise BadInput(
+            f"{head.name}: {size_text(size)} unpacked, more than the {size_text(MAX_BYTES)} that "
+            "may be held in memory; unpack the file, so that it is mapped"
+        )
+    # What has more is refused by its size, once it is cut off.
+    return open_file(path, max_bytes=max(size + 1, packed_bytes), cut=True)
 
 
 def array_name(path: str) -> str:
@@ -209,10 +240,16 @@ def _without_doubles(names: Sequence[str]) -> list[str]:
 
 
 def _with_prefix(name: str, arrays: list[StoredArray], files: int) -> list[StoredArray]:
-    """Return arrays of a file, with its name in front where several files have such arrays."""
-    if files < 2 or len(arrays) < 2:
-        return arrays
+    """Return arrays of a file, with its name in front where several files have such arrays.
+
+    The only array of a file that has no name of its own has that of the file.
+    """
     stem = name.partition(".")[0]
+    if files < 2:
+        return arrays
+    if len(arrays) == 1:
+        own = stem if arrays[0].name == _UNNAMED else arrays[0].name
+        return [replace(arrays[0], name=own)]
     return [replace(array, name=f"{stem}/{array.name}") for array in arrays]
 
 

@@ -51,6 +51,14 @@ def read_npy(file: DataFile, name: str, path: str) -> StoredArray:
     return StoredArray(name, file, shape, dtype, begin, is_fortran, path if file.is_raw else "")
 
 
+def npy_size(file: DataFile) -> int:
+    """Return the bytes that a `.npy` file has by its beginning; BadInput as `read_npy`."""
+    header = io.BytesIO(file.content[:])
+    shape, _, dtype = _header(file.name, header)
+    check_form(file.name, shape, dtype)
+    return header.tell() + math.prod(shape) * dtype.itemsize
+
+
 def _header(shown: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, order and type, with the stream where the numbers begin."""
     try:

@@ -19,14 +19,14 @@ from tui_trainer.data.files.content import Content
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile, reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import size_text
+from tui_trainer.text.format import counted, size_text
 
 MOST_AXES = 8
 _NUMBERS = frozenset("biuf")
 _TEXTS = frozenset("US")
 _WAYS_OUT = {
     "O": "holds Python objects, which could run code when they are read; save it as numbers: "
-    "np.save('x.npy', np.array(x.tolist(), dtype='float32'))",
+    "np.save('x.npy', np.array(x.tolist(), dtype='float32')), or as texts: dtype=str",
     "c": "holds complex numbers; save their real and imaginary parts as two channels",
     "M": "holds dates; save them as numbers: x.astype('datetime64[s]').astype('int64')",
     "m": "holds durations; save them as numbers: x.astype('timedelta64[s]').astype('int64')",
@@ -154,9 +154,10 @@ def check_size(shown: str, size: int, begin: int, nbytes: int) -> None:
             "again, or wait until it is complete"
         )
     if begin + nbytes < size:
+        more = counted(size - begin - nbytes, "byte")
         raise BadInput(
-            f"{shown}: {size - begin - nbytes:,} bytes more than its header says; if it has "
-            "several arrays, save them as .npz: np.savez('data.npz', x=x, y=y)"
+            f"{shown}: {more} more than its header says; if it has several arrays, save "
+            "them as .npz: np.savez('data.npz', x=x, y=y)"
         )
 
 

@@ -25,17 +25,13 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Split = Literal["", "train", "val", "test"]
 
-INPUTS = ("x", "xs", "data", "image", "images", "input", "inputs", "features", "feature", "samples")
+INPUTS = (
+    *("x", "xs", "data", "input", "inputs", "feature", "features", "samples"),
+    *("image", "images", "img", "imgs"),
+)
 TARGETS = (
-    "y",
-    "ys",
-    "label",
-    "labels",
-    "target",
-    "targets",
-    "class",
-    "classes",
-    "fine_labels",
+    *("y", "ys", "target", "targets", "label", "labels", "class", "classes", "fine_labels"),
+    *("mask", "masks"),
 )
 CLASS_NAMES = ("class_names", "classes", "label_names", "labels_names", "names", "target_names")
 _SPLITS: dict[str, Split] = {
@@ -154,10 +150,12 @@ def _chosen(
             raise ConfigError([Problem(message + listed(arrays), f"dataset.{role}")])
         words = [base]
     by_split: dict[Split, StoredArray] = {}
-    for array in arrays:
-        base, split = split_name(array.name)
-        last = base.rpartition("_")[2] if "/" in array.name else base
-        if last not in words and base not in words:
+    bases = [split_name(array.name) for array in arrays]
+    if not any(base in words for base, _ in bases):
+        # What stands before may be the name of the data, as in `emnist-letters-train-images`.
+        bases = [(base.rpartition("_")[2], split) for base, split in bases]
+    for array, (base, split) in zip(arrays, bases, strict=True):
+        if base not in words:
             continue
         if split in by_split:
             both = f"{clean(by_split[split].name, 80)} and {clean(array.name, 80)}"
@@ -189,8 +187,9 @@ def _by_shape(
         if len(larger.shape) > len(smaller.shape) and not larger.is_text:
             return {"": larger}, {"": smaller}
     if len(arrays) == 1:
+        lacking = "no inputs" if target else "none that says what is to be predicted"
         raise BadInput(
-            f"{shown}: one array, {listed(arrays)}, and none that says what is to be predicted; "
+            f"{shown}: one array, {listed(arrays)}, and {lacking}; "
             "put both in a folder as x.npy and y.npy, or in one file: np.savez('data.npz', x=x, "
             "y=y)"
         )

@@ -26,7 +26,8 @@ from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fi
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.source import Encoded
-from tui_trainer.data.sources.text_columns import encode_bytes, encode_words, fit_bytes, fit_words
+from tui_trainer.data.sources.text_columns import encode_text, encode_words, fit_text, fit_words
+from tui_trainer.data.tokenizers.choice import TokenizerChoice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted, size_text
@@ -41,15 +42,20 @@ _MOST_FILLED = 4
 
 
 def fit_inputs(
-    name: str, kind: str, train: Column, section: TableSection, file: str
+    name: str,
+    kind: str,
+    train: Column,
+    section: TableSection,
+    file: str,
+    tokenizer: TokenizerChoice,
 ) -> dict[str, Any]:
     """Fit a column of a kind on its training rows; BadInput if its values cannot be used.
 
-    Categories that are too many are hashed.
+    Categories that are too many are hashed. `tokenizer` is for a text that is the only input.
     """
     if isinstance(train, TextColumn):
         if kind == "text":
-            return fit_bytes(train, section.max_text_bytes)
+            return fit_text(train, section.max_text_bytes, tokenizer)
         if kind == "words":
             return fit_words(train, section.word_buckets)
         if kind == "hash" or len(train.texts) > MOST_CATEGORIES:
@@ -79,7 +85,7 @@ def encode_inputs(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
 def encode_all(
     columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]], file: str
 ) -> Encoded:
-    """Return the inputs of all rows: the columns side by side, or the bytes of the only text.
+    """Return the inputs of all rows: the columns side by side, or the tokens of the only text.
 
     Raises:
         BadInput: they take too much memory; names the column that has most of them.
@@ -87,8 +93,7 @@ def encode_all(
     for name, settings in fitted.items():
         column = columns[name]
         if settings["kind"] == "text" and isinstance(column, TextColumn):
-            tokens, lengths, notes = encode_bytes(name, column, settings)
-            return Encoded(tokens, notes, lengths)
+            return encode_text(name, column, settings)
     widths = {name: width_of(settings) for name, settings in fitted.items()}
     widest, total = max(widths, key=lambda name: widths[name]), sum(widths.values())
     rows = len(columns[widest].missing)

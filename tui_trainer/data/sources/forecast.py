@@ -45,7 +45,6 @@ class ForecastSource:
     """The windows of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
-    vocabulary: ClassVar[int] = 0
 
     section: ForecastSection
     series: SeriesRows

@@ -23,9 +23,9 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
@@ -219,8 +219,9 @@ def _forecast(section: ForecastSection, fitted: dict[str, Any], path: str) -> Un
 
 
 def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:
-    tokens, lengths, places = read_new_passages(section, path)
-    return Unseen(tokens, tuple(places), (), lengths, is_one=True)
+    encoded, places = read_new_passages(section, fitted or {}, path)
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, tuple(places), notes, encoded.lengths, is_one=True)
 
 
 def _arrays(section: ArraysSection, fitted: dict[str, Any], path: str) -> Unseen:

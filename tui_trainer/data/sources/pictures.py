@@ -61,7 +61,6 @@ class PictureSource:
     """The pictures of a folder or table; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
-    vocabulary: ClassVar[int] = 0
 
     section: PicturesSection
     name: str

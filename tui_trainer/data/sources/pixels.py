@@ -53,7 +53,6 @@ class PixelSource:
     """The images of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
-    vocabulary: ClassVar[int] = 0
     section: PixelsSection
     name: str
     sha256: str

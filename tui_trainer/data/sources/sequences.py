@@ -47,7 +47,6 @@ class SequenceSource:
     """The sequences of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
-    vocabulary: ClassVar[int] = 0
 
     section: SequencesSection
     frames: SequenceRows

@@ -57,7 +57,8 @@ class Encoded:
     """Inputs as a model takes them, and notes about them."""
 
     inputs: Tensor
-    """(N, *input_shape) float32, or (N, T) uint8 tokens; any numbers if there is a scaling."""
+    """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32; any numbers if there is
+    a scaling."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
     """(N,) int64, for sequences; inputs beyond them are zeros."""
@@ -69,6 +70,8 @@ class Encoded:
     """Further tensors of shared inputs, whose rows follow each other, as of a file for the test."""
     check: Callable[[], None] | None = None
     """Raises BadInput if the file of mapped inputs is no more as it was."""
+    vocabulary: int = 0
+    """Tokens are below this; 0 if the inputs are not tokens."""
 
 
 class Source(Protocol):
@@ -87,11 +90,6 @@ class Source(Protocol):
     @property
     def kind(self) -> Kind:
         """The kind of the inputs."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Tokens are below this; 0 if the inputs are not tokens."""
         ...
 
     @property

@@ -42,8 +42,8 @@ from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
-from tui_trainer.data.sources.text import VOCABULARY
 from tui_trainer.data.splits.division import Division
+from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -67,26 +67,31 @@ class TableSource:
     notes: tuple[str, ...]
     division: Division
     contents: str
+    tokenizer: TokenizerChoice
+    """For a text that is the only input."""
 
     @property
     def kind(self) -> Kind:
         return "tokens" if "text" in self.kinds.values() else "features"
 
     @property
-    def vocabulary(self) -> int:
-        return VOCABULARY if self.kind == "tokens" else 0
-
-    @property
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": kind for name, kind in self.kinds.items()}
-        return {"target": ", ".join(self.section.targets), **kinds}
+        return {"target": ", ".join(self.section.targets), **kinds, **self.tokenizer.layout}
 
     def with_target(self, target: Target) -> Self:
         return replace(self, target=target)
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
-            name: fit_inputs(name, self.kinds[name], column.take(train), self.section, self.name)
+            name: fit_inputs(
+                name,
+                self.kinds[name],
+                column.take(train),
+                self.section,
+                self.name,
+                self.tokenizer,
+            )
             for name, column in self.columns.items()
         }
 
@@ -143,8 +148,10 @@ def read_rows(
     table, mark_notes = with_marks(file, table, kinds, marks)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
+    tokenizer = TokenizerChoice("bytes", 0, BYTES)
     if "text" in input_kinds.values():
         _check_has_no_numbers(section)
+        tokenizer = choose_tokenizer(section, _saved_tokenizer(older))
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
@@ -160,7 +167,7 @@ def read_rows(
     return TableSource(
         section,
         file.name,
-        file.sha256,
+        tokenizer.sum_with(file.sha256),
         columns,
         input_kinds,
         target,
@@ -168,7 +175,14 @@ def read_rows(
         (*said, *from_file, *notes, *split_notes),
         division,
         _contents(opened, table),
+        tokenizer,
     )
+
+
+def _saved_tokenizer(older: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the tokenizer in the preprocessing of a checkpoint; None if it has none."""
+    columns = (older or {}).get("inputs", {}).values()
+    return next((fitted["tokenizer"] for fitted in columns if "tokenizer" in fitted), None)
 
 
 def _contents(opened: OpenTable, table: Table) -> str:

@@ -1,6 +1,6 @@
-"""The `text` data set: files predicted byte by byte, split by file; a single file is cut in three.
+"""The `text` data set: files predicted token by token, split by file; one file is cut in three.
 
-Layer: data. There is no tokenizer to fit: the tokens are bytes.
+Layer: data. A tokenizer learns from the training texts only; that of bytes has nothing to learn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tui_trainer.config.sections.datasets import BUILTIN, STDLIB, TextSection
+from tui_trainer.config.sections.datasets import (
+    BUILTIN,
+    STDLIB,
+)
+from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
@@ -36,12 +40,12 @@ from tui_trainer.data.splits.row_split import (
 )
 from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
 from tui_trainer.data.splits.strata import number_strata
+from tui_trainer.data.tokenizers.choice import BYTES, choose_tokenizer, tokenizer_of
+from tui_trainer.data.tokenizers.rows import unknown_note
+from tui_trainer.data.tokenizers.tokenizer import Tokenizer, count_unknown
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-
-VOCABULARY = 256
-"""Tokens are bytes."""
 
 _LEAST_FILES = 3
 _NEAR_BYTES = 1000
@@ -53,7 +57,9 @@ def load_text(
 ) -> Dataset:
     """Read and split the texts of a section; raises the same errors as `load`."""
     texts = read_texts(section)
-    own_identity = identity(section.type, "language_modelling", (), {})
+    saved = None if fitted is None else fitted.get("tokenizer")
+    choice = choose_tokenizer(section, saved)
+    own_identity = identity(section.type, "language_modelling", (), choice.layout)
     if fitted is not None:
         check_same(own_identity, fitted, texts.name)
         if record is None:
@@ -69,29 +75,59 @@ def load_text(
         _texts_of(texts, rows.tolist()) for rows in (parts.train, parts.val, parts.test)
     )
     val, limit_notes = _limit_validation(section, val)
-    _check_length(section, texts.name, train)
+    tokenizer = (
+        choice.fit(content for _, content in train) if fitted is None else tokenizer_of(saved)
+    )
+    splits = [
+        _split(section, tokenizer, part, is_train=part is train) for part in (train, val, test)
+    ]
+    _check_length(section, texts.name, splits[0])
     signature = Signature(
         "tokens",
         (section.sequence_length,),
-        outputs=VOCABULARY,
-        vocabulary=VOCABULARY,
+        outputs=tokenizer.vocabulary,
+        vocabulary=tokenizer.vocabulary,
         places="step",
         causal=True,
     )
+    if fitted is None:
+        own = {} if choice.kind == "bytes" else {"tokenizer": tokenizer.saved()}
+        fitted = {**own_identity, "split": rule, **own}
     return Dataset(
-        train=_split(section, train),
-        val=_split(section, val),
-        test=_split(section, test),
+        train=splits[0],
+        val=splits[1],
+        test=splits[2],
         info=DatasetInfo(signature, "language_modelling", ()),
-        preprocessing={**own_identity, "split": rule} if fitted is None else fitted,
+        preprocessing=fitted,
         augment=None,
-        fingerprint=fingerprint_of(section, texts.sha256),
-        notes=(*notes, *limit_notes),
+        fingerprint=fingerprint_of(section, choice.sum_with(texts.sha256)),
+        notes=(*notes, *limit_notes, *_tokenizer_notes(tokenizer, splits)),
         split_record=split.record,
         changes=split.changes,
         split_summary=_split_summary(section, rule, split),
-        summary=_summary(section, texts, parts),
+        summary=_summary(section, texts, parts, tokenizer),
     )
+
+
+def _tokenizer_notes(tokenizer: Tokenizer, splits: Sequence[TextSplit]) -> list[str]:
+    """Return notes on a tokenizer other than bytes, and on what it does not know."""
+    if tokenizer is BYTES:
+        return []
+    train, *others = splits
+    unit = f"{tokenizer.unit}s"
+    notes = [
+        f"a vocabulary of {tokenizer.vocabulary:,} {unit}; {train.bytes_per_token:.3g} bytes per "
+        f"{tokenizer.unit} in the training texts (dataset.tokenizer)"
+    ]
+    names = ("training", "validation", "test")
+    for name, split in zip(names, (train, *others), strict=True):
+        unknown = count_unknown(tokenizer, split.data.numpy())
+        if unknown:
+            where = f" of the {name} split"
+            notes.append(unknown_note(tokenizer.unit, unknown, split.size - len(split.rows), where))
+    if len(notes) > 1:
+        notes.append("bits per byte leave out which characters or words the unknown ones are")
+    return notes
 
 
 def _split_summary(section: TextSection, rule: Rule, split: RowSplit) -> str:
@@ -100,15 +136,17 @@ def _split_summary(section: TextSection, rule: Rule, split: RowSplit) -> str:
     return summary_of(rule, section, stratified=True)
 
 
-def _summary(section: TextSection, texts: Texts, parts: SplitRows) -> DataSummary:
+def _summary(
+    section: TextSection, texts: Texts, parts: SplitRows, tokenizer: Tokenizer
+) -> DataSummary:
     train, val, test = (
         sum(len(texts.texts[index].content) for index in rows)
         for rows in (parts.train, parts.val, parts.test)
     )
     return DataSummary(
         contents=f"{in_bytes(train + val + test)} of text",
-        target="the next byte",
-        inputs=f"texts in pieces of {section.sequence_length} bytes",
+        target=f"the next {tokenizer.unit}",
+        inputs=f"texts in pieces of {section.sequence_length} {tokenizer.unit}s",
         split=shares_text((train, val, test)),
         sizes=(train, val, test),
     )
@@ -237,18 +275,26 @@ def _limit_validation(
     return sorted(selected), [note]
 
 
-def _check_length(section: TextSection, name: str, train: Sequence[tuple[int, bytes]]) -> None:
-    size = sum(len(content) for _, content in train)
+def _check_length(section: TextSection, name: str, train: TextSplit) -> None:
+    size = train.size - len(train.rows)
     if size < section.sequence_length:
         raise BadInput(
-            f"{name}: the training split has {size} bytes, less than one row of "
+            f"{name}: the training split has {size} {train.unit}s, less than one row of "
             f"dataset.sequence_length {section.sequence_length}; make it smaller, or add text"
         )
 
 
-def _split(section: TextSection, texts: Sequence[tuple[int, bytes]]) -> TextSplit:
-    contents = [content for _, content in texts]
-    return TextSplit.from_texts(contents, [number for number, _ in texts], section.sequence_length)
+def _split(
+    section: TextSection,
+    tokenizer: Tokenizer,
+    texts: Sequence[tuple[int, bytes]],
+    *,
+    is_train: bool,
+) -> TextSplit:
+    contents, numbers = [content for _, content in texts], [number for number, _ in texts]
+    width = section.sequence_length
+    # Those to measure on are compressed for the baselines.
+    return TextSplit.encoded(tokenizer, contents, numbers, width, keeps_texts=not is_train)
 
 
 def _sizes_note(texts: Texts, parts: SplitRows) -> str:

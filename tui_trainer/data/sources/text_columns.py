@@ -1,4 +1,4 @@
-"""Free text in a column of a table: bytes if it is the only input, else hashed counts of its words.
+"""Free text in a column of a table: tokens if it is the only input, else hashed counts of words.
 
 Layer: data. Counts are hashed with a sign, as in Weinberger et al., "Feature Hashing for Large
 Scale Multitask Learning" (ICML 2009), so that two words in one input cancel out on average. A word
@@ -14,12 +14,15 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tui_trainer.data.files.columns import TextColumn
 from tui_trainer.data.sources.hashed_columns import check_buckets, hash_of
+from tui_trainer.data.sources.source import Encoded
 from tui_trainer.data.sources.text_folders import pad_texts
+from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice
+from tui_trainer.data.tokenizers.rows import encode_rows, fit_rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
@@ -70,34 +73,42 @@ def encode_words(
     return by_text[column.codes], notes
 
 
-def fit_bytes(train: TextColumn, most: int) -> dict[str, Any]:
-    """Return the settings of a text that is the only input: the bytes of the longest, at most
-    `most`, after which others are cut off.
+def fit_text(train: TextColumn, most: int, choice: TokenizerChoice) -> dict[str, Any]:
+    """Return the settings of a text that is the only input: its tokenizer, and the length of the
+    longest text, of which at most `most` bytes are used; others are cut off after it.
     """
-    longest = max((len(_bytes_of(text)) for text in train.texts), default=1)
-    return {"kind": "text", "max_bytes": min(longest, most)}
+    contents = [_bytes_of(text) for text in train.texts]
+    if choice.kind == "bytes":
+        return {"kind": "text", "max_bytes": min(max(map(len, contents), default=1), most)}
+    # As often as they are there, because the most frequent words have tokens.
+    rows = [contents[code][:most] for code in train.codes[~train.missing].tolist()]
+    return {"kind": "text", "max_bytes": most, **fit_rows(choice, rows)}
 
 
-def encode_bytes(
-    name: str, column: TextColumn, fitted: dict[str, Any]
-) -> tuple[Tensor, Tensor, list[str]]:
-    """Return the bytes (N, T) uint8 of all rows, their lengths (N,) int64, and notes.
+def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encoded:
+    """Return the tokens (N, T) of all rows, their lengths, and notes.
 
-    T is the same for all data. A missing text is a single zero.
+    T is the same for all data. A missing text is a single zero, or the token before a text.
     """
     most, shown = int(fitted["max_bytes"]), clean(name, 80)
     contents = [_bytes_of(text) for text in column.texts]
     is_long = np.array([*(len(content) > most for content in contents), False])
-    # The one before the last stands for a missing text; the last one only makes T.
-    padded, lengths = pad_texts([*(content[:most] for content in contents), b"\0", bytes(most)])
     codes = np.where(column.missing, len(contents), column.codes)
     notes = []
+    gap = "zero byte" if "tokenizer" not in fitted else "token, that before a text"
     cut, missing = int(is_long[codes].sum()), int(column.missing.sum())
     if cut:
         notes.append(f"{shown}: {cut:,} of {len(codes):,} texts cut off after {most:,} bytes")
     if missing:
-        notes.append(f"{shown}: {counted(missing, 'missing text')} as a single zero byte")
-    return padded[codes], lengths[codes], notes
+        notes.append(f"{shown}: {counted(missing, 'missing text')} as a single {gap}")
+    short = [content[:most] for content in contents]
+    if "tokenizer" in fitted:
+        rows = encode_rows(fitted, [*short, b""]).at(torch.from_numpy(codes))
+        notes += [f"{shown}: {note}" for note in rows.notes()]
+        return Encoded(rows.inputs, notes, rows.lengths, vocabulary=rows.vocabulary)
+    # The one before the last stands for a missing text; the last one only makes T.
+    padded, lengths = pad_texts([*short, b"\0", bytes(most)])
+    return Encoded(padded[codes], notes, lengths[codes], vocabulary=BYTES.vocabulary)
 
 
 def _bytes_of(text: str) -> bytes:

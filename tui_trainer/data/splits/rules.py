@@ -31,6 +31,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "pictures": ("identity", "column", "folders"),
     "text": ("files", "position"),
     "text_folders": ("files", "position"),
+    "tokens": ("position",),
 }
 """The rules of each type of data; the first is the usual one."""
 _OF_PLUGINS: tuple[Rule, ...] = ("identity", "position")

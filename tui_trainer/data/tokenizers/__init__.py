@@ -1,0 +1,1 @@
+"""Tokenizers: the ways to write a text as numbers."""
