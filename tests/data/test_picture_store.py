@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from tui_trainer.cli.main import main
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.files.folders import open_folder, walk_files
 from tui_trainer.data.files.picture_form import PictureForm
-from tui_trainer.data.files.picture_reader import PictureFiles
+from tui_trainer.data.files.picture_reader import PictureFiles, PictureReader
 from tui_trainer.data.files.picture_store import StoredPictures, read_pictures
 from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.text.errors import BadInput
@@ -168,6 +169,15 @@ def test_one_picture_in_colours_among_grey_ones_makes_all_three_channels(
     assert stored.form.channels == 3
     assert torch.equal(stored.pictures[5, 0], stored.pictures[5, 1])
     assert not [path for path in cache.iterdir() if path.name.endswith(".new")]
+
+
+def test_a_reader_that_is_given_up_ends_its_threads(pictures: Path) -> None:
+    before = threading.active_count()
+    reading = PictureReader("pictures", files_in(pictures), FORM).read()
+    next(reading)
+    assert threading.active_count() > before
+    reading.close()
+    assert threading.active_count() == before
 
 
 def test_what_has_no_room_is_refused_with_a_size_that_fits(

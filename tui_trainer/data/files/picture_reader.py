@@ -10,7 +10,7 @@ import os
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -97,7 +97,7 @@ class PictureReader:
     _is_stopped: Event = field(default_factory=Event, repr=False)
     """Is set once nobody takes any more pictures, as after Ctrl-C."""
 
-    def __iter__(self) -> Iterator[tuple[list[Tensor], Records]]:
+    def read(self) -> Generator[tuple[list[Tensor], Records], None, None]:
         """Yield the pictures, some at a time: the uint8 numbers of each sample, and the records.
 
         A sample is the picture (C, H, W), then its mask (H, W) if there is one.

@@ -260,7 +260,7 @@ def _no_room(
 def _parts(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
     """Yield the bytes of the file while the pictures are read."""
     records, samples = [np.empty(0, dtype=RECORD)], 0
-    for pictures, known in reader:
+    for pictures, known in reader.read():
         for numbers in pictures:
             yield numbers.numpy().data
             samples += numbers.numel()
