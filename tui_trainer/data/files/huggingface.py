@@ -42,7 +42,7 @@ _ENDINGS = ((".parquet",), (".arrow",), (".jsonl", ".ndjson", ".json"), (".csv",
 """Of the files in a folder, those of the first of these kinds are read."""
 _FILES = (".parquet", ".arrow")
 """The files whose types and features say more than a table does."""
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _MOST_FILES = 10_000
 _MOST_JSON_BYTES = 16 << 20
 
