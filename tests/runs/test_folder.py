@@ -382,7 +382,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "sessions/thumbnails": (
         {"scandir", "is_dir", "is_file", "open"},
-        "the user's own pictures; a run's previews come through the door, and PIL opens their bytes",
+        "the user's pictures; PIL opens the bytes of a run's previews, which come through the door",
     ),
     "training/preparation": (
         {"is_dir", "is_file", "open"},
