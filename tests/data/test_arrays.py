@@ -512,3 +512,16 @@ def test_more_pictures_than_arrays_are_the_data(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", numbers(3, 4))
     assert recognise(str(tmp_path), {}).type == "pictures"
     assert recognise(str(tmp_path), {"type": "arrays"}).type == "arrays"
+
+
+def test_records_of_cifar_are_told_from_tokens_of_the_same_name(tmp_path: Path) -> None:
+    images = pictures(20, 3, 32, 32)
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20), labels(20, 7)))
+    assert recognise(str(tmp_path), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {"type": "tokens"}).type == "tokens"
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20) + 150, labels(20)))
+    assert recognise(str(tmp_path), {}).type == "tokens"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "tokens"
