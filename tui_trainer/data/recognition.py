@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,7 @@ from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.picture_form import suggest_size
-from tui_trainer.data.files.picture_reader import PictureFile, sizes_of
+from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
@@ -100,7 +100,9 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         return Recognised({"type": "arrays", "path": where})
     if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
         return _tokens(where, where, stated)
-    if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
+    if stated.get("type", "text") == "text" and ("column" in stated or "type" in stated):
+        return Recognised({"type": "text", "path": where, "sequence_length": 128})
+    if "type" not in stated and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
     return _table(where, stated)
@@ -270,11 +272,11 @@ def picture_settings(
     where: str,
     stated: Mapping[str, Any],
     reasons: Mapping[str, str],
-    files: Sequence[PictureFile],
+    files: PictureFiles,
 ) -> Recognised:
     """Return the settings of pictures, with a size that suits some of them."""
     settings: dict[str, Any] = {"type": "pictures", "path": where}
-    sizes = sizes_of(files[:: max(1, len(files) // _MOST_OPENED)])
+    sizes = sizes_of(files.some(_MOST_OPENED))
     if not sizes:
         return Recognised(settings, dict(reasons))
     (height, width), reason = suggest_size(sizes), dict(reasons)
