@@ -148,6 +148,17 @@ def test_numbers_of_every_type_become_the_same_inputs(tmp_path: Path, dtype: str
     np.testing.assert_allclose(inputs.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_pictures_of_16_bits_keep_all_shades(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 65536, (60, 5, 6, 1), dtype=np.uint16)
+    x[0, 0, 0] = 65535
+    dataset = loaded(write_npy(tmp_path / "x", x=x, y=labels(60)))
+
+    rows = tensors(dataset.train).rows.numpy()
+    fitted = dataset.preprocessing["inputs"]
+    expected = (x[rows, :, :, 0].astype(np.float64) - fitted["mean"]) / fitted["std"]
+    np.testing.assert_allclose(first_batch(dataset)[:, 0], expected[:50], rtol=1e-4, atol=1e-5)
+
+
 def test_wide_numbers_lose_no_digits_before_their_mean_is_taken_off(tmp_path: Path) -> None:
     x = 1_700_000_000 + np.arange(180).reshape(60, 3)
     dataset = loaded(write_npy(tmp_path / "t", x=x, y=labels(60)))
