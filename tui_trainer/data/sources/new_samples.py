@@ -240,6 +240,7 @@ def _arrays(section: ArraysSection, fitted: dict[str, Any], path: str) -> Unseen
 READERS: dict[str, Reader] = {
     "arrays": _arrays,
     "table": _table,
+    "huggingface": _table,
     "pixels": _pixels,
     "sequences": _sequences,
     "forecast": _forecast,
