@@ -210,7 +210,7 @@ def _text(
     numbers = range(len(contents))
     split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
     size = sum(map(len, contents))
-    count = f"{counted(len(contents), 'file')}, {counted(size, 'byte')}"
+    count = f"{counted(len(contents), texts.noun)}, {counted(size, 'byte')}"
     return Labelled(split, texts.name, count, texts.notes)
 
 

@@ -98,7 +98,9 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
     if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
         return _tokens(where, where, stated)
-    if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
+    if stated.get("type", "text") == "text" and ("column" in stated or "type" in stated):
+        return Recognised({"type": "text", "path": where, "sequence_length": 128})
+    if "type" not in stated and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
     if stated.get("type", "arrays") == "arrays" and is_array_file(where):

@@ -189,6 +189,7 @@ def _dataset_section(
 ) -> tuple[Recognised, dict[str, Any]]:
     """Return what is recognised of the data, and the settings of the data set."""
     from tui_trainer.data.recognition import Recognised, find_target, recognise
+    from tui_trainer.data.sources.text_table import find_only_text
 
     stated = {override.field: override.value for override in chosen}
     recognised = recognise(path, stated)
@@ -203,6 +204,10 @@ def _dataset_section(
     known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
     reasons = dict(recognised.reasons)
     if needed and "target" not in stated and isinstance(known, DelimitedSection):
+        if not stated.keys() & {"type", "drop"} and (text := find_only_text(known)):
+            section = {"type": "text", "path": section["path"], "column": text}
+            section["sequence_length"] = 128
+            return Recognised(section, {"type": "its only column is a text"}), section
         section["target"], reasons["target"] = find_target(known)
     if "missing" in kind.model_fields:
         section["missing"] = "mean"

@@ -19,13 +19,18 @@ from tui_trainer.config.sections.section import Items, Spec, setting
 
 
 class TextSection(DatasetSection):
-    """Text to be predicted token by token: one file, or the files of a folder."""
+    """Text to be predicted token by token: a file, the files of a folder, or rows of a table."""
 
     type: Literal["text"]
     path: str = setting(
         ...,
         "file, or folder with its sub-folders; stdlib: for the source of Python's own library",
         path=True,
+    )
+    column: str | None = setting(
+        None,
+        "the column with the texts, one per row, of JSON lines, Parquet or CSV; empty: plain text",
+        min_length=1,
     )
     test_fraction: float = setting(
         0.2,

@@ -104,12 +104,18 @@ def open_folder(path: str) -> SourceFolder:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoSuchData(f"{name}: no such file or folder") from error
+        raise NoSuchData(f"{name}: no such file or folder{_maker_of(Path(path))}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
     if not stat.S_ISDIR(status.st_mode):
         raise BadInput(f"{name}: is not a folder; check dataset.path")
     return SourceFolder(Path(path), name)
+
+
+def _maker_of(folder: Path) -> str:
+    """Return a hint if a script beside a folder that is not there has its name, and so makes it."""
+    script = folder.with_name(f"{folder.name.replace('-', '_')}.py")
+    return f"; python {clean(str(script), 200)} makes it" if script.is_file() else ""
 
 
 def _library(path: str) -> SourceFolder:

@@ -96,7 +96,7 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
     what = {
         "identity": "identity",
         "column": f"the column {column}",
-        "files": "file",
+        "files": "array" if section.type == "arrays" else "file",
         "folders": "the folders train, val and test",
         "group": f"group, the column {column}" if column is not None else "group",
         "time": f"time, the column {column}" if column else "time, the order of the rows",
