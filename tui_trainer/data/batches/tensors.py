@@ -109,8 +109,10 @@ class TensorSplit:
 
     def _ready(self, batch: Batch) -> Batch:
         inputs, targets = batch[self.name], batch["target"]
+        own = (self.name, "target")
+        others = widened({name: column for name, column in batch.items() if name not in own})
         return {
-            **widened(batch),
+            **others,
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
             "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }
