@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tui_trainer.cli.main import main
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -188,6 +189,53 @@ def test_a_text_and_a_folder_of_texts_get_models_of_their_own(
     _, mail, _ = run(capsys, "data", "inspect", "mail")
     assert "2 classes: " in mail
     assert "cnn1d" in mail
+
+
+def write_folders(folder: Path, side: int, count: int = 20, *, masks: bool = False) -> None:
+    for name in ("images", "masks") if masks else ("day", "night"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            dice = np.random.default_rng(number + 100 * len(name))
+            numbers = dice.integers(0, 2 if name == "masks" else 256, (side, side), dtype=np.uint8)
+            Image.fromarray(numbers).save(folder / name / f"{number}.png")
+
+
+def test_a_folder_of_pictures_gets_a_model_for_their_size(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(folder / "small", 24)
+    write_folders(folder / "large", 140)
+    write_folders(folder / "seg", 24, masks=True)
+    _, small, _ = run(capsys, "data", "inspect", "small")
+    head, target, inputs, augment, split, model, *_ = small.splitlines()
+    assert head == "small: 40 pictures"
+    assert "2 classes: day (20), night (20): classification" in target
+    assert "pictures of 1x24x24" in inputs
+    assert "the pictures are 24x24" in inputs
+    assert inputs.endswith("[dataset.size]")
+    assert "moved by up to 1 pixel at random; not mirrored" in augment
+    assert "split by identity, stratified" in split
+    assert "cnn, adamw 0.001, early stopping" in model
+    _, large, _ = run(capsys, "data", "inspect", "large", "--json")
+    config = json.loads(large)["config"]
+    assert (config["dataset"]["size"], config["dataset"]["crop_padding"]) == ([128, 128], 8)
+    assert (config["model"]["type"], config["model"]["stages"]) == ("resnet", 4)
+    _, masks, _ = run(capsys, "data", "inspect", "seg")
+    assert "one of 2 classes for each pixel: 0, 1: segmentation" in masks
+    assert "unet" in masks
+
+
+def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(folder / "small", 12)
+    (folder / "small" / "day" / "bad.jpg").write_text("no picture")
+    code, out, err = run(
+        capsys, "train", "small", "--no-ui", "--runs-dir", "runs", "training.epochs=1"
+    )
+    assert code == 0, err
+    assert "left out: 1 broken file: day/bad.jpg (is not a picture of a known format)" in out
+    assert "test: loss" in out
 
 
 @pytest.mark.parametrize(

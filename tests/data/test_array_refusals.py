@@ -81,6 +81,19 @@ def test_no_pickle_is_run_and_the_message_has_the_way_out(tmp_path: Path) -> Non
     assert not canary.exists()
 
 
+def test_objects_that_are_neither_inputs_nor_target_are_left_out_unread(tmp_path: Path) -> None:
+    canary = tmp_path / "fired"
+    trap = np.array([Canary(canary), None], dtype=object)
+    np.savez(tmp_path / "a.npz", x=numbers(30, 4), y=labels(30), meta=trap)
+
+    dataset = loaded(tmp_path / "a.npz")
+    assert "left out, neither numbers nor texts: meta" in dataset.notes
+    assert "holds Python objects" in refusal(tmp_path / "a.npz", target="meta")
+    np.savez(tmp_path / "b.npz", x=numbers(30, 4), kind=labels(30), meta=trap)
+    assert "meta: holds Python objects" in refusal(tmp_path / "b.npz")
+    assert not canary.exists()
+
+
 def test_a_file_of_torch_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x/data.pkl", b"\x80\x02.")

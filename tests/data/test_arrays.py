@@ -418,6 +418,17 @@ def test_other_names_are_told_by_the_shapes_or_by_the_settings(tmp_path: Path) -
         loaded(path, inputs="otter", target="kind")
 
 
+def test_an_array_that_is_named_exactly_wins(tmp_path: Path) -> None:
+    x, y = numbers(60, 4), labels(60)
+    path = write_npz(tmp_path / "a.npz", x=x, X=2 * x, y=y)
+    with pytest.raises(BadInput, match=r"x and X may both be the inputs; name one: "):
+        loaded(path)
+    for name, factor in (("x", 1), ("X", 2)):
+        dataset = loaded(path, inputs=name)
+        rows = tensors(dataset.train).rows.numpy()
+        np.testing.assert_array_equal(stored(dataset), factor * x[rows])
+
+
 def test_the_target_beside_a_file_is_found(tmp_path: Path) -> None:
     folder = write_npy(tmp_path / "f", X=numbers(60, 4), y=labels(60), z=numbers(60, 2))
 

@@ -20,6 +20,7 @@ from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
+from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
@@ -48,6 +49,8 @@ for array_dataset in ARRAY_DATASETS:
     DATASETS.add(array_dataset)
 for text_dataset in TEXT_DATASETS:
     DATASETS.add(text_dataset)
+for huggingface_dataset in HUGGINGFACE_DATASETS:
+    DATASETS.add(huggingface_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

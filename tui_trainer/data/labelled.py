@@ -257,6 +257,7 @@ def _arrays(
 READERS: dict[str, Reader] = {
     "arrays": _arrays,
     "table": _table,
+    "huggingface": _table,
     "pixels": _pixels,
     "pictures": _pictures,
     "sequences": _sequences,

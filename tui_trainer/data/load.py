@@ -57,6 +57,7 @@ LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
     "pictures": _asked_loader(read_picture_files),
     "table": _asked_loader(read_rows),
+    "huggingface": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
     "forecast": _asked_loader(read_forecast),
     "arrays": _asked_loader(read_arrays),

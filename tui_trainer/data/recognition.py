@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from tui_trainer.config.sections.datasets import (
     BUILTIN,
     DATASETS,
+    HUB,
     STDLIB,
     DelimitedSection,
     TableSection,
@@ -28,8 +29,9 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
+from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
-from tui_trainer.data.files.picture_reader import PictureFile, sizes_of
+from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
@@ -82,6 +84,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     if path.startswith(STDLIB):
         kind = stated.get("type", "text")
         return Recognised({"type": kind, "path": path, "patterns": ["*.py"]})
+    if path.startswith(HUB):
+        return Recognised({"type": "huggingface", "path": path})
     if path.startswith(BUILTIN):
         return _table(path, stated)
     where = os.path.abspath(os.path.expanduser(path))
@@ -93,6 +97,9 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
+        if stated.get("type", "huggingface") == "huggingface" and is_dataset_folder(where):
+            reason = {"type": "a data set of Hugging Face's library"}
+            return Recognised({"type": "huggingface", "path": where}, reason)
         return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
@@ -272,11 +279,11 @@ def picture_settings(
     where: str,
     stated: Mapping[str, Any],
     reasons: Mapping[str, str],
-    files: Sequence[PictureFile],
+    files: PictureFiles,
 ) -> Recognised:
     """Return the settings of pictures, with a size that suits some of them."""
     settings: dict[str, Any] = {"type": "pictures", "path": where}
-    sizes = sizes_of(files[:: max(1, len(files) // _MOST_OPENED)])
+    sizes = sizes_of(files.some(_MOST_OPENED))
     if not sizes:
         return Recognised(settings, dict(reasons))
     (height, width), reason = suggest_size(sizes), dict(reasons)
@@ -314,7 +321,7 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     opened = open_table(section)
     used = [getattr(section, name, None) for name in ("sequence", "step", "split", "group")]
     left_out = {*getattr(section, "drop", ()), *used}
-    header = [column for column in opened.header if column not in left_out]
+    header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
         raise BadInput(

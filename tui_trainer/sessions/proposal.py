@@ -325,8 +325,9 @@ def _lines(
     head = ProposalLine(clean(path, 200), summary.contents if summary else "data of a plugin", "")
     lines = [head]
     if summary is not None:
-        if recognised.type == "pixels" and "type" in recognised.reasons:
-            lines.append(ProposalLine("rows", recognised.reasons["type"], "dataset.type"))
+        noun = {"pixels": "rows", "huggingface": "data"}.get(recognised.type)
+        if noun and "type" in recognised.reasons:
+            lines.append(ProposalLine(noun, recognised.reasons["type"], "dataset.type"))
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:

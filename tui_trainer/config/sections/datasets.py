@@ -24,7 +24,9 @@ BUILTIN = "builtin:"
 """The prefix of a path that names a file shipped with the package."""
 STDLIB = "stdlib:"
 """The path that stands for the source of Python's standard library."""
-NO_FILES = (BUILTIN, STDLIB)
+HUB = "hf:"
+"""The prefix of a path that names a data set on Hugging Face's hub."""
+NO_FILES = (BUILTIN, STDLIB, HUB)
 """Prefixes of paths that are not file names."""
 
 TOKENIZERS = ("bytes", "characters", "words")

@@ -61,6 +61,8 @@ class FoundArrays:
     arrays: tuple[StoredArray, ...]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of classes from text files beside them, by the name of a target."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By name, why an array of an archive is not read."""
 
 
 def is_array_file(path: str) -> bool:
@@ -121,10 +123,12 @@ def find_arrays(path: str) -> FoundArrays:
     name = os.path.basename(path)
     if _CIFAR_TRAIN.fullmatch(name) or _CIFAR_TEST.fullmatch(name):
         return FoundArrays(tuple(_cifar([path], "")), _class_names(os.path.dirname(path)))
-    return FoundArrays(tuple(_arrays_of(path)))
+    arrays, refused = _arrays_of(path)
+    return FoundArrays(tuple(arrays), refused=refused)
 
 
-def _arrays_of(path: str, prefix: str = "") -> list[StoredArray]:
+def _arrays_of(path: str) -> tuple[list[StoredArray], dict[str, str]]:
+    """Return the arrays of a file, and by name why others of an archive are not read."""
     file = _opened(path)
     content = file.content
     head = beginning(content, 8)
@@ -133,18 +137,18 @@ def _arrays_of(path: str, prefix: str = "") -> list[StoredArray]:
         raise BadInput(f"{file.name}: is empty")
     suffix = Path(path.lower().removesuffix(".gz")).suffix
     if head.startswith(NPY):
-        return [read_npy(file, name, path)]
+        return [read_npy(file, name, path)], {}
     if head.startswith((ZIP, EMPTY_ZIP)):
         return read_npz(file, path)
     if is_safetensors(content) or suffix == ".safetensors":
-        return read_safetensors(file, path)
+        return read_safetensors(file, path), {}
     _refuse_others(file, head)
     if suffix in (".npy", ".npz"):
         raise BadInput(
             f"{file.name}: begins with {head[:6].hex(' ')}, which is not the header of a {suffix} "
             "file; it is damaged, or of another format"
         )
-    return [read_idx(file, name, path)]
+    return [read_idx(file, name, path)], {}
 
 
 def _refuse_others(file: DataFile, head: bytes) -> None:
@@ -221,9 +225,12 @@ def _folder(path: str) -> FoundArrays:
             "with all samples of a split"
         )
     arrays = []
+    refused: dict[str, str] = {}
     for name in _without_doubles(chosen):
-        arrays += _with_prefix(name, _arrays_of(os.path.join(path, name)), len(chosen))
-    return FoundArrays(tuple(arrays), _class_names(path))
+        own, others = _arrays_of(os.path.join(path, name))
+        arrays += _with_prefix(name, own, len(chosen))
+        refused |= others
+    return FoundArrays(tuple(arrays), _class_names(path), refused)
 
 
 def array_names_beside(path: str) -> list[str]:

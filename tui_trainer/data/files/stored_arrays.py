@@ -34,6 +34,10 @@ _WAYS_OUT = {
 }
 
 
+class NotNumbers(BadInput):
+    """An array holds neither numbers nor texts; it is never read."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredArray:
     """An array of numbers or texts in a file."""
@@ -135,13 +139,13 @@ class StoredArray:
 
 
 def check_form(shown: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise BadInput for an array that is not of numbers or texts, or that has no numbers."""
+    """Raise NotNumbers for an array of other things, and BadInput for an impossible shape."""
     if dtype.hasobject:
-        raise BadInput(f"{shown}: {_WAYS_OUT['O']}")
+        raise NotNumbers(f"{shown}: {_WAYS_OUT['O']}")
     if dtype.kind not in _NUMBERS | _TEXTS:
-        raise BadInput(f"{shown}: {_WAYS_OUT.get(dtype.kind, f'holds {dtype}, not numbers')}")
+        raise NotNumbers(f"{shown}: {_WAYS_OUT.get(dtype.kind, f'holds {dtype}, not numbers')}")
     if dtype.kind == "f" and dtype.itemsize > 8:
-        raise BadInput(f"{shown}: holds {dtype.name}; save it as float64: x.astype('float64')")
+        raise NotNumbers(f"{shown}: holds {dtype.name}; save it as float64: x.astype('float64')")
     if len(shape) > MOST_AXES or any(size < 0 for size in shape):
         raise BadInput(f"{shown}: its shape is {clean(str(shape), 80)}; the file is damaged")
 

@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.config.sections.huggingface import HuggingFaceSection
 from tui_trainer.data.files.columns import NumberColumn, Table
 from tui_trainer.data.files.csv import check_header, check_text, read_header
 from tui_trainer.data.files.delimited import column_names, recognise_style
 from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
 from tui_trainer.data.files.formats import format_of
+from tui_trainer.data.files.huggingface import is_other_table, open_dataset
 from tui_trainer.data.files.json_lines import read_keys
 from tui_trainer.data.files.parquet import read_names
 from tui_trainer.text.clean import clean
@@ -52,6 +54,8 @@ class OpenTable:
     index: str
     """The name given to a first column without one, or an empty string."""
     notes: tuple[str, ...]
+    split: str = ""
+    """The column of the splits that the data come with; empty if there is none."""
 
 
 def open_table(
@@ -66,7 +70,7 @@ def open_table(
         BadInput: it is no table with names of columns; names the line.
         ConfigError: a setting does not fit it.
     """
-    file = open_file(section.path if path is None else path)
+    file, split, of_dataset = _opened(section, path)
     is_older = older is not None and not all(
         unicodedata.is_normalized("NFC", text) for text in _texts_in(older)
     )
@@ -79,7 +83,17 @@ def open_table(
     if len(header) > 1 and not header[0] and "column 1" not in header:
         index = header[0] = "column 1"
     check_header(file, header, may_be_numbers=file.style.format != "csv" or section.header == "yes")
-    return OpenTable(file, tuple(header), index, tuple(notes))
+    return OpenTable(file, tuple(header), index, (*of_dataset, *notes), split)
+
+
+def _opened(section: DelimitedSection, path: str | None) -> tuple[DataFile, str, tuple[str, ...]]:
+    """Return the file of a section or another one, its column of splits, and notes."""
+    where = section.path if path is None else path
+    if isinstance(section, HuggingFaceSection) and not (path is not None and is_other_table(path)):
+        moved = section.model_copy(update={"path": where})
+        opened = open_dataset(moved, with_splits=path is None)
+        return opened.file, opened.split, opened.notes
+    return open_file(where), "", ()
 
 
 def _with_header(

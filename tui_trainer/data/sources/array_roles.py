@@ -87,18 +87,31 @@ def assign_roles(found: FoundArrays, section: ArraysSection, shown: str) -> Role
         BadInput: the names and the shapes do not decide it.
         ConfigError: a setting names no array.
     """
+    notes = _refused_notes(found, section)
     arrays = [array for array in found.arrays if not _is_about(array, section)]
     inputs = _chosen(arrays, section.inputs, "inputs", INPUTS, shown)
     target = _chosen(arrays, section.target, "target", TARGETS, shown)
-    notes: tuple[str, ...] = ()
     if not inputs or not target:
+        if found.refused:
+            raise BadInput(next(iter(found.refused.values())))
         inputs, target = _by_shape(arrays, inputs, target, shown)
-        notes = (
+        notes += (
             f"inputs {clean(inputs[''].name, 80)}, target {clean(target[''].name, 80)}, by their "
             "shapes; dataset.inputs and dataset.target name others",
         )
     parts = _parts(inputs, target, arrays, shown)
     return Roles(parts, _class_names(found, parts), notes)
+
+
+def _refused_notes(found: FoundArrays, section: ArraysSection) -> tuple[str, ...]:
+    """Return a note on arrays that are not read; BadInput if one has a role by its name."""
+    for name, reason in found.refused.items():
+        has_role = split_name(name)[0] in INPUTS + TARGETS
+        if has_role or name in (section.inputs, section.target):
+            raise BadInput(reason)
+    if not found.refused:
+        return ()
+    return (f"left out, neither numbers nor texts: {clean(', '.join(found.refused), 120)}",)
 
 
 def find_with_partner(path: str, section: ArraysSection) -> FoundArrays:
@@ -120,7 +133,7 @@ def find_with_partner(path: str, section: ArraysSection) -> FoundArrays:
         if split_name(array_name(name)) in [(word, split) for word in wanted]
     ]
     more = [array for partner in partners for array in find_arrays(partner).arrays]
-    return FoundArrays((own, *more), found.classes)
+    return FoundArrays((own, *more), found.classes, found.refused)
 
 
 def _is_about(array: StoredArray, section: ArraysSection) -> bool:
@@ -140,6 +153,7 @@ def _chosen(
     shown: str,
 ) -> dict[Split, StoredArray]:
     """Return the arrays of a role by split; empty if no name says that it has it."""
+    exact: list[StoredArray] = []
     if stated is not None:
         wanted = stated.removesuffix(".npy")
         exact = [array for array in arrays if array.name in (stated, wanted)]
@@ -156,6 +170,10 @@ def _chosen(
         bases = [(base.rpartition("_")[2], split) for base, split in bases]
     for array, (base, split) in zip(arrays, bases, strict=True):
         if base not in words:
+            continue
+        if split in by_split and array in exact:
+            by_split[split] = array
+        if split in by_split and by_split[split] in exact:
             continue
         if split in by_split:
             both = f"{clean(by_split[split].name, 80)} and {clean(array.name, 80)}"

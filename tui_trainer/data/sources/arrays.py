@@ -295,6 +295,8 @@ def _split_notes(parts: Sequence[Part]) -> list[str]:
     pairs = ", ".join(
         f"{part.split} {clean(part.inputs.name, 60)} ({part.inputs.shape[0]:,})" for part in parts
     )
+    if all(part.split != "test" for part in parts):
+        pairs += ", which is the test"
     return [f"split as the arrays are: {pairs}; dataset.split_by=identity splits all of them anew"]
 
 

@@ -18,7 +18,8 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.columns import Table, TextColumn
 from tui_trainer.data.files.csv import Records, order_classes, to_numbers
-from tui_trainer.data.files.picture_reader import PictureFile
+from tui_trainer.data.files.folders import ListedFile
+from tui_trainer.data.files.picture_reader import PictureFiles
 from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
@@ -87,8 +88,7 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
         name,
         os.path.abspath(section.path),
         "table",
-        tuple(names),
-        tuple(_as_file(folder / path) for path in names),
+        PictureFiles(str(folder), [_as_file(folder, path) for path in names]),
         (),
         np.zeros(len(names), dtype=np.int64),
         _sides(section, table, rows, name),
@@ -169,13 +169,13 @@ def _sides(
     return words[rows].astype(np.int8)
 
 
-def _as_file(path: Path) -> PictureFile:
+def _as_file(folder: Path, name: str) -> ListedFile:
     try:
-        status = os.stat(path)
+        status = os.stat(folder / name)
     except (OSError, ValueError):
         # Reading it will say why.
-        return PictureFile(str(path), 0, 0)
-    return PictureFile(str(path), status.st_size, status.st_mtime_ns)
+        return ListedFile(name, 0, 0)
+    return ListedFile(name, status.st_size, status.st_mtime_ns)
 
 
 def _with_target(

@@ -210,10 +210,10 @@ def read_unlabelled_pictures(
     files = list_unlabelled(path)
     form = form_for(section, preprocessing)
     stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
-    if not len(stored.records) and files.names == ("",):
+    if not len(stored.records) and files.layout == "single":
         raise BadInput(f"{files.name}: {stored.broken[0].reason}")
     skipping = section.model_copy(update={"broken": "skip"})
-    names = tuple(files.names[place] for place in stored.records["place"].tolist())
+    names = tuple(map(files.name_of, stored.records["place"].tolist()))
     return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
 
 
@@ -223,7 +223,7 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     Raises:
         BadInput: there are some and that is an error, or there are no others.
     """
-    note = broken_note(files.names, {one.place: one.reason for one in stored.broken})
+    note = broken_note(files, stored.broken)
     if not len(stored.records):
         raise BadInput(f"{files.name}: no file can be read as a picture; {note}")
     notes = []
@@ -236,7 +236,8 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
         notes.append(f"{count} with several pictures, of which the first is taken")
     if stored.place == "file":
         notes.append(
-            "the decoded pictures are too many for the cache, and are decoded again by each start"
+            "the decoded pictures are too many for the cache, or it is off, so that each start "
+            "decodes them again"
         )
     return notes
 
@@ -349,7 +350,7 @@ def _sum_of(files: PictureList, stored: StoredPictures) -> str:
     digest = sha256(decoder_versions().partition(",")[0].encode())
     hashes = stored.records["file"]
     for row, place in enumerate(stored.records["place"].tolist()):
-        digest.update(files.names[place].encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(files.name_of(place).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashes[row].tobytes())
         if files.numbers is not None:
             digest.update(files.numbers[place].tobytes())

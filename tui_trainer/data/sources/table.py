@@ -139,6 +139,8 @@ def read_rows(
     opened = open_table(section, older=older)
     file, header = opened.file, opened.header
     section = with_normal_names(section, opened)
+    if opened.split:
+        section = section.model_copy(update={"split": opened.split})
     _check_settings(section, file, header)
     kinds = _requested_kinds(section, wanted, header, (older or {}).get("layout", {}))
     # Versions before 0.2 took NA for a gap always.

@@ -25,6 +25,7 @@ COPIES = "copies"
 _RULES: dict[str, tuple[Rule, ...]] = {
     "pixels": ("identity", "position"),
     "table": ("identity", "column", "group", "time", "position"),
+    "huggingface": ("identity", "column", "group", "time", "position"),
     "sequences": ("identity", "column", "position"),
     "arrays": ("identity", "files", "position"),
     "forecast": ("time",),
@@ -95,8 +96,8 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
     column = getattr(section, _COLUMNS.get(rule, ""), None)
     what = {
         "identity": "identity",
-        "column": f"the column {column}",
-        "files": "file",
+        "column": f"the column {column}" if column is not None else "the splits of the data set",
+        "files": "array" if section.type == "arrays" else "file",
         "folders": "the folders train, val and test",
         "group": f"group, the column {column}" if column is not None else "group",
         "time": f"time, the column {column}" if column else "time, the order of the rows",

@@ -9,26 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, TextColumn
+from tui_trainer.data.files.split_names import split_name
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.position import Ints
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
-_WORDS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
-    **dict.fromkeys(("test", "testing"), TEST),
-}
+_SIDES = {"train": TRAIN, "val": VAL, "test": TEST}
 
 
 def is_split_word(text: str) -> bool:
     """Whether a text states a split."""
-    return text.strip().lower() in _WORDS
+    return split_name(text) is not None
 
 
 def split_of_word(text: str) -> int | None:
     """Return the split that a text states, None for other texts."""
-    return _WORDS.get(text.strip().lower())
+    name = split_name(text)
+    return None if name is None else _SIDES[name]
 
 
 def split_words(column: Column, name: str, lines: NDArray[np.int64], file: str) -> Ints:
@@ -38,7 +36,8 @@ def split_words(column: Column, name: str, lines: NDArray[np.int64], file: str) 
         BadInput: a cell says something else; names the line.
     """
     assert isinstance(column, TextColumn)
-    split_numbers = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
+    sides = [split_of_word(text) for text in column.texts]
+    split_numbers = [-1 if side is None else side for side in sides]
     parts = np.array([*split_numbers, -1], dtype=np.int64)[column.codes]
     if (parts < 0).any():
         row = int((parts < 0).argmax())

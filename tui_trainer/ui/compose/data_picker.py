@@ -214,7 +214,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
             return
         self._wanted = path
         if entry is None or entry.kind == "folder":
-            preview.begin(path.name, "enter opens it" if entry else "enter reads the texts in it")
+            preview.begin(path.name, "enter opens it" if entry else "enter reads all that is in it")
             return
         preview.begin(path.name)
         self._timer = self.set_timer(MOMENT_S, lambda: self._look(path, entry))
