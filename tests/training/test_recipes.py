@@ -291,7 +291,7 @@ def test_what_is_predicted_is_up_to_the_recipe(tmp_path: Path, data: Path) -> No
     class Scorer:
         wrong: bool = False
 
-        def compute_loss(self, model: Any, batch: Any, step: Any) -> Tensor:
+        def compute_loss(self, model: Any, batch: Any, step: Any) -> Any:
             return model(batch["input"]).square().mean()
 
         def predict_step(self, model: Any, batch: Any, step: Any) -> Any:
