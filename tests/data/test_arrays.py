@@ -148,6 +148,17 @@ def test_numbers_of_every_type_become_the_same_inputs(tmp_path: Path, dtype: str
     np.testing.assert_allclose(inputs.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_pictures_of_16_bits_keep_all_shades(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 65536, (60, 5, 6, 1), dtype=np.uint16)
+    x[0, 0, 0] = 65535
+    dataset = loaded(write_npy(tmp_path / "x", x=x, y=labels(60)))
+
+    rows = tensors(dataset.train).rows.numpy()
+    fitted = dataset.preprocessing["inputs"]
+    expected = (x[rows, :, :, 0].astype(np.float64) - fitted["mean"]) / fitted["std"]
+    np.testing.assert_allclose(first_batch(dataset)[:, 0], expected[:50], rtol=1e-4, atol=1e-5)
+
+
 def test_wide_numbers_lose_no_digits_before_their_mean_is_taken_off(tmp_path: Path) -> None:
     x = 1_700_000_000 + np.arange(180).reshape(60, 3)
     dataset = loaded(write_npy(tmp_path / "t", x=x, y=labels(60)))
@@ -512,3 +523,16 @@ def test_more_pictures_than_arrays_are_the_data(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", numbers(3, 4))
     assert recognise(str(tmp_path), {}).type == "pictures"
     assert recognise(str(tmp_path), {"type": "arrays"}).type == "arrays"
+
+
+def test_records_of_cifar_are_told_from_tokens_of_the_same_name(tmp_path: Path) -> None:
+    images = pictures(20, 3, 32, 32)
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20), labels(20, 7)))
+    assert recognise(str(tmp_path), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {"type": "tokens"}).type == "tokens"
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20) + 150, labels(20)))
+    assert recognise(str(tmp_path), {}).type == "tokens"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "tokens"

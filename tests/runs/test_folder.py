@@ -380,6 +380,10 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "sessions/plugin_check": ({"TemporaryDirectory"}, "the folder of runs that are thrown away"),
     "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
+    "sessions/thumbnails": (
+        {"scandir", "is_dir", "is_file", "open"},
+        "the user's pictures; PIL opens the bytes of a run's previews, which come through the door",
+    ),
     "training/preparation": (
         {"is_dir", "is_file", "open"},
         "what the user named in training.init_from",

@@ -103,6 +103,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
+    if stated.get("type", "arrays") == "arrays" and is_array_file(where):
+        return Recognised({"type": "arrays", "path": where})
     if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
         return _tokens(where, where, stated)
     if stated.get("type", "text") == "text" and ("column" in stated or "type" in stated):
@@ -110,8 +112,6 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     if "type" not in stated and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
-    if stated.get("type", "arrays") == "arrays" and is_array_file(where):
-        return Recognised({"type": "arrays", "path": where})
     return _table(where, stated)
 
 
@@ -160,7 +160,7 @@ def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
     found, arrays, others = [], 0, 0
     for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if is_array_folder(names):
+        if is_array_folder(folder, names):
             found.append(folder)
             arrays += len(names)
         suffixes = SUFFIXES if found == [where] else {*SUFFIXES, *TEXT_SUFFIXES}

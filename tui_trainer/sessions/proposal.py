@@ -272,6 +272,27 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     return {**settings, "training": {**training, "epochs": training["epochs"] // 4}}
 
 
+def _language_settings(dataset: Dataset) -> dict[str, Any]:
+    """Return the settings for a text that is predicted token by token."""
+    positions, vocabulary = dataset.input_shape[0], dataset.signature.vocabulary
+    most = max(1, _MOST_LOGITS // (positions * vocabulary))
+    batch_size = min(32, 1 << (most.bit_length() - 1))
+    # Validation reads four times as many rows at once otherwise.
+    fewer = {} if 4 * batch_size <= most else {"eval_batch_size": batch_size}
+    return {
+        "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
+        "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
+        "schedule": {"type": "one_cycle"},
+        "training": {
+            "max_steps": 2000,
+            "batch_size": batch_size,
+            **fewer,
+            "grad_clip_norm": 1.0,
+            "validate_every_steps": 250,
+        },
+    }
+
+
 def _image_model(signature: Signature) -> dict[str, Any]:
     """Return a plain CNN for small pictures, and residual blocks down to a small size for others;
     a U-Net for a class for each pixel.

@@ -17,6 +17,7 @@ from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 _GATHERED_BYTES = 64 << 20
+_MOST_UINT16 = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +28,8 @@ class Scaling:
     """A number, or float32 of a shape that fits the samples: (D,), or (C, 1, 1) for pictures."""
     std: float | Tensor
     """As `mean`."""
+    is_unsigned: bool = False
+    """Whether int16 numbers stand for uint16, which devices have few kernels for."""
     _placed: dict[torch.device, tuple[float | Tensor, float | Tensor]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -34,6 +37,8 @@ class Scaling:
     def __call__(self, numbers: Tensor) -> Tensor:
         """Return the inputs (B, ...) on the device of the numbers, which are not changed."""
         mean, std = self._on(numbers.device)
+        if self.is_unsigned:
+            numbers = numbers.int().bitwise_and_(_MOST_UINT16)
         # The copy of `float` is not made for what is float32 already; fewer bits are too few.
         is_wide = numbers.dtype in (torch.float32, torch.float64)
         scaled = numbers - mean if is_wide else numbers.float().sub_(mean)
@@ -104,8 +109,10 @@ class TensorSplit:
 
     def _ready(self, batch: Batch) -> Batch:
         inputs, targets = batch[self.name], batch["target"]
+        own = (self.name, "target")
+        others = widened({name: column for name, column in batch.items() if name not in own})
         return {
-            **widened(batch),
+            **others,
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
             "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }

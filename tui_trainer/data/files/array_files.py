@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tui_trainer.data.files.cache_store import KnownSum, find_sum, keep_sum, open_cache
-from tui_trainer.data.files.cifar import labels_per_record, read_cifar
+from tui_trainer.data.files.cifar import has_labels, labels_per_record, read_cifar
 from tui_trainer.data.files.disk import (
     MAX_BYTES,
     DataFile,
@@ -67,7 +67,7 @@ class FoundArrays:
 
 def is_array_file(path: str) -> bool:
     """Whether a file has arrays, by its name or its first bytes; False if it cannot be read."""
-    if is_array_name(path) or _is_cifar_name(path):
+    if is_array_name(path) or is_cifar_file(path):
         return True
     try:
         content, _ = content_on_disk(path, _MOST_MAPPED)
@@ -90,7 +90,8 @@ def is_array_name(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def _is_cifar_name(path: str) -> bool:
+def is_cifar_file(path: str) -> bool:
+    """Whether a file has records of CIFAR, by its name, its size and its first labels."""
     name = os.path.basename(path)
     if not (_CIFAR_TRAIN.fullmatch(name) or _CIFAR_TEST.fullmatch(name)):
         return False
@@ -98,17 +99,22 @@ def _is_cifar_name(path: str) -> bool:
         content, _ = content_on_disk(path, _MOST_MAPPED)
     except BadInput:
         return False
-    return labels_per_record([content]) > 0
+    # Tokens of texts are in files of such names too.
+    return has_labels(content, labels_per_record([content]))
 
 
-def is_array_folder(names: Iterable[str]) -> bool:
-    """Whether the names of the files in a folder are those of arrays, at least some of them."""
+def is_array_folder(folder: str, names: Iterable[str]) -> bool:
+    """Whether the files of these names in a folder are arrays, at least some of them."""
     known = {*names}
-    cifar = any(_CIFAR_TRAIN.fullmatch(name) for name in known) and any(
-        _CIFAR_TEST.fullmatch(name) for name in known
-    )
-    is_pickled = {"data_batch_1", "test_batch"} <= known or {"train", "test", "meta"} <= known
-    return cifar or is_pickled or any(is_array_name(name) for name in known)
+    if any(is_array_name(name) for name in known):
+        return True
+    if {"data_batch_1", "test_batch"} <= known or {"train", "test", "meta"} <= known:
+        return True
+    records = [
+        [name for name in known if pattern.fullmatch(name)]
+        for pattern in (_CIFAR_TRAIN, _CIFAR_TEST)
+    ]
+    return all(any(is_cifar_file(os.path.join(folder, name)) for name in one) for one in records)
 
 
 def find_arrays(path: str) -> FoundArrays:

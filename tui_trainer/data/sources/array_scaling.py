@@ -100,10 +100,12 @@ def encode_arrays(arrays: Sequence[NDArray[Any]], form: Form, fitted: Mapping[st
     scaling: Scaling | None = None
     if _is_wide(arrays):
         arrays = [_standardised(array, form, mean, std) for array in arrays]
-    elif form.kind == "image":
-        scaling = Scaling(mean, std)
     else:
-        scaling = Scaling(*(torch.tensor(numbers, dtype=torch.float32) for numbers in (mean, std)))
+        is_unsigned = arrays[0].dtype == np.uint16
+        arrays = [array.view(np.int16) if is_unsigned else array for array in arrays]
+        if form.kind != "image":
+            mean, std = (torch.tensor(numbers, dtype=torch.float32) for numbers in (mean, std))
+        scaling = Scaling(mean, std, is_unsigned)
     first, *more = (form.view(torch.from_numpy(array)) for array in arrays)
     lengths = None
     if form.kind == "sequence":
