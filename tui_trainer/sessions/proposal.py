@@ -307,27 +307,6 @@ def _image_model(signature: Signature) -> dict[str, Any]:
     return {"type": "resnet", "stages": stages, "depth": 2 * stages + 2}
 
 
-def _language_settings(dataset: Dataset) -> dict[str, Any]:
-    """Return the settings for a language model, with smaller batches for a large vocabulary."""
-    positions, vocabulary = dataset.input_shape[0], dataset.signature.vocabulary
-    most = max(1, _MOST_LOGITS // (positions * vocabulary))
-    batch_size = min(32, 1 << (most.bit_length() - 1))
-    # Validation reads four times as many rows at once otherwise.
-    fewer = {} if 4 * batch_size <= most else {"eval_batch_size": batch_size}
-    return {
-        "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
-        "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
-        "schedule": {"type": "one_cycle"},
-        "training": {
-            "max_steps": 2000,
-            "batch_size": batch_size,
-            **fewer,
-            "grad_clip_norm": 1.0,
-            "validate_every_steps": 250,
-        },
-    }
-
-
 def _are_mostly_padding(dataset: Dataset) -> bool:
     """Whether sequences are so different in length that most of a batch would be padding."""
     lengths = getattr(dataset.train, "lengths", None)
