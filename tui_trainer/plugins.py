@@ -6,6 +6,7 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
@@ -120,11 +121,12 @@ def dataset(
     `augment="images"` adds the settings of the random changes to training images, which are applied
     to the first field of a batch on its device, and to the target if that is a mask.
     """
+    _check_name(name)
     if augment == "images":
         params = _with_images(params, name)
     elif augment != "none":
         raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
-    return _registrar(DATASETS, DATASET_FACTORIES, name, description, params)
+    return _registrar(DATASETS, DATASET_FACTORIES, name, description, params, ("params",))
 
 
 def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
@@ -145,7 +147,9 @@ def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
     """Register a function `(params, signature) -> torch.nn.Module` as the model `type: NAME`."""
-    return _registrar(MODELS, MODEL_FACTORIES, name, description, params)
+    _check_name(name)
+    arguments = ("params", "signature")
+    return _registrar(MODELS, MODEL_FACTORIES, name, description, params, arguments)
 
 
 LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
@@ -166,7 +170,10 @@ def loss(
         problems: those that can be trained with it; empty: all.
     """
 
+    _check_name(name)
+
     def register(function: Made) -> Made:
+        _check_loss(name, function)
         section = settings_of(function, LOSS_ARGUMENTS)
         text = description or _first_line(function)
         _add(LOSSES, name, text, section, place_of(function))
@@ -188,11 +195,11 @@ def metric(
 ) -> Callable[[Made], Made]:
     """Register a metric, which `training.metrics=[NAME]` or `checkpoint.monitor=NAME` asks for.
 
-    A function `(outputs, batch)` returns one number for each sample, (B,): their mean over the
-    split is the metric, whatever the size of the batches is. With `collect`, a function
-    `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a number. A
-    class has `update(outputs, batch)` and `compute()`, which returns a number, as the metrics of
-    torchmetrics do; a new object is made for each measurement.
+    A function `(outputs, batch)`, or `(outputs, target)`, returns one number for each sample, (B,):
+    their mean over the split is the metric, whatever the size of the batches is. With `collect`, a
+    function `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a
+    number. A class has `update(outputs, batch)` and `compute()`, which returns a number, as the
+    metrics of torchmetrics do; a new object is made for each measurement.
 
     Args:
         better: `higher` or `lower`.
@@ -200,10 +207,15 @@ def metric(
         percent: show it as a percentage.
     """
 
+    _check_name(name)
+
     def register(made: Made) -> Made:
         if better not in ("higher", "lower"):
             raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
-        _check_name(name)
+        if isinstance(made, type):
+            _check_call(f"the metric {name!r}", made, ())
+        else:
+            _check_call(f"the metric {name!r}", made, ("outputs", "batch"))
         spec = MetricSpec(
             name,
             description or _first_line(made),
@@ -237,14 +249,10 @@ def recipe(
             `checkpoint.monitor` may name.
     """
 
+    _check_name(name)
+
     def register(made: type) -> type:
-        has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
-        if has_loss == has_step:
-            found = "both compute_loss and training_step" if has_loss else "neither"
-            raise ValueError(
-                f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
-                "or training_step(self, model, batch, step)"
-            )
+        _check_recipe(name, made)
         if problem != "auto" and problem not in PROBLEMS:
             raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
         place = place_of(made)
@@ -271,10 +279,12 @@ def _registrar(
     name: str,
     description: str,
     params: type[TypedSection],
+    arguments: tuple[str, ...],
 ) -> Callable[[Made], Made]:
     """Return a decorator that adds a function to a registry and to the functions by type."""
 
     def register(make: Made) -> Made:
+        _check_call(f"the {registry.kind} {name!r}", make, arguments)
         _add(registry, name, description or _first_line(make), params, place_of(make))
         factories[name] = make
         return make
@@ -291,7 +301,58 @@ def _add(
     registry.add(Spec(name, description, section, origin=origin))
 
 
-def _check_name(name: str) -> None:
+def _check_loss(name: str, function: Callable[..., Any]) -> None:
+    """Raise TypeError unless it is a function of the outputs and the targets or the batch."""
+    if isinstance(function, type):
+        raise TypeError(
+            f"the loss {name!r} is a class; a loss is a function: def {function.__name__.lower()}"
+            "(outputs, target): ..."
+        )
+    names = list(inspect.signature(function).parameters)
+    if names[:1] != ["outputs"] or names[1:2] not in [[other] for other in LOSS_ARGUMENTS[1:]]:
+        raise TypeError(
+            f"the loss {name!r} begins with ({', '.join(names[:2])}); it has to begin with "
+            "(outputs, target) or (outputs, batch), and its other parameters are settings"
+        )
+
+
+def _check_recipe(name: str, made: type) -> None:
+    """Raise an error unless a recipe has one of the two methods, and can be made and called."""
+    has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
+    if has_loss == has_step:
+        found = "both compute_loss and training_step" if has_loss else "neither"
+        raise ValueError(
+            f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
+            "or training_step(self, model, batch, step)"
+        )
+    _check_call(f"the recipe {name!r}", made, (), "; settings are attributes: weight: float = 0.5")
+    step = "compute_loss" if has_loss else "training_step"
+    method = getattr(made, step)
+    _check_call(f"{step} of {name!r}", method, ("self", "model", "batch", "step"))
+
+
+def _check_call(
+    subject: str, made: Callable[..., Any], arguments: tuple[str, ...], hint: str = ""
+) -> None:
+    """Raise TypeError if a function or class of the user's cannot be called with the arguments."""
+    try:
+        signature = inspect.signature(made)
+    except ValueError:  # some that are written in C do not say
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        taken = ", ".join(signature.parameters)
+        raise TypeError(
+            f"{subject} is called with ({', '.join(arguments)}), but takes ({taken}){hint}"
+        ) from error
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(
+            'the name is missing; write it in parentheses behind the decorator: ("NAME")'
+        )
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
 
