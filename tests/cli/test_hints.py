@@ -141,7 +141,7 @@ def test_what_was_pasted_cannot_steer_the_terminal(capsys: pytest.CaptureFixture
 
 
 def test_every_command_has_examples() -> None:
-    groups = {"", "cache", "data", "presets"}
+    groups = {"", "cache", "data", "plugin", "presets"}
     assert set(EXAMPLES) == set(PARSERS) == set(COMMANDS) | groups
     assert all(2 <= len(examples) <= 3 for examples in EXAMPLES.values())
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tui_trainer.cli.main import main
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -55,6 +58,39 @@ def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
     assert told["config"]["dataset"]["target"] == "hue"
     assert told["config"]["optimizer"]["lr"] == 0.5
     assert "regression" in told["lines"][1]["text"]
+
+
+def write_pictures(folder: Path) -> None:
+    """Pictures of a bright row, which is the class, as arrays and as a table of pixels."""
+    generator = np.random.default_rng(0)
+    classes = np.arange(120) % 4
+    pictures = generator.integers(0, 60, (120, 8, 8), dtype=np.uint8)
+    pictures[np.arange(120), classes] += 190
+    pictures[:, 4:] = 0
+    arrays: dict[str, Any] = {"x_train": pictures[:90], "y_train": classes[:90]}
+    np.savez(folder / "bars.npz", **arrays, x_test=pictures[90:], y_test=classes[90:])
+    table = np.concatenate([classes[:, None], pictures.reshape(120, -1)], axis=1)
+    head = ",".join(["label", *(f"pixel{place}" for place in range(64))])
+    np.savetxt(folder / "bars.csv", table, "%d", ",", header=head, comments="")
+
+
+@pytest.mark.parametrize("name", ["bars.npz", "bars.csv"])
+def test_train_on_arrays_or_pixels_alone_learns(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    write_pictures(folder)
+    code, out, err = run(
+        capsys, "train", name, "--no-ui", "epochs=12", "--runs-dir", "runs", "batch_size=8"
+    )
+    assert code == 0, err
+    assert f"{name}: 120 pictures" in err
+    assert "pictures of 1x8x8 (channels, height, width)" in err
+    accuracy = next(line for line in out.splitlines() if line.startswith("test: "))
+    assert float(accuracy.rpartition("accuracy ")[2].split()[0]) > 80
+    if name == "bars.csv":
+        assert "dataset.type=table reads a plain table" in err
+    else:
+        assert "split as the arrays are: train x_train (90), test x_test (30)" in out
 
 
 def test_train_on_a_file_learns_and_saves_an_experiment_that_is_the_same(
@@ -113,7 +149,7 @@ def test_a_preset_wins_over_a_folder_of_its_name_which_a_path_names(
     assert "./digits-mlp means the folder of that name" in err
     code, _, err = run(capsys, "train", "./digits-mlp", "--dry-run")
     assert code == 2
-    assert "no texts in this folder" in err
+    assert "no texts or pictures in this folder" in err
 
 
 def test_an_imbalanced_target_is_measured_by_more_than_accuracy(
@@ -153,6 +189,53 @@ def test_a_text_and_a_folder_of_texts_get_models_of_their_own(
     _, mail, _ = run(capsys, "data", "inspect", "mail")
     assert "2 classes: " in mail
     assert "cnn1d" in mail
+
+
+def write_folders(folder: Path, side: int, count: int = 20, *, masks: bool = False) -> None:
+    for name in ("images", "masks") if masks else ("day", "night"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            dice = np.random.default_rng(number + 100 * len(name))
+            numbers = dice.integers(0, 2 if name == "masks" else 256, (side, side), dtype=np.uint8)
+            Image.fromarray(numbers).save(folder / name / f"{number}.png")
+
+
+def test_a_folder_of_pictures_gets_a_model_for_their_size(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(folder / "small", 24)
+    write_folders(folder / "large", 140)
+    write_folders(folder / "seg", 24, masks=True)
+    _, small, _ = run(capsys, "data", "inspect", "small")
+    head, target, inputs, augment, split, model, *_ = small.splitlines()
+    assert head == "small: 40 pictures"
+    assert "2 classes: day (20), night (20): classification" in target
+    assert "pictures of 1x24x24" in inputs
+    assert "the pictures are 24x24" in inputs
+    assert inputs.endswith("[dataset.size]")
+    assert "moved by up to 1 pixel at random; not mirrored" in augment
+    assert "split by identity, stratified" in split
+    assert "cnn, adamw 0.001, early stopping" in model
+    _, large, _ = run(capsys, "data", "inspect", "large", "--json")
+    config = json.loads(large)["config"]
+    assert (config["dataset"]["size"], config["dataset"]["crop_padding"]) == ([128, 128], 8)
+    assert (config["model"]["type"], config["model"]["stages"]) == ("resnet", 4)
+    _, masks, _ = run(capsys, "data", "inspect", "seg")
+    assert "one of 2 classes for each pixel: 0, 1: segmentation" in masks
+    assert "unet" in masks
+
+
+def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folders(folder / "small", 12)
+    (folder / "small" / "day" / "bad.jpg").write_text("no picture")
+    code, out, err = run(
+        capsys, "train", "small", "--no-ui", "--runs-dir", "runs", "training.epochs=1"
+    )
+    assert code == 0, err
+    assert "left out: 1 broken file: day/bad.jpg (is not a picture of a known format)" in out
+    assert "test: loss" in out
 
 
 @pytest.mark.parametrize(

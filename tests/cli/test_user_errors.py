@@ -63,11 +63,15 @@ class Settings(ModelParams):
 class Net(nn.Module):
     def __init__(self, fail, outputs):
         super().__init__()
-        self.fail = fail
+        self.fail = fail.removeprefix("late ")
+        self.calls = 0 if fail.startswith("late ") else 9
         self.layer = nn.Linear(4, outputs + (fail == "outputs"))
         self.narrow = nn.Linear(5, outputs)
 
     def forward(self, x):  # at outputs
+        self.calls += 1
+        if self.calls < 5:  # a step is tried first
+            return self.layer(x)
         if self.fail == "shapes":
             return self.narrow(x)  # at shapes
         if self.fail == "validation" and not self.training:
@@ -79,7 +83,7 @@ class Net(nn.Module):
             return None
         return y
 
-@model("faulty-net", params=Settings)  # at backward
+@model("faulty-net", params=Settings)
 def net(params, signature):
     if params.fail == "model":
         raise KeyError("weights")  # at model
@@ -139,9 +143,12 @@ SHAPES = "RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x4 and 5x2);
         (["dataset.fail=sample"], "sample", TRUNCATED, 2),
         (["model.fail=model"], "model", "KeyError: 'weights' (in model faulty-net)", 2),
         (["model.fail=outputs"], "outputs", "model faulty-net returns (8, 3) for inputs (8, 4)", 2),
-        (["model.fail=shapes"], "shapes", SHAPES, 1),
-        (["model.fail=validation"], "validation", "ZeroDivisionError: nothing there; the inp", 1),
-        (["model.fail=backward"], "backward", "RuntimeError: one of the variables needed", 1),
+        (["model.fail=shapes"], "shapes", SHAPES, 2),
+        (["model.fail=validation"], "validation", "ZeroDivisionError: nothing there; the inp", 2),
+        (["model.fail=backward"], "outputs", "RuntimeError: one of the variables needed", 2),
+        (["model.fail=late shapes"], "shapes", SHAPES, 1),
+        (["model.fail=late validation"], "validation", "ZeroDivisionError: nothing there", 1),
+        (["model.fail=late backward"], "outputs", "RuntimeError: one of the variables needed", 1),
     ],
 )
 def test_fault_49_an_error_in_training_names_the_line_of_the_user(
@@ -157,6 +164,8 @@ def test_fault_49_an_error_in_training_names_the_line_of_the_user(
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"tui-trainer: {line_of(plugin, mark)}{text}")
     assert "bug" not in line
+    if status == 2:
+        assert not list(runs.iterdir()), "what is found before the run leaves none"
     if status == 1:
         (run,) = runs.iterdir()
         back = f"once it is mended, tui-trainer resume {run.name} --plugin {plugin} continues"

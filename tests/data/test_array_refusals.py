@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -80,6 +81,19 @@ def test_no_pickle_is_run_and_the_message_has_the_way_out(tmp_path: Path) -> Non
     assert not canary.exists()
 
 
+def test_objects_that_are_neither_inputs_nor_target_are_left_out_unread(tmp_path: Path) -> None:
+    canary = tmp_path / "fired"
+    trap = np.array([Canary(canary), None], dtype=object)
+    np.savez(tmp_path / "a.npz", x=numbers(30, 4), y=labels(30), meta=trap)
+
+    dataset = loaded(tmp_path / "a.npz")
+    assert "left out, neither numbers nor texts: meta" in dataset.notes
+    assert "holds Python objects" in refusal(tmp_path / "a.npz", target="meta")
+    np.savez(tmp_path / "b.npz", x=numbers(30, 4), kind=labels(30), meta=trap)
+    assert "meta: holds Python objects" in refusal(tmp_path / "b.npz")
+    assert not canary.exists()
+
+
 def test_a_file_of_torch_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x/data.pkl", b"\x80\x02.")
@@ -94,7 +108,7 @@ BAD_NPY: list[tuple[bytes, str]] = [
     (b"\x93NUMPY\x09\x00\x76\x00{", "version 9.0 of the format"),
     (b"a,b\n1,2\n", "begins with 61 2c 62 0a 31 2c, which is not the header of a .npy file"),
     (X[:-1], "x.npy: is cut short: 479 of 480 bytes are there"),
-    (X + b"1", "x.npy: 1 bytes more than its header says"),
+    (X + b"1", "x.npy: 1 byte more than its header says"),
     (of_header("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 99999)}"), "is cut"),
     (of_header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 4)}"), "file is damaged"),
     (of_header("{'descr': __import__('os'), 'fortran_order': False, 'shape': ()}"), "is damaged"),
@@ -141,6 +155,21 @@ def test_arrays_of_other_lengths_or_forms_are_refused(tmp_path: Path) -> None:
     assert "a target of shape (N, 5, 5)" in refusal(tmp_path / "c.npz")
     np.savez(tmp_path / "d.npz", x=numbers(30, 4), y=np.array(["a", ""] * 15))
     assert "row 1 (from 0) has no class" in refusal(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        (np.zeros((30, 9, 9), int), "the masks have only the number 0"),
+        (np.full((30, 9, 9), 300), "row 0 (from 0) has a pixel of 300; the classes of pixels are"),
+        (np.full((30, 9, 9), 0.5), "has a pixel of 0.5"),
+        (np.full((30, 9, 9), np.nan), "has a pixel of nan"),
+        (np.zeros((30, 9, 8), int), "masks of 9x8, and pictures of 9x9"),
+    ],
+)
+def test_wrong_masks_are_refused(tmp_path: Path, masks: Any, reason: str) -> None:
+    np.savez(tmp_path / "a.npz", x=pictures(30, 9, 9), y=masks)
+    assert reason in refusal(tmp_path / "a.npz")
 
 
 def packed(size: int, name: str = "x.npy") -> bytes:
@@ -199,7 +228,7 @@ BAD_IDX: list[tuple[bytes, str]] = [
     (b"\0\1\x08\x03" + IMAGES[4:], "begins with 00 01 08 03"),
     (b"\0\0\x07\x03" + IMAGES[4:], "begins with 00 00 07 03"),
     (IMAGES[:-1], "is cut short: 2,159 of 2,160 bytes are there"),
-    (IMAGES + b"x", "1 bytes more than its header says"),
+    (IMAGES + b"x", "1 byte more than its header says"),
     (gzip.compress(IMAGES)[:-9], "is damaged or cut short"),
     (gzip.compress(IMAGES[:-9]), "is cut short"),
     (b"\0\0\x08\x03" + b"\xff" * 12 + b"1", "is cut short"),
@@ -212,6 +241,25 @@ def test_a_wrong_idx_file_is_refused(tmp_path: Path, content: bytes, reason: str
     write_mnist(tmp_path, packed=False)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
     assert reason in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "x.npy.gz"])
+def test_a_packed_file_is_unpacked_no_further_than_its_header_says(
+    tmp_path: Path, name: str
+) -> None:
+    content = IMAGES if "idx" in name else X
+    (tmp_path / name).write_bytes(gzip.compress(content + bytes(10_000_000)))
+    more = re.search(r": ([\d,]+) bytes more than its header says", refusal(tmp_path / name))
+    assert more is not None
+    assert int(more[1].replace(",", "")) < 100_000
+
+
+def test_a_packed_file_that_cannot_be_held_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x50" * 3))
+    assert "is cut short: 0 of 512,000 bytes are there" in refusal(path)
+    path.write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\1\0\0\0" * 3 + bytes(1000)))
+    assert "in memory; unpack the file, so that it is mapped" in refusal(path)
 
 
 def test_wrong_records_of_cifar_are_refused(tmp_path: Path) -> None:

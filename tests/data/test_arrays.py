@@ -148,6 +148,17 @@ def test_numbers_of_every_type_become_the_same_inputs(tmp_path: Path, dtype: str
     np.testing.assert_allclose(inputs.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_pictures_of_16_bits_keep_all_shades(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 65536, (60, 5, 6, 1), dtype=np.uint16)
+    x[0, 0, 0] = 65535
+    dataset = loaded(write_npy(tmp_path / "x", x=x, y=labels(60)))
+
+    rows = tensors(dataset.train).rows.numpy()
+    fitted = dataset.preprocessing["inputs"]
+    expected = (x[rows, :, :, 0].astype(np.float64) - fitted["mean"]) / fitted["std"]
+    np.testing.assert_allclose(first_batch(dataset)[:, 0], expected[:50], rtol=1e-4, atol=1e-5)
+
+
 def test_wide_numbers_lose_no_digits_before_their_mean_is_taken_off(tmp_path: Path) -> None:
     x = 1_700_000_000 + np.arange(180).reshape(60, 3)
     dataset = loaded(write_npy(tmp_path / "t", x=x, y=labels(60)))
@@ -292,6 +303,55 @@ def test_the_form_of_a_target_says_what_is_predicted(
         assert found == [one.decode() if isinstance(one, bytes) else one for one in y[rows]]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape", "scale"),
+    [
+        ("u1", (9, 9), 1),
+        ("i8", (9, 9), 1),
+        ("f4", (1, 9, 9), 1),
+        ("?", (9, 9, 1), 1),
+        ("u1", (9, 9), 255),
+    ],
+)
+def test_masks_are_a_class_for_each_pixel(
+    tmp_path: Path, dtype: str, shape: tuple[int, ...], scale: int
+) -> None:
+    masks = (labels(40 * 81, 2) * scale).astype(dtype).reshape(40, *shape)
+    folder = write_npy(tmp_path / "x", images=pictures(40, 9, 9), labels=masks)
+    dataset = loaded(folder, flip_horizontal=True)
+
+    assert dataset.problem == "segmentation"
+    assert dataset.classes == ("0", str(scale))
+    assert (dataset.signature.places, dataset.signature.outputs) == ("pixel", 2)
+    train = tensors(dataset.train)
+    batch = next(train.in_order(50))
+    assert train.ready is not None
+    ready = train.ready(batch)
+    expected = labels(40 * 81, 2).reshape(40, 9, 9)[train.rows.numpy()]
+    np.testing.assert_array_equal(ready["target"].numpy(), expected)
+    assert dataset.augment is not None
+    moved = dataset.augment(ready, torch.Generator().manual_seed(0))
+    is_flipped = (moved["input"] != ready["input"]).flatten(1).any(dim=1)
+    for place in torch.flatten(is_flipped.nonzero()).tolist():
+        assert torch.equal(moved["target"][place], ready["target"][place].flip(-1))
+    with pytest.raises(ConfigError, match="masks cannot be mixed"):
+        loaded(folder, mixup=0.2)
+
+
+def test_void_pixels_of_masks_are_not_measured(tmp_path: Path) -> None:
+    masks = labels(40 * 81, 3).astype(np.uint8).reshape(40, 9, 9)
+    masks[masks == 2] = 255
+    dataset = loaded(write_npy(tmp_path / "x", x=pictures(40, 9, 9), y=masks))
+
+    assert dataset.classes == ("0", "1")
+    train = tensors(dataset.train)
+    assert train.ready is not None
+    target = train.ready(next(train.in_order(50)))["target"].numpy()
+    expected = masks[train.rows.numpy()].astype(int)
+    np.testing.assert_array_equal(target, np.where(expected == 255, -100, expected))
+    assert any("pixels of 255 are not measured" in note for note in dataset.notes)
+
+
 def test_names_of_classes_are_read_from_the_file(tmp_path: Path) -> None:
     names = np.array(["setosa", "virginica", "other"])
     path = write_npz(tmp_path / "a.npz", data=numbers(60, 4), target=labels(60), target_names=names)
@@ -312,6 +372,7 @@ def test_names_of_classes_are_read_from_the_file(tmp_path: Path) -> None:
         ("trainX", "trainY", "testX", "testY"),
         ("Xtrain", "ytrain", "Xtest", "ytest"),
         ("data_train", "target_train", "data_dev", "target_dev"),
+        ("emnist-train-images", "emnist-train-labels", "emnist-test-images", "emnist-test-labels"),
     ],
 )
 def test_names_of_arrays_say_what_they_are_for(tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -322,6 +383,24 @@ def test_names_of_arrays_say_what_they_are_for(tmp_path: Path, names: tuple[str,
     assert len(dataset.test) == 20
     np.testing.assert_array_equal(stored(dataset, "test"), x[60:])
     assert tensors(dataset.test).rows.tolist() == list(range(60, 80))
+
+
+def test_archives_of_a_folder_have_the_names_of_their_files(tmp_path: Path) -> None:
+    x, y = numbers(80, 4), labels(80)
+    for folder, files in {
+        "pairs": {"train": {"x": x[:60], "y": y[:60]}, "test": {"x": x[60:], "y": y[60:]}},
+        "single": {
+            "k49-train-imgs": {"arr_0": x[:60]},
+            "k49-train-labels": {"arr_0": y[:60]},
+            "k49-test-imgs": {"arr_0": x[60:]},
+            "k49-test-labels": {"arr_0": y[60:]},
+        },
+    }.items():
+        (tmp_path / folder).mkdir()
+        for name, arrays in files.items():
+            write_npz(tmp_path / folder / f"{name}.npz", **arrays)
+        dataset = loaded(tmp_path / folder)
+        np.testing.assert_array_equal(stored(dataset, "test"), x[60:])
 
 
 def test_three_splits_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -348,6 +427,17 @@ def test_other_names_are_told_by_the_shapes_or_by_the_settings(tmp_path: Path) -
     np.testing.assert_array_equal(stored(chosen), 2 * x[rows])
     with pytest.raises(ConfigError, match=r"no array otter \(did you mean 'other'\?\)"):
         loaded(path, inputs="otter", target="kind")
+
+
+def test_an_array_that_is_named_exactly_wins(tmp_path: Path) -> None:
+    x, y = numbers(60, 4), labels(60)
+    path = write_npz(tmp_path / "a.npz", x=x, X=2 * x, y=y)
+    with pytest.raises(BadInput, match=r"x and X may both be the inputs; name one: "):
+        loaded(path)
+    for name, factor in (("x", 1), ("X", 2)):
+        dataset = loaded(path, inputs=name)
+        rows = tensors(dataset.train).rows.numpy()
+        np.testing.assert_array_equal(stored(dataset), factor * x[rows])
 
 
 def test_the_target_beside_a_file_is_found(tmp_path: Path) -> None:
@@ -424,3 +514,25 @@ def test_the_only_folder_of_arrays_in_a_folder_is_found(tmp_path: Path) -> None:
     found = recognise(str(tmp_path), {})
     assert (found.type, found.settings["path"]) == ("arrays", str(tmp_path / "raw"))
     assert found.reasons == {"path": "the only folder of arrays in it"}
+
+
+def test_more_pictures_than_arrays_are_the_data(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / "cats").mkdir(exist_ok=True)
+        (tmp_path / "cats" / f"{number}.png").write_bytes(b"")
+    np.save(tmp_path / "x.npy", numbers(3, 4))
+    assert recognise(str(tmp_path), {}).type == "pictures"
+    assert recognise(str(tmp_path), {"type": "arrays"}).type == "arrays"
+
+
+def test_records_of_cifar_are_told_from_tokens_of_the_same_name(tmp_path: Path) -> None:
+    images = pictures(20, 3, 32, 32)
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20), labels(20, 7)))
+    assert recognise(str(tmp_path), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "arrays"
+    assert recognise(str(tmp_path / "train.bin"), {"type": "tokens"}).type == "tokens"
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(cifar_bytes(images, labels(20) + 150, labels(20)))
+    assert recognise(str(tmp_path), {}).type == "tokens"
+    assert recognise(str(tmp_path / "train.bin"), {}).type == "tokens"

@@ -52,7 +52,7 @@ LATER = {
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
     "missing_values_by_column",
     *("header", "comment", "label"),
-    *("tokenizer", "vocabulary"),
+    *("tokenizer", "vocabulary", "samples", "column"),
 }
 """Settings that version 0.1 did not have."""
 

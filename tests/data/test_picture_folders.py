@@ -225,7 +225,7 @@ def test_equal_pictures_are_in_one_split_and_near_ones_are_counted(tmp_path: Pat
     Image.fromarray(near).save(tmp_path / "dog" / "near.png")
     dataset = load(section(tmp_path, size=SIDE))
 
-    listed = list_pictures(section(tmp_path)).names
+    listed = [file.name for file in list_pictures(section(tmp_path)).files.pictures]
     for rows in rows_by_split(dataset):
         stems = [Path(listed[row]).stem.removeprefix("copy-").lstrip("0") for row in rows]
         cats = [stem for row, stem in zip(rows, stems, strict=True) if "cat" in listed[row]]

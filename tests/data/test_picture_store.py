@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from PIL import Image
 
 from tui_trainer.cli.main import main
 from tui_trainer.data.files.cache_store import VARIABLE
+from tui_trainer.data.files.folders import open_folder, walk_files
 from tui_trainer.data.files.picture_form import PictureForm
-from tui_trainer.data.files.picture_reader import PictureFile
+from tui_trainer.data.files.picture_reader import PictureFiles, PictureReader
 from tui_trainer.data.files.picture_store import StoredPictures, read_pictures
+from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.text.errors import BadInput
 
 FORM = PictureForm(8, 8, 3)
@@ -48,11 +51,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def files_in(folder: Path) -> list[PictureFile]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    return [
-        PictureFile(entry.path, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries
-    ]
+def files_in(folder: Path) -> PictureFiles:
+    listing = walk_files(open_folder(str(folder)), is_picture_name)
+    return PictureFiles(str(folder), listing.files)
 
 
 def read(folder: Path, form: PictureForm = FORM) -> StoredPictures:
@@ -141,8 +142,8 @@ def test_a_file_that_changes_is_decoded_again_and_a_new_one_is_not_trusted(
 ) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    for file in files_in(pictures):
-        os.link(file.path, own / Path(file.path).name)
+    for file in files_in(pictures).pictures:
+        os.link(pictures / file.name, own / file.name)
     first = read(own)
     (own / "0003.png").unlink()
     write(own, "0003.png", 9999)
@@ -170,13 +171,22 @@ def test_one_picture_in_colours_among_grey_ones_makes_all_three_channels(
     assert not [path for path in cache.iterdir() if path.name.endswith(".new")]
 
 
+def test_a_reader_that_is_given_up_ends_its_threads(pictures: Path) -> None:
+    before = threading.active_count()
+    reading = PictureReader("pictures", files_in(pictures), FORM).read()
+    next(reading)
+    assert threading.active_count() > before
+    reading.close()
+    assert threading.active_count() == before
+
+
 def test_what_has_no_room_is_refused_with_a_size_that_fits(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, "off")
     room = SimpleNamespace(f_bavail=(64 << 20) + 5_000_000, f_frsize=1)
     monkeypatch.setattr(os, "statvfs", lambda place: room)
-    files = files_in(pictures) * 40
+    files = PictureFiles(str(pictures), [*files_in(pictures).pictures] * 40)
     with pytest.raises(BadInput, match=r"20,000 pictures of 64x64 take 246 MB") as caught:
         read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True)
     assert "dataset.size=9 fits, or make room there" in str(caught.value)

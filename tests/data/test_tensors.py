@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
-from tui_trainer.data.batches.tensors import Scaling, TensorSplit
+from tui_trainer.data.batches.tensors import Scaling, TensorSplit, gathered
 from tui_trainer.data.feed import DataFeed
 
 CPU = torch.device("cpu")
@@ -70,3 +70,12 @@ def test_classes_of_pixels_travel_as_bytes() -> None:
     assert batch["target"].dtype == torch.uint8
     assert split.ready is not None
     assert split.ready(batch)["target"].equal(masks.long())
+
+
+@pytest.mark.parametrize("row_bytes", [4, 30 << 20])
+def test_samples_are_gathered_part_by_part(row_bytes: int) -> None:
+    inputs = torch.arange(5, dtype=torch.uint8)[:, None].expand(5, row_bytes)
+    places = torch.tensor([4, 0, 0, 3])
+    moved = gathered(inputs, places, "cpu")
+    assert moved.shape == (4, row_bytes)
+    assert moved[:, -1].tolist() == [4, 0, 0, 3]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import pytest
 import torch
 
 from tests.data.tokenizer_files import bpe_file
+from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.data.recognition import recognise
+from tui_trainer.data.sources.text_table import find_only_text
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 
 
 def section(path: Path | str, **settings: Any) -> TextSection:
@@ -270,6 +274,50 @@ def test_the_tokenizer_is_in_the_fingerprint_and_the_place_of_its_file_is_not(
     }
     assert len(values) == 2
     assert load(section(folder)).fingerprint.value in values
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def test_the_rows_of_a_column_are_texts_that_stay_on_their_side(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": n, "text": f"caf\u00e9 {n}\n" * (n + 1)} for n in range(40)
+    ]
+    odd: list[dict[str, Any]] = [{"text": None}, {"text": ""}, rows[3]]
+    path = write_lines(tmp_path / "a.jsonl", [*rows, *odd])
+    dataset = load(section(path, column="text"))
+    parts = texts(dataset)
+    found = [text for part in parts for text in part]
+    assert sorted(found) == sorted(row["text"].strip().encode() for row in rows)
+    notes = "\n".join(dataset.notes)
+    assert "2 rows left out: without a text" in notes
+    assert "1 row left out: copy of another row" in notes
+    assert "in 27 rows to train on" in notes
+    assert dataset.split_summary == "split by row, stratified by length"
+
+    more = [{"text": f"new {n}\n" * 9} for n in range(10)]
+    write_lines(path, [*more, *rows[5:]])
+    again = load(section(path, column="text"), dataset.preprocessing, record=dataset.split_record)
+    for part, before in zip(texts(again), parts, strict=True):
+        assert {*part} <= {*before}, "no row moved, and the new ones are left out"
+    assert again.changes is not None
+    assert (again.changes.gone, again.changes.new) == (5, 10)
+
+
+def test_the_column_of_texts_is_found_or_asked_for(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n} of many words\n" * 9} for n in range(30)]
+    path = write_lines(tmp_path / "a.jsonl", rows)
+    assert find_only_text(DelimitedSection(type="table", path=str(path))) == "text"
+    numbers = write_lines(tmp_path / "n.jsonl", [{"n": n} for n in range(30)])
+    assert find_only_text(DelimitedSection(type="table", path=str(numbers))) == ""
+    stated = {"column": "text"}
+    assert recognise(str(numbers), stated).type == "text"
+    with pytest.raises(ConfigError, match="no column 'txt'"):
+        load(section(path, column="txt"))
+    few = load(section(path, column="text", max_bytes=2000))
+    assert any("beyond dataset.max_bytes" in note for note in few.notes)
 
 
 @pytest.mark.timeout(30)

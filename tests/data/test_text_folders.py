@@ -10,7 +10,10 @@ import torch
 from tests.data.splits import tensors
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.labelled import read_labelled
 from tui_trainer.data.load import load
+from tui_trainer.data.recognition import recognise
+from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 
@@ -198,3 +201,36 @@ def test_passages_become_words_that_training_knows(tmp_path: Path) -> None:
     assert any("have no token of their own" in note for note in dataset.notes)
     assert dataset.summary is not None
     assert dataset.summary.inputs == f"texts of up to {fitted['max_tokens']} words"
+
+
+def test_a_small_file_is_a_sample_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, files=20, lines=7)
+    (tmp_path / "cat" / "blank.txt").write_text("\n \n")
+    (tmp_path / "cat" / "long.txt").write_text("cat " * 100)
+    dataset = load(section(tmp_path, samples="files", max_passage_bytes=120, max_passages_class=3))
+    found = [text for part in passages(dataset) for _, text in part]
+    assert len(found) == 41, "no class is thinned out"
+    assert b"".join(b"dog 3 line %d\n" % line for line in range(7)) in found
+    assert "1 of 41 files cut off after dataset.max_passage_bytes 120" in dataset.notes
+    assert "41 files in 2 classes, 20 to 21 per class" in dataset.notes
+    assert dataset.input_shape == (120,)
+    settings = section(tmp_path, samples="files", max_passage_bytes=120)
+    unseen = read_unseen(
+        settings, dataset.preprocessing, str(tmp_path / "dog/03.txt"), dataset.info
+    )
+    assert unseen.places == ("",)
+    assert unseen.inputs.shape == (1, 7 * len("dog 3 line 0\n"))
+    labelled = read_labelled(settings, dataset.preprocessing, str(tmp_path), dataset.info)
+    assert labelled.count == "41 files"
+
+
+def test_the_sizes_of_the_files_decide_what_a_sample_is(tmp_path: Path) -> None:
+    write(tmp_path / "small", files=12)
+    few = recognise(str(tmp_path / "small"), {})
+    assert few.settings["samples"] == "files"
+    assert few.settings["max_passage_bytes"] == 128
+    assert "half of them have at most 91 bytes" in few.reasons["samples"]
+    assert "samples" not in recognise(str(tmp_path / "small"), {"samples": "passages"}).settings
+    write(tmp_path / "large", files=12, lines=900)
+    assert recognise(str(tmp_path / "large"), {}).settings["samples"] == "passages"
+    assert recognise(str(tmp_path / "large"), {"patterns": ["*.txt"]}).type == "text_folders"

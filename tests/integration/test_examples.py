@@ -16,7 +16,15 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 # One epoch of each example has so many steps, at this size of a batch.
-SIZES = {"multilabel": (200, 7), "two-inputs": (200, 7), "segmentation": (32, 7), "tags": (64, 7)}
+SIZES = {
+    "multilabel": (200, 7),
+    "two-inputs": (200, 7),
+    "segmentation": (32, 7),
+    "tags": (64, 7),
+    "gan": (200, 7),
+    "diffusion": (200, 7),
+    "contrastive": (40, 7),
+}
 
 
 @pytest.mark.full

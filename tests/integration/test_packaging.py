@@ -82,7 +82,7 @@ def test_the_wheel_has_the_code_the_data_and_the_presets_and_no_more(wheel: Path
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     kinds = (".py", ".tcss", ".txt", ".typed", ".csv", ".gz", ".json", ".md")
     code = files_below(ROOT / "tui_trainer", kinds)
-    presets = files_below(ROOT / "presets", (".yaml",))
+    presets = files_below(ROOT / "presets", (".yaml", ".py"))
     expected = {f"tui_trainer/{name}" for name in code}
     expected |= {f"tui_trainer/_presets/{name}" for name in presets}
     assert names == expected

@@ -349,6 +349,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         "the file or folder that the user names for predictions",
     ),
     "cli/prediction_file": ({"open"}, "that file, under another name until it is complete"),
+    "cli/plugin": ({"open"}, "a new file of the user's to start a plugin from"),
     "cli/preferences": ({"exists", "mkdir", "open"}, "the user's preferences"),
     "cli/presets": ({"mkdir", "open", "read_bytes", "read_text"}, "presets"),
     "runs/folder": (
@@ -376,8 +377,13 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         {"scandir", "is_dir", "is_file", "stat", "open"},
         "the folders and files that the user looks for data in",
     ),
+    "sessions/plugin_check": ({"TemporaryDirectory"}, "the folder of runs that are thrown away"),
     "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
+    "sessions/thumbnails": (
+        {"scandir", "is_dir", "is_file", "open"},
+        "the user's pictures; PIL opens the bytes of a run's previews, which come through the door",
+    ),
     "training/preparation": (
         {"is_dir", "is_file", "open"},
         "what the user named in training.init_from",

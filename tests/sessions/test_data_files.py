@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
         ("a.csv", b"\0\1", "it is no text"),
         ("b.csv", b"", "it is empty"),
         ("c.csv.gz", b"\x1f\x8bjunk", "it cannot be unpacked"),
-        ("d.parquet", b"PAR1", "its first rows are only shown when it is read"),
+        ("d.parquet", b"PAR1", "what is in it is only shown when it is read"),
     ):
         (tmp_path / name).write_bytes(content)
         assert read_head(tmp_path / name).problem == problem
@@ -120,3 +121,26 @@ def test_an_entry_keeps_its_name_as_it_is(tmp_path: Path) -> None:
     name = "e\x1b[31m\u202e\n.csv"
     (tmp_path / name).touch()
     assert list_folder(tmp_path).entries == (FolderEntry(name, "data", True),)
+
+
+def test_the_head_of_json_lines_is_a_table_and_that_of_tokens_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one, \\u001b[31mtwo", "n": 3}\n\n{"text": null, "more": [1]}\n')
+    head = read_head(path)
+    assert head.is_table
+    assert head.rows == (
+        ("text", "n", "more"),
+        ("one, \\x1b[31mtwo", "3", ""),
+        ("", "", "[1]"),
+    )
+    path.write_text('{"text": "cut')
+    assert read_head(path).rows == (('{"text": "cut',),)
+    path.write_text("[1, 2]\n[3, 4]\n")
+    assert read_head(path).rows[0] == ("[1", "2]")
+
+    tokens = tmp_path / "a.bin"
+    tokens.write_bytes(struct.pack("<15H", *range(65_521, 65_536)) + b"x")
+    head = read_head(tokens)
+    assert not head.is_table
+    assert head.rows[0][0].split() == [str(number) for number in range(65_521, 65_533)]
+    assert head.rows[1] == ("65533 65534 65535",)

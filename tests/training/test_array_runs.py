@@ -117,6 +117,25 @@ def test_rows_of_an_array_one_sample_and_a_picture_are_predicted(tmp_path: Path)
         asked.file(str(tmp_path / "two.npz"))
 
 
+def test_masks_are_learned_measured_and_predicted(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, masks=(images > 127).astype(np.uint8))
+    run = trained(
+        tmp_path,
+        tmp_path / "a.npz",
+        dataset={"target": "masks"},
+        model={"type": "unet", "width": 8, "depth": 1},
+        loss={"type": "auto"},
+        training={"epochs": 25},
+    )
+    found = measured(run, tmp_path / "a.npz")
+    assert found.metrics["accuracy"] > 0.9
+    asked = predictor(run)
+    assert asked.makes_masks
+    np.save(tmp_path / "new.npy", images[:3])
+    assert [one.is_mask for one in asked.file(str(tmp_path / "new.npy")).samples] == [True] * 3
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_numbers_are_predicted_in_units_of_the_target(tmp_path: Path, dtype: str) -> None:
     x = numbers(90, 4).astype(dtype) * 50 + 100

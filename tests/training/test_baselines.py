@@ -59,6 +59,13 @@ CARS = TableSection(
 )
 
 
+def of_bytes(split: TextSplit) -> Dataset:
+    """Return a data set of texts with this split for all."""
+    signature = Signature("tokens", (100,), 256, 256, "step", causal=True)
+    problem = "language_modelling"
+    return with_info(load(CARS), train=split, test=split, problem=problem, signature=signature)
+
+
 def with_info(dataset: Dataset, train: Any, test: Any, **changes: Any) -> Dataset:
     """Return the data set with other splits and other entries of its description."""
     return replace(dataset, train=train, test=test, info=replace(dataset.info, **changes))
@@ -230,7 +237,7 @@ def test_what_a_baseline_costs_follows_from_sizes(
 def test_compressing_costs_by_the_byte() -> None:
     data = torch.full((1000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     costs = {one.name: one.cost for one in baselines_of(dataset, split)}
     assert costs == {"unigram": 0, "gzip": 500_000}
 
@@ -292,7 +299,7 @@ def test_the_dear_baselines_can_be_ended_within(tmp_path: Path) -> None:
     assert ended_after(bag, 9) == [(0, 0)] * 9
     data = torch.full((10_000_000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     (_, gzipped) = baselines_of(dataset, split)
     assert ended_after(gzipped, 3) == [(0, 10**7), (1 << 22, 10**7), (2 << 22, 10**7)]
 
@@ -301,7 +308,7 @@ def test_a_long_text_is_compressed_as_a_whole() -> None:
     text = random.Random(0).randbytes(3_000_000) * 3
     data = torch.frombuffer(bytearray(b"\0" + text), dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = of_bytes(split)
     assert all_of(dataset)["gzip"]["bits_per_byte"] == 8 * len(gzip.compress(text, 9)) / len(text)
 
 

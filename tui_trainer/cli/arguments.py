@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tui_trainer import __version__
 from tui_trainer.cli import hints
 from tui_trainer.cli.command_parser import Parser
+from tui_trainer.cli.plugin_templates import KINDS
 from tui_trainer.cli.shared_arguments import (
     DEVICE_HELP,
     MOVED,
@@ -142,10 +143,41 @@ def make_parser() -> Parser:
     add_runs_dir(doctor)
     add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    _add_plugin_commands(commands)
     _add_cache(commands)
     completion = add_command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
+
+
+def _add_plugin_commands(commands: Commands) -> None:
+    plugin = commands.add_parser(
+        "plugin",
+        help="check a file with your own code, or begin one",
+        description="Check a file with your own code, or begin one.",
+    )
+    actions = plugin.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = add_command(
+        actions, "check", "prove that it trains, and that a cut and resumed run equals an uncut one"
+    )
+    check.add_argument("file", type=Path, metavar="FILE", help="a Python file with your own code")
+    check.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="[EXPERIMENT] KEY=VALUE",
+        help="the experiment to prove it by; without one its own data set and types",
+    )
+    check.add_argument(
+        "--steps", type=int, default=6, metavar="N", help="steps of each training (default: 6)"
+    )
+    add_plugin(check)
+    add_preset_dir(check)
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(action="plugin check")
+    new = add_command(actions, "new", "write a file to start from, which passes the check")
+    new.add_argument("kind", choices=tuple(KINDS), metavar="|".join(KINDS), help="what it adds")
+    new.add_argument("name", metavar="NAME", help="its name: small letters, digits, _ and -")
+    new.set_defaults(action="plugin new")
 
 
 def _add_cache(commands: Commands) -> None:

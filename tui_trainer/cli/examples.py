@@ -101,6 +101,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tui-trainer doctor",
         "tui-trainer doctor --json",
     ),
+    "plugin": (
+        "tui-trainer plugin new recipe denoise",
+        "tui-trainer plugin check denoise.py digits-mlp recipe=denoise",
+    ),
+    "plugin check": (
+        "tui-trainer plugin check scans.py",
+        "tui-trainer plugin check overlap.py scans.yaml loss=tversky",
+    ),
+    "plugin new": (
+        "tui-trainer plugin new dataset scans",
+        "tui-trainer plugin new loss tversky",
+    ),
     "cache": (
         "tui-trainer cache list",
         "tui-trainer cache clear",

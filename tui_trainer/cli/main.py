@@ -37,6 +37,8 @@ COMMANDS = {
     "data inspect": "own_data.inspect",
     "config": "preferences.config",
     "doctor": "doctor.doctor",
+    "plugin check": "plugin.check",
+    "plugin new": "plugin.new",
     "cache list": "cache.list_entries",
     "cache clear": "cache.clear",
     "completion": "completion.completion",

@@ -128,6 +128,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.validate", "v", "Validate", "Validate now, for information only", rank=12),
     Action("run.edit", "e", "Edit", "Change a live setting"),
     Action("run.detach", "d", "Detach", "Leave the run training, and free the shell", rank=15),
+    Action("run.previews", "g", "Previews", "Show what the recipe made last", in_footer=False),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
     Action("run.search_log", "slash,f3", "Search", "Search in the log", in_footer=False),
     Action(

@@ -76,7 +76,9 @@ class DataFeed:
             return split.shuffled(order)
         assert isinstance(split, TensorSplit), "other splits have workers of their own"
         self.pool.add("train", TensorMaker(split))
-        return LoadedBatches(self.pool, "train", split.rows, order, by_row=False)
+        return LoadedBatches(
+            self.pool, "train", split.rows, order, lengths=split.lengths, by_row=False
+        )
 
     @contextmanager
     def workers(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[None]:

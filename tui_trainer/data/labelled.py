@@ -26,7 +26,7 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
-from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -48,6 +48,7 @@ from tui_trainer.data.sources.table import select_rows
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.sources.tokens import read_tokens_to_measure
 from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
@@ -169,8 +170,11 @@ def _pictures(
             f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
             "pictures for each class"
         )
-    moved = section.model_copy(update={"path": path})
-    return _of_source(read_picture_files(moved, preprocessing), preprocessing, info, "picture")
+    # A folder says by itself what a table says in its columns.
+    columns = dict.fromkeys(("picture", "target", "split") if os.path.isdir(path) else ())
+    moved = section.model_copy(update={"path": path, **columns})
+    source = read_picture_files(moved, info.problem, preprocessing)
+    return _of_source(source, preprocessing, info, "picture")
 
 
 def _sequences(
@@ -193,7 +197,8 @@ def _passages(
 ) -> Labelled:
     # The tokenizer is that of the checkpoint; its file is not needed.
     moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
-    return _of_source(read_passages(moved, whole=True), preprocessing, info, "passage")
+    source = read_passages(moved, whole=True)
+    return _of_source(source, preprocessing, info, source.noun)
 
 
 def _text(
@@ -205,8 +210,15 @@ def _text(
     numbers = range(len(contents))
     split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
     size = sum(map(len, contents))
-    count = f"{counted(len(contents), 'file')}, {counted(size, 'byte')}"
+    count = f"{counted(len(contents), texts.noun)}, {counted(size, 'byte')}"
     return Labelled(split, texts.name, count, texts.notes)
+
+
+def _tokens(
+    section: TokensSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    split, file = read_tokens_to_measure(section, preprocessing, path)
+    return Labelled(split, file.name, counted(len(file.tokens), "token"), ())
 
 
 def _of_plugin(
@@ -252,6 +264,7 @@ READERS: dict[str, Reader] = {
     "forecast": _forecast,
     "text_folders": _passages,
     "text": _text,
+    "tokens": _tokens,
 }
 
 

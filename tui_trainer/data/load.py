@@ -24,6 +24,7 @@ from tui_trainer.data.sources.source import Source
 from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.sources.tokens import load_tokens
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
@@ -54,7 +55,7 @@ def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
-    "pictures": _row_loader(read_picture_files),
+    "pictures": _asked_loader(read_picture_files),
     "table": _asked_loader(read_rows),
     "huggingface": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
@@ -62,6 +63,7 @@ LOADERS: dict[str, Loader] = {
     "arrays": _asked_loader(read_arrays),
     "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
     "text_folders": _row_loader(read_passages),
+    "tokens": lambda section, problem, fitted, record: load_tokens(section, fitted, record),
 }
 """Loaders by the `type` of the section they take."""
 

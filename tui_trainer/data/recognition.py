@@ -6,6 +6,7 @@ is not certain has a reason, which is shown together with the setting.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import Counter
@@ -15,24 +16,37 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.sections.datasets import BUILTIN, DATASETS, HUB, STDLIB, DelimitedSection
+import numpy as np
+
+from tui_trainer.config.sections.datasets import (
+    BUILTIN,
+    DATASETS,
+    HUB,
+    STDLIB,
+    DelimitedSection,
+    TableSection,
+)
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
-from tui_trainer.data.files.picture_reader import sizes_of
+from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled
+from tui_trainer.data.sources.picture_table import list_table, picture_column, target_column
 from tui_trainer.data.sources.pixel_file import recognise_pixels
+from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, TrainerError
 
-TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
-"""A column with one of these names is the target, in any case; else it is the last column."""
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js", ".java")
 """Files with these names are read as text."""
+TOKENS_SUFFIX = ".bin"
+_TOKENS_BEGINNING = 1 << 16
+_LEAST_HALVES, _MOST_UPPER = 16, 16
 _MOST_OPENED = 200
 """That many pictures of a folder are opened, to see how large they are."""
 _CROPPED = 16
@@ -40,6 +54,8 @@ _CROPPED = 16
 mirrored digits, letters or signs would be others."""
 _MOST_FOLDERS = 50
 """That many folders in a folder are looked through for arrays."""
+_SMALL_TEXT_BYTES = 4096
+"""A text of a page or two, as a review or a mail, is one sample."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -87,36 +103,71 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
-    if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
-        reasons = {"type": f"the name ends in {Path(where).suffix}"}
-        return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
     if stated.get("type", "arrays") == "arrays" and is_array_file(where):
         return Recognised({"type": "arrays", "path": where})
+    if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
+        return _tokens(where, where, stated)
+    if stated.get("type", "text") == "text" and ("column" in stated or "type" in stated):
+        return Recognised({"type": "text", "path": where, "sequence_length": 128})
+    if "type" not in stated and where.endswith(TEXT_SUFFIXES):
+        reasons = {"type": f"the name ends in {Path(where).suffix}"}
+        return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
     return _table(where, stated)
 
 
 def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
-    """Return the settings of a table, whose rows may be pictures."""
-    pixels = None
-    if stated.get("type", "pixels") == "pixels":
-        pixels = recognise_pixels(path, stated)
-    return (
-        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
-    )
+    """Return the settings of a table, whose rows may be pictures, or the paths of pictures."""
+    if (pictures := _picture_table(path, stated)) is not None:
+        return pictures
+    if stated.get("type", "pixels") == "pixels" and (found := recognise_pixels(path, stated)):
+        return Recognised(*found)
+    return Recognised({"type": _table_type(stated), "path": path})
+
+
+def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a table of paths of pictures; None if it is none."""
+    kind = stated.get("type")
+    if kind not in (None, "pictures") or not stated.keys() <= PicturesSection.model_fields.keys():
+        return None
+    try:
+        opened = open_table(TableSection(type="table", path=where, target="?"))
+        column = picture_column(opened)
+    except TrainerError:
+        # What is wrong with it is said when it is read.
+        column = None
+    if column is None:
+        return None if kind is None else Recognised({"type": "pictures", "path": where})
+    reasons = {"type": f"the cells of {clean(column, 80)} are names of pictures"}
+    section = PicturesSection(type="pictures", path=where, picture=column)
+    chosen = {key: value for key, value in stated.items() if key in ("target", "split", "picture")}
+    section = section.model_copy(update=chosen)
+    found = picture_settings(where, stated, reasons, list_table(section, "auto").files)
+    target, reason = target_column(section, opened.header, section.picture or column)
+    columns = {} if "picture" in chosen else {"picture": column}
+    if reason:
+        columns["target"] = target
+        found.reasons["target"] = reason
+    return Recognised({**found.settings, **columns}, found.reasons)
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
-    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none.
+
+    If there are more pictures, these are the data; below the folder, texts too.
+    """
     if stated.get("type", "arrays") != "arrays":
         return None
-    found = []
+    found, arrays, others = [], 0, 0
     for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if is_array_folder(names):
+        if is_array_folder(folder, names):
             found.append(folder)
-            if folder == where:
-                break
-    if len(found) != 1:
+            arrays += len(names)
+        suffixes = SUFFIXES if found == [where] else {*SUFFIXES, *TEXT_SUFFIXES}
+        others += sum(Path(name).suffix.lower() in suffixes for name in names)
+    if found[:1] == [where]:
+        found = found[:1]
+    if len(found) != 1 or (others > arrays and "type" not in stated):
         return None
     reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
     return Recognised({"type": "arrays", "path": found[0]}, reason)
@@ -139,6 +190,9 @@ def _table_type(stated: Mapping[str, Any]) -> str:
 
 def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     """Recognise a folder by the names of the files in it."""
+    train = os.path.join(where, "train.bin")
+    if stated.get("type", "tokens") == "tokens" and os.path.isfile(train):
+        return _tokens(where, train, stated)
     here, below = _suffixes(where)
     shown = clean(where, 200)
     both = here + below
@@ -147,7 +201,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     asked = stated.get("type")
     if asked == "pictures" or (asked is None and pictures.total() > texts.total()):
         ends = " and ".join(f"*{end}" for end, _ in pictures.most_common(2))
-        return picture_settings(where, stated, {"type": f"most files are {ends}"})
+        files = list_unlabelled(where).files
+        return picture_settings(where, stated, {"type": f"most files are {ends}"}, files)
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
         raise BadInput(
@@ -161,16 +216,74 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     if kind == "text":
         settings["sequence_length"] = 128
         return Recognised(settings, {"type": "texts that are in no folders of their own"})
-    return Recognised(settings, {"type": "a folder of texts for each class"})
+    return _class_folders(where, settings, stated)
+
+
+def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:
+    """Recognise whether small texts in folders are a sample each, or long ones have passages."""
+    reasons = {"type": "a folder of texts for each class"}
+    patterns = stated["patterns"] if "patterns" in stated else settings["patterns"]
+    suffixes = tuple(str(one).lstrip("*") for one in patterns)
+    sizes = sorted(_sizes(where, suffixes))
+    if not sizes or "samples" in stated or settings["type"] != "text_folders":
+        return Recognised(settings, reasons)
+    middle = sizes[len(sizes) // 2]
+    are_small = middle <= _SMALL_TEXT_BYTES
+    settings["samples"] = "files" if are_small else "passages"
+    what = "each file is a sample" if are_small else "passages of the files are the samples"
+    extent = "at most" if are_small else "at least"
+    reasons["samples"] = f"{what}, because half of them have {extent} {middle:,} bytes"
+    if are_small and "max_passage_bytes" not in stated:
+        # Nineteen of twenty are read to their end, if they are no longer than a few pages.
+        usual = sizes[min(len(sizes) - 1, len(sizes) * 19 // 20)]
+        settings["max_passage_bytes"] = min(max(1 << (usual - 1).bit_length(), 64), 4096)
+        reasons["max_passage_bytes"] = f"nineteen of twenty files have {usual:,} bytes or less"
+    return Recognised(settings, reasons)
+
+
+def _sizes(where: str, suffixes: tuple[str, ...]) -> list[int]:
+    """Return the sizes of some of the files with these endings below a folder."""
+    sizes = []
+    for folder, _, names in islice(os.walk(where), _MOST_ENTRIES):
+        for name in names:
+            if name.endswith(suffixes) and not name.startswith("."):
+                with contextlib.suppress(OSError):
+                    sizes.append(os.stat(os.path.join(folder, name)).st_size)
+        if len(sizes) > _MOST_ENTRIES:
+            break
+    return [size for size in sizes if size]
+
+
+def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:
+    """Recognise files of tokens; their width by the first numbers."""
+    settings: dict[str, Any] = {"type": "tokens", "path": where}
+    reasons = {"type": f"{Path(file).name} ends in .bin, as files of token numbers do"}
+    if "token_dtype" in stated:
+        return Recognised(settings, reasons)
+    try:
+        with open(file, "rb") as beginning:
+            halves = np.frombuffer(beginning.read(_TOKENS_BEGINNING), dtype="<u2")
+    except (OSError, ValueError):
+        # Reading all of it says what is wrong.
+        return Recognised(settings, reasons)
+    settings["token_dtype"] = "uint16"
+    reasons["token_dtype"] = "the usual one"
+    # The upper half of a number of 32 bits is next to nothing, as no vocabulary has a million.
+    if len(halves) >= _LEAST_HALVES and halves[1::2].max() < _MOST_UPPER < halves[::2].max():
+        settings["token_dtype"] = "uint32"
+        reasons["token_dtype"] = "every second number of 16 bits is next to nothing"
+    return Recognised(settings, reasons)
 
 
 def picture_settings(
-    where: str, stated: Mapping[str, Any], reasons: Mapping[str, str]
+    where: str,
+    stated: Mapping[str, Any],
+    reasons: Mapping[str, str],
+    files: PictureFiles,
 ) -> Recognised:
     """Return the settings of pictures, with a size that suits some of them."""
     settings: dict[str, Any] = {"type": "pictures", "path": where}
-    files = list_unlabelled(where).files
-    sizes = sizes_of(files[:: max(1, len(files) // _MOST_OPENED)])
+    sizes = sizes_of(files.some(_MOST_OPENED))
     if not sizes:
         return Recognised(settings, dict(reasons))
     (height, width), reason = suggest_size(sizes), dict(reasons)

@@ -71,20 +71,7 @@ def load_rows(
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
     notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
-    full = TensorSplit(
-        encoded.inputs,
-        encode_target(source.name, target, preprocessing),
-        torch.from_numpy(source.rows),
-        encoded.lengths,
-        places=torch.arange(len(source.rows)) if encoded.is_shared else None,
-        scaling=encoded.scaling,
-        ignored=MASKED_OUT if target.masks is not None else None,
-        check=encoded.check,
-    )
-    train, val, test = (
-        _in_own_tensor(full.rows_at(torch.from_numpy(rows)), encoded.more_inputs)
-        for rows in (parts.train, parts.val, parts.test)
-    )
+    train, val, test = _splits(source, encoded, preprocessing, parts)
     return Dataset(
         train=train,
         val=val,
@@ -110,6 +97,27 @@ def load_rows(
         changes=split.changes,
         split_summary=_summary(section, source),
     )
+
+
+def _splits(
+    source: Source, encoded: Encoded, preprocessing: Mapping[str, Any], parts: SplitRows
+) -> tuple[TensorSplit, TensorSplit, TensorSplit]:
+    """Return the rows for training, validation and the test."""
+    full = TensorSplit(
+        encoded.inputs,
+        encode_target(source.name, source.target, preprocessing),
+        torch.from_numpy(source.rows),
+        encoded.lengths,
+        places=torch.arange(len(source.rows)) if encoded.is_shared else None,
+        scaling=encoded.scaling,
+        ignored=MASKED_OUT if source.target.masks is not None else None,
+        check=encoded.check,
+    )
+    train, val, test = (
+        _in_own_tensor(full.rows_at(torch.from_numpy(rows)), encoded.more_inputs)
+        for rows in (parts.train, parts.val, parts.test)
+    )
+    return train, val, test
 
 
 def _in_own_tensor(split: TensorSplit, more: Sequence[Tensor]) -> TensorSplit:

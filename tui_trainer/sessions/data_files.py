@@ -8,8 +8,10 @@ may take long on a slow disk, so it belongs into a thread.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import stat
+import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +24,10 @@ from tui_trainer.config.sections.datasets import SEPARATORS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import size_text
 
-READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl")
+_ARRAYS = (".npy", ".npz", ".safetensors", "ubyte", "ubyte.gz")
+READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl", ".bin", *_ARRAYS)
 """Endings of the files that data are usually in."""
-_BINARY = (".parquet", ".zst")
+_BINARY = (".parquet", ".zst", *_ARRAYS)
 MOST_LOOKED_AT = 100_000
 """So many entries of a folder are read; more are counted as `and more`."""
 MOST_LISTED = 500
@@ -33,6 +36,8 @@ _HEAD_BYTES = 64 * 1024
 _HEAD_ROWS = 30
 _MOST_COLUMNS = 40
 _CELL = 40
+_NUMBERS = 12
+"""Numbers per row of a file of tokens."""
 
 Kind = Literal["folder", "data", "other"]
 _ORDER: dict[Kind, int] = {"folder": 0, "data": 1, "other": 2}
@@ -164,7 +169,9 @@ def read_head(path: Path) -> Head:
         return Head(size, problem="it is empty" if not status.st_size else "it cannot be unpacked")
     name = path.name.lower()
     if name.endswith(_BINARY):
-        return Head(size, problem="its first rows are only shown when it is read")
+        return Head(size, problem="what is in it is only shown when it is read")
+    if name.endswith(".bin"):
+        return _numbers(size, raw)
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Head(size, problem="it is no text")
     encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
@@ -172,7 +179,7 @@ def read_head(path: Path) -> Head:
     if len(raw) >= _HEAD_BYTES and len(lines) > 1:
         # The last one is cut anywhere.
         lines.pop()
-    return _table(size, lines, name) or _text(size, lines)
+    return _records(size, lines) or _table(size, lines, name) or _text(size, lines)
 
 
 def _beginning(path: Path) -> bytes:
@@ -188,6 +195,44 @@ def _beginning(path: Path) -> bytes:
         return zlib.decompressobj(31).decompress(raw, _HEAD_BYTES)
     except zlib.error:
         return b""
+
+
+def _numbers(size: str, raw: bytes) -> Head:
+    """Return the head of a file of token numbers, as numbers of 16 bits."""
+    most = min(len(raw) // 2, _HEAD_ROWS * _NUMBERS)
+    numbers = struct.unpack(f"<{most}H", raw[: 2 * most])
+    rows = tuple(
+        (" ".join(map(str, numbers[place : place + _NUMBERS])),)
+        for place in range(0, most, _NUMBERS)
+    )
+    return Head(f"{size}, as numbers of 16 bits", rows)
+
+
+def _records(size: str, lines: Sequence[str]) -> Head | None:
+    """Return the head of JSON lines as a table, or None for anything else."""
+    records = []
+    for line in filter(None, map(str.strip, lines[: _HEAD_ROWS - 1])):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(record, dict):
+            return None
+        records.append(record)
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    if not keys:
+        return None
+    shown = keys[:_MOST_COLUMNS]
+    rows = [[_cell(record.get(key)) for key in shown] for record in records]
+    header = tuple(clean(key, _CELL) for key in shown)
+    cells = (header, *(tuple(clean(cell, _CELL) for cell in row) for row in rows))
+    return Head(size, cells, is_table=True, more_columns=len(keys) - len(shown))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(size: str, lines: Sequence[str], name: str) -> Head | None:

@@ -37,6 +37,8 @@ _PLACEHOLDER: dict[str, Any] = {
 """Stands for what is chosen once the data are known."""
 _IMBALANCED = 0.8
 """From this share of the largest class on, accuracy says little."""
+_MOST_LOGITS = 1 << 27
+"""A language model gives so many numbers per batch, or less: half a gigabyte."""
 _SMALL_PICTURE = 64
 """The longest side of a picture for which a plain CNN is chosen."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
@@ -187,6 +189,7 @@ def _dataset_section(
 ) -> tuple[Recognised, dict[str, Any]]:
     """Return what is recognised of the data, and the settings of the data set."""
     from tui_trainer.data.recognition import Recognised, find_target, recognise
+    from tui_trainer.data.sources.text_table import find_only_text
 
     stated = {override.field: override.value for override in chosen}
     recognised = recognise(path, stated)
@@ -201,6 +204,10 @@ def _dataset_section(
     known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
     reasons = dict(recognised.reasons)
     if needed and "target" not in stated and isinstance(known, DelimitedSection):
+        if not stated.keys() & {"type", "drop"} and (text := find_only_text(known)):
+            section = {"type": "text", "path": section["path"], "column": text}
+            section["sequence_length"] = 128
+            return Recognised(section, {"type": "its only column is a text"}), section
         section["target"], reasons["target"] = find_target(known)
     if "missing" in kind.model_fields:
         section["missing"] = "mean"
@@ -232,17 +239,7 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     count = len(dataset.train)
     batch_size = next((size for most, size in _BATCHES if count <= most), _BATCHES[-1][1])
     if dataset.problem == "language_modelling":
-        return {
-            "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
-            "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
-            "schedule": {"type": "one_cycle"},
-            "training": {
-                "max_steps": 2000,
-                "batch_size": 32,
-                "grad_clip_norm": 1.0,
-                "validate_every_steps": 250,
-            },
-        }
+        return _language_settings(dataset)
     training: dict[str, Any] = {"epochs": 200, "batch_size": batch_size}
     patience = 20
     optimizer = {"type": "adamw", "lr": 3e-3, "weight_decay": 0.05}
@@ -264,6 +261,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
         case _:
             layers = [64, 32] if count <= 20_000 else [256, 128]
             model = {"type": "mlp", "layers": layers, "dropout": 0.1}
+    if _are_mostly_padding(dataset):
+        training["group_by_length"] = True
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
     settings = {"model": model, "optimizer": optimizer, "training": training}
@@ -271,6 +270,27 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
         return {**settings, "early_stopping": {"patience": patience}}
     # Nothing says when to stop, so the steps are fewer.
     return {**settings, "training": {**training, "epochs": training["epochs"] // 4}}
+
+
+def _language_settings(dataset: Dataset) -> dict[str, Any]:
+    """Return the settings for a text that is predicted token by token."""
+    positions, vocabulary = dataset.input_shape[0], dataset.signature.vocabulary
+    most = max(1, _MOST_LOGITS // (positions * vocabulary))
+    batch_size = min(32, 1 << (most.bit_length() - 1))
+    # Validation reads four times as many rows at once otherwise.
+    fewer = {} if 4 * batch_size <= most else {"eval_batch_size": batch_size}
+    return {
+        "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
+        "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
+        "schedule": {"type": "one_cycle"},
+        "training": {
+            "max_steps": 2000,
+            "batch_size": batch_size,
+            **fewer,
+            "grad_clip_norm": 1.0,
+            "validate_every_steps": 250,
+        },
+    }
 
 
 def _image_model(signature: Signature) -> dict[str, Any]:
@@ -285,6 +305,12 @@ def _image_model(signature: Signature) -> dict[str, Any]:
     # The last stage sees 14 to 16 pixels.
     stages = 4 if side <= 2 * _SMALL_PICTURE else 5
     return {"type": "resnet", "stages": stages, "depth": 2 * stages + 2}
+
+
+def _are_mostly_padding(dataset: Dataset) -> bool:
+    """Whether sequences are so different in length that most of a batch would be padding."""
+    lengths = getattr(dataset.train, "lengths", None)
+    return lengths is not None and 2 * lengths.sum().item() < len(lengths) * lengths.max().item()
 
 
 def _metrics_for(dataset: Dataset) -> list[str]:
@@ -310,10 +336,15 @@ def _lines(
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
-            filling = "; missing ones filled with the training mean"
+            is_text = dataset.signature.kind == "tokens"
+            filling = "; missing ones " + (
+                "read as a text without words" if is_text else "filled with the training mean"
+            )
         filled_by = "dataset.missing" if filling else ""
         if "size" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
+        if "samples" in recognised.reasons:
+            filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
         lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))

@@ -36,10 +36,13 @@ from tui_trainer.training.regressions import (
 
 GZIP_OPERATIONS = 500
 """About how many operations compressing a byte takes."""
+COUNT_OPERATIONS = 20
+"""About how many operations counting a token of a file takes."""
 READ_OPERATIONS = 100
 """About how many operations reading a number of a sample takes, as in decoding a picture."""
 _READ_AT_ONCE = 64
 _GZIP_PART = 1 << 22
+_COUNTED_AT_ONCE = 1 << 24
 _GZIP_FORMAT = 31
 """The argument of zlib for a window of 32 kB with the header and the checksum of gzip."""
 _AT_ONCE = 8_000_000_000
@@ -107,25 +110,42 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
 
 
 def _language(train: TextSplit, split: TextSplit, vocabulary: int) -> list[Baseline]:
-    return [
-        Baseline("unigram", lambda tick: _unigram(train, split, vocabulary)),
-        Baseline(
-            "gzip", lambda tick: _gzip(split, tick), split.nbytes * GZIP_OPERATIONS, unit="bytes"
-        ),
-    ]
+    gzip = Baseline(
+        "gzip", lambda tick: _gzip(split, tick), split.nbytes * GZIP_OPERATIONS, unit="bytes"
+    )
+    unigram = Baseline(
+        "unigram",
+        lambda tick: _unigram(train, split, vocabulary, tick),
+        0 if train.file is None else COUNT_OPERATIONS * train.size,
+        unit="tokens",
+    )
+    return [unigram, *([gzip] if split.has_texts else [])]
 
 
-def _unigram(train: TextSplit, split: TextSplit, vocabulary: int) -> Metrics:
+def _unigram(train: TextSplit, split: TextSplit, vocabulary: int, tick: Tick) -> Metrics:
     """Predict each token with its frequency in training, where one is added to each one's count.
 
     The starts of the texts are neither predicted nor counted.
     """
-    start = int(train.data[0])
-    counts = [torch.bincount(part.data, minlength=vocabulary).double() for part in (train, split)]
-    known, asked = (torch.cat([count[:start], count[start + 1 :]]) for count in counts)
+    known, asked = (_count_tokens(part, vocabulary, tick) for part in (train, split))
+    if train.file is None:
+        start = int(train.data[0])
+        known, asked = (torch.cat([one[:start], one[start + 1 :]]) for one in (known, asked))
     shares = (known + 1) / (known + 1).sum()
-    bits = -(asked * shares.log2()).sum() / asked.sum()
-    return {"bits_per_byte": bits.item() / split.bytes_per_token}
+    bits = (-(asked * shares.log2()).sum() / asked.sum()).item()
+    if math.isnan(split.bytes_per_token):
+        return {"loss": bits * math.log(2)}
+    return {"bits_per_byte": bits / split.bytes_per_token}
+
+
+def _count_tokens(split: TextSplit, vocabulary: int, tick: Tick) -> Tensor:
+    """Return how often each token occurs, (vocabulary,) float64, without copying all of them."""
+    counts = torch.zeros(vocabulary, dtype=torch.float64, device=split.data.device)
+    for done in range(0, split.size, _COUNTED_AT_ONCE):
+        tick(done, split.size)
+        part = split.data[done : min(done + _COUNTED_AT_ONCE, split.size)].long()
+        counts += torch.bincount(part, minlength=vocabulary)
+    return counts
 
 
 def _gzip(split: TextSplit, tick: Tick) -> Metrics:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from tui_trainer.config.plugins import LOSS_FACTORIES, MODEL_FACTORIES
-from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
+from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of_users
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
@@ -96,7 +96,8 @@ def _user_error(training: Training, error: Exception) -> str:
     if made_by is None or not _is_raised_by_torch(error):
         return describe_user_error(error)
     # As in the backward pass, where torch finds what is wrong in a forward pass.
-    return describe_error_near(error, place_of(made_by))
+    forward = type(training.task.model).forward
+    return describe_error_near(error, place_of_users(forward, made_by))
 
 
 def _is_raised_by_torch(error: Exception) -> bool:

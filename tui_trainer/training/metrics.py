@@ -5,6 +5,7 @@ Layer: training. All numbers are added up on the device, because reading one wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,9 +70,13 @@ def measure(
 
 
 def _per_byte(metrics: dict[str, float], split: Measurable) -> dict[str, float]:
-    """Return the metrics of texts with bits per byte instead of bits per token."""
+    """Return the metrics of texts with bits per byte instead of bits per token, if it is known how
+    many bytes the tokens stand for.
+    """
     if not isinstance(split, TextSplit):
         return metrics
+    if math.isnan(split.bytes_per_token):
+        return {name: value for name, value in metrics.items() if name != "bits_per_byte"}
     return {**metrics, "bits_per_byte": metrics["bits_per_byte"] / split.bytes_per_token}
 
 

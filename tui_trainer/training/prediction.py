@@ -210,12 +210,15 @@ class Predictor:
             BadInput: this is not a language model, or an argument cannot be used.
         """
         tokenizer = tokenizer_of(self._preprocessing.get("tokenizer"))
-        # As in training, a token of its own marks the start of a text.
         known = tokenizer.encode([prompt.encode("utf-8", "surrogateescape")])[0].tolist()
+        # As in training, a token of its own marks the start of a text, if there is one.
+        start = [] if tokenizer.start is None else [tokenizer.start]
+        if not start and not known:
+            raise BadInput("these tokens have none that begins a text: name some with --prompt")
         following = generate(
             self.model,
             self.outline.signature,
-            torch.tensor([tokenizer.start, *known]),
+            torch.tensor([*start, *known]),
             count,
             temperature=temperature,
             top_k=top_k,

@@ -255,10 +255,16 @@ def _batches(
     stateful: bool,
 ) -> DeviceBatches:
     training = experiment.training
+    if training.group_by_length and getattr(data.train, "lengths", None) is None:
+        message = (
+            "is for texts and sequences of different lengths that are known, and not for these"
+        )
+        raise ConfigError([Problem(message, "training.group_by_length")])
     order = Order(
         training.batch_size,
         training.seed,
         drop_last=training.drop_last,
+        group_by_length=training.group_by_length,
         rank=ranks.rank,
         world=ranks.world,
         stateful=stateful,

@@ -19,13 +19,18 @@ from tui_trainer.config.sections.section import Items, Spec, setting
 
 
 class TextSection(DatasetSection):
-    """Text to be predicted token by token: one file, or the files of a folder."""
+    """Text to be predicted token by token: a file, the files of a folder, or rows of a table."""
 
     type: Literal["text"]
     path: str = setting(
         ...,
         "file, or folder with its sub-folders; stdlib: for the source of Python's own library",
         path=True,
+    )
+    column: str | None = setting(
+        None,
+        "the column with the texts, one per row, of JSON lines, Parquet or CSV; empty: plain text",
+        min_length=1,
     )
     test_fraction: float = setting(
         0.2,
@@ -72,7 +77,7 @@ class TextSection(DatasetSection):
 
 
 class TextFoldersSection(RowsSection):
-    """Passages of text files; the folder a file is in is its class."""
+    """Text files, whole or in passages; the folder a file is in is its class."""
 
     type: Literal["text_folders"]
     path: str = setting(
@@ -94,9 +99,12 @@ class TextFoldersSection(RowsSection):
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY
+    samples: Literal["passages", "files"] = setting(
+        "passages", "what a sample is: a passage of a file, or the file, as one review or mail"
+    )
     passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
     max_passage_bytes: int = setting(
-        1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
+        1024, "the rest of a longer passage or file is cut off", unit="bytes", ge=2, le=65536
     )
     min_files: int = setting(
         10, "a class with fewer files is left out", ge=3, le=1_000_000, limit=True
@@ -106,7 +114,7 @@ class TextFoldersSection(RowsSection):
     )
     max_passages_class: int = setting(
         500,
-        "most passages taken from one class, so that none outweighs the others",
+        "most passages, not files, taken from one class, so that none outweighs the others",
         ge=3,
         limit=True,
     )
@@ -115,7 +123,55 @@ class TextFoldersSection(RowsSection):
     )
 
 
+class TokensSection(DatasetSection):
+    """Files of token numbers for language modelling: one, or train.bin and val.bin in a folder."""
+
+    type: Literal["tokens"]
+    path: str = setting(
+        ...,
+        "a file of tokens, or a folder with train.bin, val.bin and, if there is one, test.bin",
+        path=True,
+    )
+    test_fraction: float = setting(
+        0.05, "share of a single file, its end, held out for the test; 0: no test", ge=0, le=0.8
+    )
+    val_fraction: float = setting(
+        0.05,
+        "share of the rest used for validation, its end; 0: none, and no best step",
+        ge=0,
+        le=0.8,
+    )
+    token_dtype: Literal["uint16", "uint32"] = setting(
+        "uint16", "the type of a token in the files, little-endian"
+    )
+    vocabulary: int | None = setting(
+        None,
+        "all tokens are below this; empty: the size of the tokenizer, or up to the largest token",
+        ge=2,
+        le=2**31 - 1,
+    )
+    tokenizer: str | None = setting(
+        None, "tokenizer.json that the tokens come from, to show texts; empty: numbers", path=True
+    )
+    sequence_length: int = setting(256, "tokens per row of a batch", unit="tokens", ge=2, le=65536)
+    val_tokens: int | None = setting(
+        1 << 20,
+        "validate on at most this many, the first; empty: on all of them",
+        unit="tokens",
+        ge=2,
+        limit=True,
+    )
+    test_tokens: int | None = setting(
+        1 << 22,
+        "test on at most this many, the first; empty: on all of them",
+        unit="tokens",
+        ge=2,
+        limit=True,
+    )
+
+
 TEXT_DATASETS = (
     Spec("text", "text files, predicted token by token", TextSection),
-    Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection),
+    Spec("text_folders", "text files or their passages, one folder per class", TextFoldersSection),
+    Spec("tokens", "files of token numbers, of which the next is predicted", TokensSection),
 )

@@ -40,6 +40,9 @@ class TrainingSection(Section):
     batch_size: int = setting(64, "samples per micro-batch", unit="samples", ge=1, le=2**24)
     grad_accumulation: int = setting(1, "micro-batches per optimizer step", ge=1, le=65536)
     drop_last: bool = setting(False, "leave out an epoch's last, smaller batch")
+    group_by_length: bool = setting(
+        False, "batches of similarly long texts or sequences, so that little of them is padding"
+    )
     seed: int = setting(0, "seed of weights, order, augmentation and dropout", ge=0, lt=2**63)
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = setting(
         "fp32",

@@ -54,6 +54,8 @@ class Order:
     batch_size: int
     seed: int
     drop_last: bool = False
+    group_by_length: bool = False
+    """Whether the samples of a batch are to be similarly long, if their lengths are known."""
     rank: int = 0
     world: int = 1
     stateful: bool = False

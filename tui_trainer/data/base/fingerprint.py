@@ -38,7 +38,7 @@ _FIRST_RULE: dict[str, frozenset[str]] = {
 """The settings that each type had when the first rule was in use. Never change them."""
 _NOT_DATA = {"path", "split_by", "split_from"}
 """Settings that may differ for the same data: a run has a record of its split."""
-_WITH_TOKENIZER = {"text", "text_folders", "table", "huggingface"}
+_WITH_TOKENIZER = {"text", "text_folders", "table", "tokens", "huggingface"}
 """The sum of such data covers the tokenizer, so that the place of its file does not matter."""
 _WITH_TASK = frozenset(kind for kind, names in _FIRST_RULE.items() if "task" in names)
 _FIRST_RULE_OF_PLUGINS = frozenset(f"{_BASE} stratify".split())
@@ -73,7 +73,7 @@ def fingerprint_of(section: DatasetSection, sha256: str, problem: str = "auto") 
         # It was a setting of the data set, called so.
         everything["task"] = problem
         changed |= {} if problem == "auto" else {"task": problem}
-    names = _names_of_first_rule(section) - left_out
+    names = (_names_of_first_rule(section) & everything.keys()) - left_out
     first_rule_settings = {name: everything[name] for name in names}
     return Fingerprint(
         _SECOND + _sum([sha256, {**changed, "type": section.type}]),

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order, Ready
-from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.collation import STANDARD, Collation
+from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Origin, SampleMaker
 from tui_trainer.data.batches.tensors import rank_slice
@@ -89,15 +89,23 @@ class MapSplit:
 
 
 class LoadedBatches:
-    """Batches made by a pool, in a new permutation every epoch; implements `Batches`."""
+    """Batches made by a pool, in a new order every epoch; implements `Batches`."""
 
     def __init__(
-        self, pool: WorkerPool, part: str, rows: Tensor, order: Order, *, by_row: bool = True
+        self,
+        pool: WorkerPool,
+        part: str,
+        rows: Tensor,
+        order: Order,
+        *,
+        lengths: Tensor | None = None,
+        by_row: bool = True,
     ) -> None:
         self._pool = pool
         self._part = part
         self._rows = rows
         self._order = order
+        self._lengths = lengths
         self._by_row = by_row
         count, size = len(rows), order.batch_size
         self.per_epoch = count // size if order.drop_last else -(-count // size)
@@ -111,7 +119,7 @@ class LoadedBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        order = permutation(len(self._rows), self._order.seed, epoch)
+        order = epoch_order(self._order, len(self._rows), epoch, self._lengths)
         start = index * self._order.batch_size
         return tuple(self._rows[order[start : start + self.size(index)]].tolist())
 
@@ -128,7 +136,7 @@ class LoadedBatches:
 
     def _keys(self, epoch: int, start: int) -> Iterator[BatchRequest]:
         size, world = self._order.batch_size, self._order.world
-        order = permutation(len(self._rows), self._order.seed, epoch)
+        order = epoch_order(self._order, len(self._rows), epoch, self._lengths)
         for index in range(start, self.per_epoch):
             positions = slice(index * size, index * size + self.size(index))
             if world > 1:

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
-from tui_trainer.data.base.random import permutation
+from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
+
+_GATHERED_BYTES = 64 << 20
+_MOST_UINT16 = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +28,8 @@ class Scaling:
     """A number, or float32 of a shape that fits the samples: (D,), or (C, 1, 1) for pictures."""
     std: float | Tensor
     """As `mean`."""
+    is_unsigned: bool = False
+    """Whether int16 numbers stand for uint16, which devices have few kernels for."""
     _placed: dict[torch.device, tuple[float | Tensor, float | Tensor]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -32,6 +37,8 @@ class Scaling:
     def __call__(self, numbers: Tensor) -> Tensor:
         """Return the inputs (B, ...) on the device of the numbers, which are not changed."""
         mean, std = self._on(numbers.device)
+        if self.is_unsigned:
+            numbers = numbers.int().bitwise_and_(_MOST_UINT16)
         # The copy of `float` is not made for what is float32 already; fewer bits are too few.
         is_wide = numbers.dtype in (torch.float32, torch.float64)
         scaled = numbers - mean if is_wide else numbers.float().sub_(mean)
@@ -102,8 +109,10 @@ class TensorSplit:
 
     def _ready(self, batch: Batch) -> Batch:
         inputs, targets = batch[self.name], batch["target"]
+        own = (self.name, "target")
+        others = widened({name: column for name, column in batch.items() if name not in own})
         return {
-            **widened(batch),
+            **others,
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
             "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }
@@ -124,10 +133,13 @@ class TensorSplit:
     def to(self, device: torch.device | str) -> TensorSplit:
         if self.inputs.device == torch.device(device):
             return self
-        inputs = self.inputs if self.places is None else self.inputs[self.places]
+        if self.places is None:
+            inputs = self.inputs.to(device)
+        else:
+            inputs = gathered(self.inputs, self.places, device)
         return replace(
             self,
-            inputs=inputs.to(device),
+            inputs=inputs,
             places=None,
             check=None,
             targets=self.targets.to(device),
@@ -181,6 +193,17 @@ class TensorSplit:
         return TensorBatches(self, order)
 
 
+def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tensor:
+    """Return the inputs at some places on a device, of which the host has few at any time."""
+    shape = (len(places), *inputs.shape[1:])
+    moved = torch.empty(shape, dtype=inputs.dtype, device=device)
+    count = max(1, _GATHERED_BYTES // max(inputs[:1].nbytes, 1))
+    for start in range(0, len(places), count):
+        part = places[start : start + count]
+        moved[start : start + count] = inputs.index_select(0, part).to(device)
+    return moved
+
+
 def _as_tokens(values: Tensor) -> Tensor:
     # Pictures have more dimensions, and become float32 on the device.
     is_token = values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
@@ -188,7 +211,7 @@ def _as_tokens(values: Tensor) -> Tensor:
 
 
 class TensorBatches:
-    """Batches in a new permutation every epoch; rank r takes its slice of each batch."""
+    """Batches in a new order every epoch; rank r takes its slice of each batch."""
 
     def __init__(self, split: TensorSplit, order: Order) -> None:
         self._split = split
@@ -205,7 +228,7 @@ class TensorBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        order = permutation(len(self._split), self._order.seed, epoch)
+        order = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         chosen = order[index * self._order.batch_size :][: self.size(index)]
         return tuple(self._split.rows[chosen].tolist())
 
@@ -215,7 +238,7 @@ class TensorBatches:
             self._split.check()
         is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
-        on_host = permutation(len(self._split), self._order.seed, epoch)
+        on_host = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         places = on_device if self._split.places is None else self._split.places[on_host]

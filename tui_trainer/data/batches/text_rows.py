@@ -20,8 +20,9 @@ from torch import Tensor
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.random import permutation, seeded
 from tui_trainer.data.batches.tensors import rank_slice
+from tui_trainer.data.files.token_files import TokenFile
 from tui_trainer.data.tokenizers.choice import BYTES
-from tui_trainer.data.tokenizers.tokenizer import Tokenizer, dtype_for
+from tui_trainer.data.tokenizers.tokenizer import Tokenizer, dtype_for, start_of
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 
@@ -36,7 +37,7 @@ class TextSplit:
 
     data: Tensor
     """(tokens + texts + 1,) uint8, int16 or int32: a start, a text, a start, a text and so on, and
-    a final start."""
+    a final start. Of a token file uint16 or int32: the first and the last are tokens as others."""
     borders: tuple[int, ...]
     """The position of each start."""
     rows: tuple[int, ...]
@@ -45,9 +46,11 @@ class TextSplit:
     unit: str = "byte"
     """The noun for a token."""
     bytes_per_token: float = 1.0
-    """Of the texts, without the starts."""
+    """Of the texts, without the starts; NaN if that is not known."""
     contents: tuple[bytes, ...] | None = None
     """The texts as they are; None if the tokens are their bytes, or if they are not kept."""
+    file: TokenFile | None = None
+    """The file that the data are mapped from; they stay there, and are never copied."""
 
     @staticmethod
     def from_texts(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
@@ -64,7 +67,7 @@ class TextSplit:
         keeps_texts: bool = True,
     ) -> TextSplit:
         """Make a split of the tokens of texts, none of which may be empty."""
-        start = np.array([tokenizer.start], dtype=dtype_for(tokenizer.vocabulary))
+        start = np.array([start_of(tokenizer)], dtype=dtype_for(tokenizer.vocabulary))
         parts, borders = [], [0]
         for tokens in tokenizer.encode(texts):
             parts += [start, tokens]
@@ -94,11 +97,16 @@ class TextSplit:
 
     @property
     def nbytes(self) -> int:
-        return self.data.nbytes
+        return self.data.nbytes if self.file is None else 0
 
     @property
     def ready(self) -> None:
         return None
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether `texts` can be called."""
+        return self.contents is not None or self.unit == "byte"
 
     def texts(self) -> Iterator[bytes]:
         """Yield the bytes of each text."""
@@ -110,7 +118,12 @@ class TextSplit:
             yield content[start + 1 : end]
 
     def to(self, device: torch.device | str) -> TextSplit:
-        return replace(self, data=self.data.to(device))
+        return self if self.file is not None else replace(self, data=self.data.to(device))
+
+    def check_file(self) -> None:
+        """Raise BadInput if the file that the data are mapped from has become shorter."""
+        if self.file is not None:
+            self.file.check_unchanged()
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Yield batches that predict every token once; padding has the target `IGNORED`."""
@@ -123,6 +136,7 @@ class TextSplit:
         offsets = torch.arange(width, device=device)
         last = len(self.data) - 1
         for index in range(len(starts)):
+            self.check_file()
             inside = offsets < device_counts[index, :, None]
             positions = device_starts[index, :, None] + offsets
             inputs = self.data[positions.clamp(max=last)].long()
@@ -213,6 +227,7 @@ class LaneBatches:
         targets = stream[1 : used + 1].view(-1, self._share)[own_rows]
         for index in range(start, self.per_epoch):
             columns = slice(index * width, (index + 1) * width)
+            self._split.check_file()
             yield {"input": inputs[:, columns].long(), "target": targets[:, columns].long()}
 
     def _texts(self, epoch: int) -> list[int]:
@@ -276,6 +291,7 @@ class WindowBatches:
                 positions = rank_slice(
                     positions, self.size(index), self._order.rank, self._order.world
                 )
+            self._split.check_file()
             rows = data[firsts[positions, None] + offsets].long()
             yield {"input": rows[:, :-1], "target": rows[:, 1:]}
 
@@ -284,7 +300,8 @@ class WindowBatches:
         generator = seeded("cpu", self._order.seed, "offset", epoch)
         offset = int(torch.randint(self._offsets, (1,), generator=generator))
         order = permutation(self._windows, self._order.seed, epoch)
-        return order * self._split.sequence_length + offset
+        # In place, because a token file has millions of rows.
+        return order.mul_(self._split.sequence_length).add_(offset)
 
 
 # Packing for evaluation. It depends only on the texts and the batch size.

@@ -14,18 +14,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tui_trainer.data.files.cache_store import KnownSum, find_sum, keep_sum, open_cache
-from tui_trainer.data.files.cifar import labels_per_record, read_cifar
-from tui_trainer.data.files.disk import DataFile, content_on_disk, open_file, reason_of, sum_of
-from tui_trainer.data.files.idx import is_idx, read_idx
-from tui_trainer.data.files.npy import EMPTY_ZIP, NPY, ZIP, read_npy, read_npz
+from tui_trainer.data.files.cifar import has_labels, labels_per_record, read_cifar
+from tui_trainer.data.files.disk import (
+    MAX_BYTES,
+    DataFile,
+    content_on_disk,
+    open_beginning,
+    open_file,
+    reason_of,
+    sum_of,
+)
+from tui_trainer.data.files.idx import idx_size, is_idx, read_idx
+from tui_trainer.data.files.npy import EMPTY_ZIP, NPY, ZIP, npy_size, read_npy, read_npz
 from tui_trainer.data.files.safetensors import is_safetensors, read_safetensors
 from tui_trainer.data.files.stored_arrays import StoredArray, beginning
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import size_text
 
 SUFFIXES = (".npy", ".npz", ".safetensors", ".idx", "ubyte")
 """The endings of the names of arrays, in lower case; `.gz` may follow."""
+_HEAD_BYTES = 1 << 16
 _MOST_MAPPED = 1 << 50
+_UNNAMED = "arr_0"
+"""The name that numpy gives to the first array of an archive."""
 _MOST_FILES = 1000
 _PACKINGS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _IDX_ENDING = re.compile(r"[-._]?idx\d[-._]ubyte$")
@@ -49,11 +61,13 @@ class FoundArrays:
     arrays: tuple[StoredArray, ...]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of classes from text files beside them, by the name of a target."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By name, why an array of an archive is not read."""
 
 
 def is_array_file(path: str) -> bool:
     """Whether a file has arrays, by its name or its first bytes; False if it cannot be read."""
-    if is_array_name(path) or _is_cifar_name(path):
+    if is_array_name(path) or is_cifar_file(path):
         return True
     try:
         content, _ = content_on_disk(path, _MOST_MAPPED)
@@ -76,7 +90,8 @@ def is_array_name(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def _is_cifar_name(path: str) -> bool:
+def is_cifar_file(path: str) -> bool:
+    """Whether a file has records of CIFAR, by its name, its size and its first labels."""
     name = os.path.basename(path)
     if not (_CIFAR_TRAIN.fullmatch(name) or _CIFAR_TEST.fullmatch(name)):
         return False
@@ -84,17 +99,22 @@ def _is_cifar_name(path: str) -> bool:
         content, _ = content_on_disk(path, _MOST_MAPPED)
     except BadInput:
         return False
-    return labels_per_record([content]) > 0
+    # Tokens of texts are in files of such names too.
+    return has_labels(content, labels_per_record([content]))
 
 
-def is_array_folder(names: Iterable[str]) -> bool:
-    """Whether the names of the files in a folder are those of arrays, at least some of them."""
+def is_array_folder(folder: str, names: Iterable[str]) -> bool:
+    """Whether the files of these names in a folder are arrays, at least some of them."""
     known = {*names}
-    cifar = any(_CIFAR_TRAIN.fullmatch(name) for name in known) and any(
-        _CIFAR_TEST.fullmatch(name) for name in known
-    )
-    is_pickled = {"data_batch_1", "test_batch"} <= known or {"train", "test", "meta"} <= known
-    return cifar or is_pickled or any(is_array_name(name) for name in known)
+    if any(is_array_name(name) for name in known):
+        return True
+    if {"data_batch_1", "test_batch"} <= known or {"train", "test", "meta"} <= known:
+        return True
+    records = [
+        [name for name in known if pattern.fullmatch(name)]
+        for pattern in (_CIFAR_TRAIN, _CIFAR_TEST)
+    ]
+    return all(any(is_cifar_file(os.path.join(folder, name)) for name in one) for one in records)
 
 
 def find_arrays(path: str) -> FoundArrays:
@@ -109,10 +129,12 @@ def find_arrays(path: str) -> FoundArrays:
     name = os.path.basename(path)
     if _CIFAR_TRAIN.fullmatch(name) or _CIFAR_TEST.fullmatch(name):
         return FoundArrays(tuple(_cifar([path], "")), _class_names(os.path.dirname(path)))
-    return FoundArrays(tuple(_arrays_of(path)))
+    arrays, refused = _arrays_of(path)
+    return FoundArrays(tuple(arrays), refused=refused)
 
 
-def _arrays_of(path: str, prefix: str = "") -> list[StoredArray]:
+def _arrays_of(path: str) -> tuple[list[StoredArray], dict[str, str]]:
+    """Return the arrays of a file, and by name why others of an archive are not read."""
     file = _opened(path)
     content = file.content
     head = beginning(content, 8)
@@ -121,18 +143,18 @@ def _arrays_of(path: str, prefix: str = "") -> list[StoredArray]:
         raise BadInput(f"{file.name}: is empty")
     suffix = Path(path.lower().removesuffix(".gz")).suffix
     if head.startswith(NPY):
-        return [read_npy(file, name, path)]
+        return [read_npy(file, name, path)], {}
     if head.startswith((ZIP, EMPTY_ZIP)):
         return read_npz(file, path)
     if is_safetensors(content) or suffix == ".safetensors":
-        return read_safetensors(file, path)
+        return read_safetensors(file, path), {}
     _refuse_others(file, head)
     if suffix in (".npy", ".npz"):
         raise BadInput(
             f"{file.name}: begins with {head[:6].hex(' ')}, which is not the header of a {suffix} "
             "file; it is damaged, or of another format"
         )
-    return [read_idx(file, name, path)]
+    return [read_idx(file, name, path)], {}
 
 
 def _refuse_others(file: DataFile, head: bytes) -> None:
@@ -154,8 +176,27 @@ def _opened(path: str) -> DataFile:
     """Open a file without its sum, unless it is packed."""
     content, state = content_on_disk(path, _MOST_MAPPED)
     if beginning(content, 4).startswith(_PACKINGS):
-        return open_file(path)
+        return _unpacked(path, len(content))
     return DataFile(clean(path, 200), content, "", state=state)
+
+
+def _unpacked(path: str, packed_bytes: int) -> DataFile:
+    """Open a packed file, which is unpacked no further than its header says."""
+    head = open_beginning(path, _HEAD_BYTES, whole_lines=False)
+    size = None
+    if head.content[:6] == NPY:
+        size = npy_size(head)
+    elif is_idx(head.content):
+        size = idx_size(head)
+    if size is None:
+        return open_file(path)
+    if size > MAX_BYTES:
+        raise BadInput(
+            f"{head.name}: {size_text(size)} unpacked, more than the {size_text(MAX_BYTES)} that "
+            "may be held in memory; unpack the file, so that it is mapped"
+        )
+    # What has more is refused by its size, once it is cut off.
+    return open_file(path, max_bytes=max(size + 1, packed_bytes), cut=True)
 
 
 def array_name(path: str) -> str:
@@ -190,9 +231,12 @@ def _folder(path: str) -> FoundArrays:
             "with all samples of a split"
         )
     arrays = []
+    refused: dict[str, str] = {}
     for name in _without_doubles(chosen):
-        arrays += _with_prefix(name, _arrays_of(os.path.join(path, name)), len(chosen))
-    return FoundArrays(tuple(arrays), _class_names(path))
+        own, others = _arrays_of(os.path.join(path, name))
+        arrays += _with_prefix(name, own, len(chosen))
+        refused |= others
+    return FoundArrays(tuple(arrays), _class_names(path), refused)
 
 
 def array_names_beside(path: str) -> list[str]:
@@ -209,10 +253,16 @@ def _without_doubles(names: Sequence[str]) -> list[str]:
 
 
 def _with_prefix(name: str, arrays: list[StoredArray], files: int) -> list[StoredArray]:
-    """Return arrays of a file, with its name in front where several files have such arrays."""
-    if files < 2 or len(arrays) < 2:
-        return arrays
+    """Return arrays of a file, with its name in front where several files have such arrays.
+
+    The only array of a file that has no name of its own has that of the file.
+    """
     stem = name.partition(".")[0]
+    if files < 2:
+        return arrays
+    if len(arrays) == 1:
+        own = stem if arrays[0].name == _UNNAMED else arrays[0].name
+        return [replace(arrays[0], name=own)]
     return [replace(array, name=f"{stem}/{array.name}") for array in arrays]
 
 

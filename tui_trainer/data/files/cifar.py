@@ -19,6 +19,8 @@ from tui_trainer.text.errors import BadInput
 SIDE, CHANNELS = 32, 3
 PIXELS = CHANNELS * SIDE * SIDE
 RECORDS_OF_10, RECORDS_OF_100 = PIXELS + 1, PIXELS + 2
+_LOOKED_AT = 100
+"""So many records are looked at to tell what a file is."""
 _MOST_CLASSES = {1: (10,), 2: (20, 100)}
 """Of each label of a record."""
 
@@ -38,6 +40,15 @@ def labels_per_record(contents: Sequence[Content], *, of_100: bool | None = None
     if of_100 is not None:
         fitting = [count for count in fitting if (count == 2) == of_100]
     return fitting[0] if fitting else 0
+
+
+def has_labels(content: Content, labels: int) -> bool:
+    """Whether the first records with so many labels have none that is too large."""
+    if not labels:
+        return False
+    record = PIXELS + labels
+    first = np.frombuffer(content[: _LOOKED_AT * record], np.uint8).reshape(-1, record)
+    return bool((first[:, :labels] < np.array(_MOST_CLASSES[labels])).all())
 
 
 def read_cifar(files: Sequence[DataFile], split: str, *, of_100: bool) -> list[StoredArray]:

@@ -11,6 +11,7 @@ import codecs
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from unicodedata import normalize
@@ -24,6 +25,7 @@ from tui_trainer.data.files.formats import refuse_binary
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.progress import ReadProgress
 
 CHUNK_ROWS = 4096
 
@@ -173,8 +175,12 @@ def read_header(file: DataFile) -> list[str]:
     raise BadInput(f"{file.name}: the file is empty")
 
 
-def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -> Iterator[Chunk]:
+def read_chunks(
+    file: DataFile, width: int, expectation: str, *, header: bool, with_progress: bool = False
+) -> Iterator[Chunk]:
     """Yield the records after the header, if there is one, a few thousand at a time.
+
+    With progress, it says how far it has come.
 
     Raises:
         BadInput: as `checked_rows`.
@@ -183,8 +189,12 @@ def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -
     if header:
         next(iter(records), None)
     rows = checked_rows(records, file.name, width, expectation)
-    while block := list(islice(rows, CHUNK_ROWS)):
-        yield Chunk([line for line, _ in block], [record for _, record in block])
+    shown = ReadProgress(file.name, len(file.content)) if with_progress else nullcontext()
+    with shown as progress:
+        while block := list(islice(rows, CHUNK_ROWS)):
+            if progress is not None:
+                progress.reach(records.end)
+            yield Chunk([line for line, _ in block], [record for _, record in block])
 
 
 def checked_rows(

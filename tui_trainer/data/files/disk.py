@@ -93,9 +93,13 @@ class DataFile:
 
 
 def open_file(
-    path: str, builtin_folder: Traversable | None = None, max_bytes: int = MAX_BYTES
+    path: str,
+    builtin_folder: Traversable | None = None,
+    max_bytes: int = MAX_BYTES,
+    *,
+    cut: bool = False,
 ) -> DataFile:
-    """Open a file, unpacking gzip and zstd.
+    """Open a file, unpacking gzip and zstd; with `cut` no more than the most bytes are unpacked.
 
     Raises:
         NoSuchData: there is no such file.
@@ -111,7 +115,7 @@ def open_file(
         raw, state = content_on_disk(path, max_bytes)
     name = clean(path, 200)
     known = None if state is None else find_sum(state)
-    content = _unpack(raw, path, name, max_bytes)
+    content = _unpack(raw, path, name, max_bytes, cut=cut)
     return DataFile(
         name,
         content,
@@ -122,8 +126,10 @@ def open_file(
     )
 
 
-def open_beginning(path: str, count: int = _LOOKED_AT_BYTES) -> DataFile:
-    """Open a file of which only whole lines up to so many bytes are read, and no sum is made.
+def open_beginning(
+    path: str, count: int = _LOOKED_AT_BYTES, *, whole_lines: bool = True
+) -> DataFile:
+    """Open a file of which only up to so many bytes are read, and no sum is made.
 
     Raises:
         NoSuchData, BadInput: as `open_file`.
@@ -140,7 +146,7 @@ def open_beginning(path: str, count: int = _LOOKED_AT_BYTES) -> DataFile:
                 content = packed.read(count)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadInput(f"{name}: is damaged or cut short; copy it again") from error
-    is_whole = len(content) < count
+    is_whole = len(content) < count or not whole_lines
     return DataFile(name, content if is_whole else content[: content.rfind(b"\n") + 1], "")
 
 
@@ -222,7 +228,7 @@ def reason_of(error: Exception) -> str:
     return clean(str(error), 200)
 
 
-def _unpack(raw: Content, path: str, name: str, max_bytes: int) -> Content:
+def _unpack(raw: Content, path: str, name: str, max_bytes: int, *, cut: bool) -> Content:
     packing = next((word for word, magic in _MAGIC.items() if raw[: len(magic)] == magic), "")
     if not packing:
         for suffix, word in ((".gz", "gzip"), (".zst", "zstd")):
@@ -233,7 +239,7 @@ def _unpack(raw: Content, path: str, name: str, max_bytes: int) -> Content:
         return raw
     try:
         with _unpacking(raw, packing, name) as packed:
-            return _read_capped(packed, name, max_bytes)
+            return _read_capped(packed, name, max_bytes, cut=cut)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = clean(str(error), 200)
         raise BadInput(f"{name}: is damaged or cut short ({reason}); copy it again") from error
@@ -253,8 +259,14 @@ def _unpacking(raw: Content, packing: str, name: str) -> Any:
     return pa.CompressedInputStream(pa.PythonFile(open_stream(raw), mode="r"), "zstd")
 
 
-def _read_capped(packed: Any, name: str, max_bytes: int) -> bytes:
-    """Read everything, piece by piece, so that a bomb is refused before it fills memory."""
+def _read_capped(packed: Any, name: str, max_bytes: int, *, cut: bool) -> bytes:
+    """Read everything, piece by piece, so that a bomb is refused before it fills memory.
+
+    With `cut`, what has more bytes ends there.
+    """
+    if cut:
+        whole: bytes = packed.read(max_bytes)
+        return whole
     pieces = io.BytesIO()
     while piece := packed.read(_PIECE_BYTES):
         pieces.write(piece)

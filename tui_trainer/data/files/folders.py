@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import sysconfig
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,12 +104,18 @@ def open_folder(path: str) -> SourceFolder:
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoSuchData(f"{name}: no such file or folder") from error
+        raise NoSuchData(f"{name}: no such file or folder{_maker_of(Path(path))}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
     if not stat.S_ISDIR(status.st_mode):
         raise BadInput(f"{name}: is not a folder; check dataset.path")
     return SourceFolder(Path(path), name)
+
+
+def _maker_of(folder: Path) -> str:
+    """Return a hint if a script beside a folder that is not there has its name, and so makes it."""
+    script = folder.with_name(f"{folder.name.replace('-', '_')}.py")
+    return f"; python {clean(str(script), 200)} makes it" if script.is_file() else ""
 
 
 def _library(path: str) -> SourceFolder:
@@ -179,17 +186,17 @@ class _Walk:
         self._matches = matches
         self._listing = listing
         # A link to a parent folder would bring in the neighbours of this folder.
-        self._visited = {
-            _key(os.stat(parent)) for parent in Path(os.path.realpath(folder.path)).parents
-        }
+        self._visited: defaultdict[int, set[int]] = defaultdict(set)
+        """The inodes by device."""
+        for parent in Path(os.path.realpath(folder.path)).parents:
+            self._is_new(os.stat(parent))
 
     def run(self) -> None:
         waiting = [""]
         while waiting:
             below = waiting.pop()
-            folders = [entry for entry in self._entries(below) if self._visit(entry, below)]
             # The list is a stack, so pushing in reverse visits the folders in name order.
-            waiting += [f"{below}{entry.name}/" for entry in reversed(folders)]
+            waiting += reversed(self._visit(below))
 
     def _entries(self, below: str) -> list[os.DirEntry[str]]:
         """Return the entries of a folder by name; none if the folder was visited before."""
@@ -200,7 +207,7 @@ class _Walk:
                 self._listing.omissions.add(_AGAIN, below)
                 return []
             with os.scandir(path) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+                return sorted(entries, key=attrgetter("name"))
         except OSError as error:
             if not below:
                 raise BadInput(f"{self._folder.name}: {reason_of(error)}") from error
@@ -208,36 +215,48 @@ class _Walk:
             return []
 
     def _is_new(self, status: os.stat_result) -> bool:
-        is_new = _key(status) not in self._visited
-        self._visited.add(_key(status))
+        inodes = self._visited[status.st_dev]
+        is_new = status.st_ino not in inodes
+        inodes.add(status.st_ino)
         return is_new
 
-    def _visit(self, entry: os.DirEntry[str], below: str) -> bool:
-        """Add a file that matches; return True for a folder that is to be walked."""
-        listing, name = self._listing, below + entry.name
-        if entry.name.startswith("."):
-            return False
-        try:
-            if entry.is_dir():
-                return entry.name not in self._folder.skipped
-            status = entry.stat()
-        except OSError:
-            # A link to a missing file, or to itself.
-            if self._matches(name):
-                listing.omissions.add("link that leads nowhere", name)
-            return False
-        if not self._matches(name):
-            listing.others["*" + (os.path.splitext(name)[1] or " (no ending)")] += 1
-        elif not stat.S_ISREG(status.st_mode):
-            listing.omissions.add("entry that is not a regular file", name)
-        elif not self._is_new(status):
-            listing.omissions.add(_AGAIN, name)
-        else:
-            listing.files.append(ListedFile(name, status.st_size, status.st_mtime_ns))
-            if len(listing.files) > MOST_FILES:
-                raise BadInput(f"{self._folder.name}: more than {MOST_FILES:,} files")
-        return False
-
-
-def _key(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+    def _visit(self, below: str) -> list[str]:
+        """Add the files of a folder that match; return the folders in it, with their slashes."""
+        listing, matches, skipped = self._listing, self._matches, self._folder.skipped
+        folders, add, new = [], listing.files.append, tuple.__new__
+        device, inodes = -1, set[int]()
+        # There may be a million files, so what is done for each is written out here.
+        for entry in self._entries(below):
+            base = entry.name
+            if base[0] == ".":
+                continue
+            name = below + base
+            try:
+                if entry.is_dir():
+                    if base not in skipped:
+                        folders.append(name + "/")
+                    continue
+                if not matches(name):
+                    listing.others["*" + (os.path.splitext(name)[1] or " (no ending)")] += 1
+                    continue
+                status = entry.stat()
+            except OSError:
+                # A link to a missing file, or to itself.
+                if matches(name):
+                    listing.omissions.add("link that leads nowhere", name)
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                listing.omissions.add("entry that is not a regular file", name)
+                continue
+            if status.st_dev != device:
+                device = status.st_dev
+                inodes = self._visited[device]
+            if (inode := status.st_ino) in inodes:
+                listing.omissions.add(_AGAIN, name)
+                continue
+            inodes.add(inode)
+            # Its own constructor takes twice as long.
+            add(new(ListedFile, (name, status.st_size, status.st_mtime_ns)))
+        if len(listing.files) > MOST_FILES:
+            raise BadInput(f"{self._folder.name}: more than {MOST_FILES:,} files")
+        return folders

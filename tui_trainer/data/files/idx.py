@@ -7,6 +7,7 @@ numbers of 32 bits, and then the numbers, big-endian.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,21 @@ def is_idx(content: Content) -> bool:
     )
 
 
+def idx_size(file: DataFile) -> int:
+    """Return the bytes that an IDX file has by its beginning; BadInput as `read_idx`."""
+    shape, dtype, begin = _header(file)
+    return begin + math.prod(shape) * dtype.itemsize
+
+
 def read_idx(file: DataFile, name: str, path: str) -> StoredArray:
     """Return the array of an IDX file; BadInput if its header or its size is wrong."""
+    shape, dtype, begin = _header(file)
+    check_size(file.name, len(file.content), begin, math.prod(shape) * dtype.itemsize)
+    return StoredArray(name, file, shape, dtype, begin, path=path if file.is_raw else "")
+
+
+def _header(file: DataFile) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return the shape and the type, and the byte in which the numbers begin."""
     if not is_idx(file.content):
         magic = beginning(file.content, 4).hex(" ") or "nothing"
         raise BadInput(
@@ -44,5 +58,4 @@ def read_idx(file: DataFile, name: str, path: str) -> StoredArray:
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
     dtype = np.dtype(_TYPES[head[2]])
     begin = 4 + len(sizes)
-    check_size(file.name, len(file.content), begin, math.prod(shape) * dtype.itemsize)
-    return StoredArray(name, file, shape, dtype, begin, path=path if file.is_raw else "")
+    return shape, dtype, begin

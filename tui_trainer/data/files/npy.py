@@ -21,7 +21,13 @@ from numpy.lib import format as npy_format
 
 from tui_trainer.data.files.content import open_stream
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile
-from tui_trainer.data.files.stored_arrays import StoredArray, beginning, check_form, check_size
+from tui_trainer.data.files.stored_arrays import (
+    NotNumbers,
+    StoredArray,
+    beginning,
+    check_form,
+    check_size,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import size_text
@@ -51,6 +57,14 @@ def read_npy(file: DataFile, name: str, path: str) -> StoredArray:
     return StoredArray(name, file, shape, dtype, begin, is_fortran, path if file.is_raw else "")
 
 
+def npy_size(file: DataFile) -> int:
+    """Return the bytes that a `.npy` file has by its beginning; BadInput as `read_npy`."""
+    header = io.BytesIO(file.content[:])
+    shape, _, dtype = _header(file.name, header)
+    check_form(file.name, shape, dtype)
+    return header.tell() + math.prod(shape) * dtype.itemsize
+
+
 def _header(shown: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, order and type, with the stream where the numbers begin."""
     try:
@@ -70,27 +84,33 @@ def _header(shown: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dt
     )
 
 
-def read_npz(file: DataFile, path: str) -> list[StoredArray]:
-    """Return the arrays of a `.npz` file.
+def read_npz(file: DataFile, path: str) -> tuple[list[StoredArray], dict[str, str]]:
+    """Return the arrays of a `.npz` file, and by name why others are not read.
 
     Raises:
-        BadInput: it is damaged, has objects, or is larger unpacked than may be held.
+        BadInput: it is damaged, has no arrays of numbers, or is larger unpacked than may be held.
     """
+    arrays: list[StoredArray] = []
+    refused: dict[str, str] = {}
     try:
         with zipfile.ZipFile(open_stream(file.content)) as archive:
             members = archive.infolist()
             _check_members(file, members)
-            arrays = [
-                _member(file, archive, member, path)
-                for member in members
-                if member.filename.endswith(".npy")
-            ]
+            for member in members:
+                if not member.filename.endswith(".npy"):
+                    continue
+                try:
+                    arrays.append(_member(file, archive, member, path))
+                except NotNumbers as error:
+                    refused[member.filename.removesuffix(".npy")] = str(error)
     except _DAMAGES as error:
         reason = clean(str(error), 120)
         raise BadInput(f"{file.name}: is damaged or cut short ({reason}); copy it again") from error
+    if refused and not arrays:
+        raise NotNumbers(next(iter(refused.values())))
     if not arrays:
         raise BadInput(f"{file.name}: has no arrays; np.savez('data.npz', x=x, y=y) writes them")
-    return arrays
+    return arrays, refused
 
 
 def _check_members(file: DataFile, members: list[zipfile.ZipInfo]) -> None:

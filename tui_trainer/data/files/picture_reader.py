@@ -10,11 +10,12 @@ import os
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
+from threading import Event
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
 from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
 from tui_trainer.text.clean import clean
@@ -39,7 +41,7 @@ Records = NDArray[np.void]
 
 _ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP"})
 _PIECE_BYTES = 4 << 20
-_MOST_PER_PIECE = 64
+_MOST_PER_PIECE = 16
 _MOST_THREADS = 16
 _THUMBNAIL = 8
 _SHADES = 16
@@ -47,14 +49,24 @@ _SHADES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFile:
-    """A file to be read as a picture."""
+class PictureFiles:
+    """Files to be read as pictures."""
 
-    path: str
-    size: int
-    mtime_ns: int
-    mask: PictureFile | None = None
-    """The file with the classes of its pixels."""
+    root: str
+    """The folder that their names are relative to; empty: the current one."""
+    pictures: Sequence[ListedFile]
+    masks: Sequence[ListedFile] = ()
+    """The file with the classes of the pixels of each picture; or none at all."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def path(self, file: ListedFile) -> str:
+        return os.path.join(self.root, file.name)
+
+    def some(self, count: int) -> PictureFiles:
+        """Return about so many of the pictures, evenly spread, without masks."""
+        return PictureFiles(self.root, self.pictures[:: max(1, len(self.pictures) // count)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +87,18 @@ class PictureReader:
 
     name: str
     """Of the folder or table, for the progress; cleaned."""
-    files: Sequence[PictureFile]
+    files: PictureFiles
     form: PictureForm
     must_be_grey: bool = False
     broken: list[Broken] = field(default_factory=list)
     animated: int = 0
     is_changed: bool = False
     """Whether a file is not as it was listed."""
+    _is_stopped: Event = field(default_factory=Event, repr=False)
+    """Is set once nobody takes any more pictures, as after Ctrl-C."""
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Records]]:
-        """Yield the pictures, some at a time: uint8 (n, bytes of a sample), and their records.
+    def read(self) -> Generator[tuple[list[Tensor], Records], None, None]:
+        """Yield the pictures, some at a time: the uint8 numbers of each sample, and the records.
 
         A sample is the picture (C, H, W), then its mask (H, W) if there is one.
 
@@ -95,7 +109,7 @@ class PictureReader:
 
         # Importing the readers of formats in several threads at once is not safe.
         Image.init()
-        total = sum(file.size + (file.mask.size if file.mask else 0) for file in self.files)
+        total = sum(file.size for file in (*self.files.pictures, *self.files.masks))
         pool = ThreadPoolExecutor(threads(), thread_name_prefix="pictures")
         try:
             # The filters are those of all threads.
@@ -108,23 +122,30 @@ class PictureReader:
                     if piece := self._taken(results):
                         yield piece
         finally:
+            self._is_stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _pieces(self, pool: ThreadPoolExecutor) -> Iterator[list[_Result]]:
-        size = sample_bytes(self.form, has_mask=bool(self.files) and self.files[0].mask is not None)
+        size = sample_bytes(self.form, has_mask=bool(self.files.masks))
         count = max(1, min(_MOST_PER_PIECE, _PIECE_BYTES // size))
         waiting: deque[Future[list[_Result]]] = deque()
         for start in range(0, len(self.files), count):
-            waiting.append(pool.submit(self._read, start, self.files[start : start + count]))
+            places = range(start, min(start + count, len(self.files)))
+            waiting.append(pool.submit(self._read, places))
             if len(waiting) > 2 * threads():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _read(self, start: int, files: Sequence[PictureFile]) -> list[_Result]:
-        return [_read_file(start + n, file, self.form) for n, file in enumerate(files)]
+    def _read(self, places: range) -> list[_Result]:
+        results = []
+        for place in places:
+            if self._is_stopped.is_set():
+                break
+            results.append(_read_file(self.files, place, self.form))
+        return results
 
-    def _taken(self, results: Sequence[_Result]) -> tuple[Tensor, Records] | None:
+    def _taken(self, results: Sequence[_Result]) -> tuple[list[Tensor], Records] | None:
         """Return the pictures of a piece; None if it has none."""
         for result in results:
             self.is_changed = self.is_changed or result.is_changed
@@ -137,7 +158,7 @@ class PictureReader:
         if not good:
             return None
         records = np.array([result.record for result in good], dtype=RECORD)
-        return torch.stack([result.pixels for result in good]), records
+        return [result.pixels for result in good], records
 
 
 def threads() -> int:
@@ -152,11 +173,11 @@ def sample_bytes(form: PictureForm, *, has_mask: bool) -> int:
     return (form.channels + has_mask) * form.height * form.width
 
 
-def are_grey(files: Sequence[PictureFile]) -> bool:
+def are_grey(files: PictureFiles) -> bool:
     """Whether these files have shades of grey only, as far as they can be opened."""
-    for file in files:
+    for file in files.pictures:
         try:
-            with open_regular(file.path) as stream, picture_in(stream) as picture:
+            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
                 if not is_grey(picture):
                     return False
         except (OSError, NotAPicture):
@@ -164,12 +185,12 @@ def are_grey(files: Sequence[PictureFile]) -> bool:
     return True
 
 
-def sizes_of(files: Sequence[PictureFile]) -> list[tuple[int, int]]:
+def sizes_of(files: PictureFiles) -> list[tuple[int, int]]:
     """Return height and width of the pictures in these files, as far as they can be opened."""
     sizes = []
-    for file in files:
+    for file in files.pictures:
         try:
-            with open_regular(file.path) as stream, picture_in(stream) as picture:
+            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
                 sizes.append((picture.height, picture.width))
         except (OSError, NotAPicture):
             continue
@@ -191,10 +212,11 @@ class _Result:
     """Why it is no picture; empty if it is one."""
 
 
-def _read_file(place: int, file: PictureFile, form: PictureForm) -> _Result:
+def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
+    file = files.pictures[place]
     result = _Result(place, file.size)
     try:
-        content, result.is_changed = _content_of(file)
+        content, result.is_changed = _content_of(files.path(file), file)
         with picture_in(BytesIO(content)) as picture:
             is_kind = picture.format in _ANIMATED_FORMATS
             result.is_animated = is_kind and bool(getattr(picture, "is_animated", False))
@@ -202,9 +224,10 @@ def _read_file(place: int, file: PictureFile, form: PictureForm) -> _Result:
             pixels = decode(picture, form)
         digest = sha256(content)
         parts = [pixels.view(-1)]
-        if file.mask is not None:
-            result.read_bytes += file.mask.size
-            content, is_changed = _content_of(file.mask)
+        if files.masks:
+            mask = files.masks[place]
+            result.read_bytes += mask.size
+            content, is_changed = _content_of(files.path(mask), mask)
             result.is_changed = result.is_changed or is_changed
             digest.update(content)
             with picture_in(BytesIO(content)) as picture:
@@ -218,16 +241,16 @@ def _read_file(place: int, file: PictureFile, form: PictureForm) -> _Result:
     return result
 
 
-def _content_of(file: PictureFile) -> tuple[bytes, bool]:
+def _content_of(path: str, listed: ListedFile) -> tuple[bytes, bool]:
     """Return the bytes of a file, and whether it is another one than was listed."""
-    with open_regular(file.path) as stream:
+    with open_regular(path) as stream:
         status = os.fstat(stream.fileno())
         if status.st_size > MOST_BYTES:
             raise NotAPicture(f"more than {MOST_BYTES:,} bytes")
         content = stream.read()
     if not content:
         raise NotAPicture("is empty")
-    is_as_listed = (len(content), status.st_mtime_ns) == (file.size, file.mtime_ns)
+    is_as_listed = (len(content), status.st_mtime_ns) == (listed.size, listed.mtime_ns)
     return content, not is_as_listed
 
 
@@ -258,8 +281,11 @@ def _thumbnail(pixels: Tensor, check: int) -> int:
 
     Pictures of one shade are not alike for that: they have another number for another `check`.
     """
+    # Of a large picture every other pixel, or fewer, tell as much.
+    step = max(1, min(pixels.shape[1:]) // (8 * _THUMBNAIL))
+    coarse = pixels[None, :, ::step, ::step].contiguous()
     size = (_THUMBNAIL, _THUMBNAIL)
-    small = F.interpolate(pixels[None], size=size, mode="bilinear", antialias=True)[0].numpy()
+    small = F.interpolate(coarse, size=size, mode="bilinear", antialias=True)[0].numpy()
     grey = small.astype(np.int64).sum(axis=0) // len(small)
     shades = (grey * (_SHADES - 1) + 127) // 255
     is_flat = shades.min() == shades.max()

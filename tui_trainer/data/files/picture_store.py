@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import BufferedReader
@@ -44,7 +44,7 @@ from tui_trainer.data.files.picture_reader import (
     RECORD,
     Broken,
     ColourFound,
-    PictureFile,
+    PictureFiles,
     PictureReader,
     Records,
     are_grey,
@@ -108,14 +108,13 @@ def decoder_versions() -> str:
 
 
 def read_pictures(
-    name: str, path: str, files: Sequence[PictureFile], form: PictureForm, *, find_channels: bool
+    name: str, path: str, files: PictureFiles, form: PictureForm, *, find_channels: bool
 ) -> StoredPictures:
     """Return the pictures in some files, out of the cache if they are in it.
 
     Args:
         name: of the folder or table, cleaned for messages.
         path: of the same, absolute.
-        files: with masks, or all without.
         form: that they are brought to.
         find_channels: whether they get one channel if all are grey, and else three.
 
@@ -130,8 +129,7 @@ def read_pictures(
         grey, colour = (
             PictureForm(form.height, form.width, channels, form.fit) for channels in (1, 3)
         )
-        step = max(1, len(files) // _LOOKED_AT)
-        forms = [grey, colour] if are_grey(files[::step]) else [colour]
+        forms = [grey, colour] if are_grey(files.some(_LOOKED_AT)) else [colour]
     for candidate in forms:
         try:
             return _read(key, name, path, files, candidate, is_guess=candidate is not forms[-1])
@@ -149,29 +147,18 @@ def path_of(folder: CacheFolder, name: str) -> str:
         return ""
 
 
-def _key(path: str, files: Sequence[PictureFile], form: PictureForm, *, find_channels: bool) -> str:
+def _key(path: str, files: PictureFiles, form: PictureForm, *, find_channels: bool) -> str:
     """Return the name of the entry; empty if there is to be none."""
     folder = cache_folder()
-    newest = max((_newest(file) for file in files), default=0)
-    size = sample_bytes(form, has_mask=_has_masks(files)) * len(files)
+    all_files = [*files.pictures, *files.masks]
+    newest = max((file.mtime_ns for file in all_files), default=0)
+    size = sample_bytes(form, has_mask=bool(files.masks)) * len(files)
     is_worth_it = len(files) >= _LEAST_FILES or size >= LEAST_BYTES
     if folder is None or not is_worth_it or time.time() - newest / 1e9 <= SETTLED_S:
         return ""
-    digest = sha256()
-    for file in files:
-        for part in (file, file.mask):
-            known = None if part is None else (part.path, part.size, part.mtime_ns)
-            digest.update(json.dumps(known).encode())
+    digest = sha256(json.dumps([files.root, len(files), all_files]).encode())
     how = {**asdict(form), "channels": "auto"} if find_channels else asdict(form)
     return key_of([FORMAT, __version__, decoder_versions(), how, path, digest.hexdigest()])
-
-
-def _newest(file: PictureFile) -> int:
-    return max(file.mtime_ns, file.mask.mtime_ns if file.mask else 0)
-
-
-def _has_masks(files: Sequence[PictureFile]) -> bool:
-    return bool(files) and files[0].mask is not None
 
 
 def _load(key: str, name: str, count: int) -> StoredPictures | None:
@@ -192,7 +179,7 @@ def _read(
     key: str,
     name: str,
     path: str,
-    files: Sequence[PictureFile],
+    files: PictureFiles,
     form: PictureForm,
     *,
     is_guess: bool,
@@ -205,7 +192,7 @@ def _read(
     """
     reader = PictureReader(name, files, form, must_be_grey=is_guess)
     parts = _parts(reader, path)
-    size = len(files) * sample_bytes(form, has_mask=_has_masks(files))
+    size = len(files) * sample_bytes(form, has_mask=bool(files.masks))
     if key:
         try:
             with open_cache(writing=True) as folder:
@@ -273,10 +260,11 @@ def _no_room(
 def _parts(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
     """Yield the bytes of the file while the pictures are read."""
     records, samples = [np.empty(0, dtype=RECORD)], 0
-    for pixels, known in reader:
-        yield pixels.numpy().data.cast("B")
+    for pictures, known in reader.read():
+        for numbers in pictures:
+            yield numbers.numpy().data
+            samples += numbers.numel()
         records.append(known)
-        samples += pixels.numel()
     yield bytes(-samples % RECORD.itemsize)
     table = np.concatenate(records)
     yield table.tobytes()
@@ -284,7 +272,7 @@ def _parts(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
         "path": path,
         "files": len(reader.files),
         "pictures": len(table),
-        "sample_bytes": sample_bytes(reader.form, has_mask=_has_masks(reader.files)),
+        "sample_bytes": sample_bytes(reader.form, has_mask=bool(reader.files.masks)),
         "form": asdict(reader.form),
         "records_check": zlib.crc32(table.tobytes()),
         "broken": [[broken.place, broken.reason] for broken in reader.broken],

@@ -43,7 +43,7 @@ MOST_BYTES = 1 << 30
 
 def is_picture_name(name: str) -> bool:
     """Whether a file is a picture, judging by its name."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    return name[name.rfind(".") :].lower() in SUFFIXES
 
 
 @contextmanager

@@ -19,19 +19,23 @@ from tui_trainer.data.files.content import Content
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile, reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import size_text
+from tui_trainer.text.format import counted, size_text
 
 MOST_AXES = 8
 _NUMBERS = frozenset("biuf")
 _TEXTS = frozenset("US")
 _WAYS_OUT = {
     "O": "holds Python objects, which could run code when they are read; save it as numbers: "
-    "np.save('x.npy', np.array(x.tolist(), dtype='float32'))",
+    "np.save('x.npy', np.array(x.tolist(), dtype='float32')), or as texts: dtype=str",
     "c": "holds complex numbers; save their real and imaginary parts as two channels",
     "M": "holds dates; save them as numbers: x.astype('datetime64[s]').astype('int64')",
     "m": "holds durations; save them as numbers: x.astype('timedelta64[s]').astype('int64')",
     "V": "holds records of several fields; save each field as an array of its own, or a CSV table",
 }
+
+
+class NotNumbers(BadInput):
+    """An array holds neither numbers nor texts; it is never read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,13 +139,13 @@ class StoredArray:
 
 
 def check_form(shown: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise BadInput for an array that is not of numbers or texts, or that has no numbers."""
+    """Raise NotNumbers for an array of other things, and BadInput for an impossible shape."""
     if dtype.hasobject:
-        raise BadInput(f"{shown}: {_WAYS_OUT['O']}")
+        raise NotNumbers(f"{shown}: {_WAYS_OUT['O']}")
     if dtype.kind not in _NUMBERS | _TEXTS:
-        raise BadInput(f"{shown}: {_WAYS_OUT.get(dtype.kind, f'holds {dtype}, not numbers')}")
+        raise NotNumbers(f"{shown}: {_WAYS_OUT.get(dtype.kind, f'holds {dtype}, not numbers')}")
     if dtype.kind == "f" and dtype.itemsize > 8:
-        raise BadInput(f"{shown}: holds {dtype.name}; save it as float64: x.astype('float64')")
+        raise NotNumbers(f"{shown}: holds {dtype.name}; save it as float64: x.astype('float64')")
     if len(shape) > MOST_AXES or any(size < 0 for size in shape):
         raise BadInput(f"{shown}: its shape is {clean(str(shape), 80)}; the file is damaged")
 
@@ -154,9 +158,10 @@ def check_size(shown: str, size: int, begin: int, nbytes: int) -> None:
             "again, or wait until it is complete"
         )
     if begin + nbytes < size:
+        more = counted(size - begin - nbytes, "byte")
         raise BadInput(
-            f"{shown}: {size - begin - nbytes:,} bytes more than its header says; if it has "
-            "several arrays, save them as .npz: np.savez('data.npz', x=x, y=y)"
+            f"{shown}: {more} more than its header says; if it has several arrays, save "
+            "them as .npz: np.savez('data.npz', x=x, y=y)"
         )
 
 

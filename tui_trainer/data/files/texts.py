@@ -42,6 +42,8 @@ class Texts:
     sha256: str
     """The hash of a single file's raw bytes, or of the names and contents of a folder's texts."""
     notes: tuple[str, ...]
+    noun: str = "file"
+    """For the place of a text."""
 
 
 def read_file(path: str, max_bytes: int) -> Texts:

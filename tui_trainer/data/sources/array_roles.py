@@ -25,17 +25,13 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Split = Literal["", "train", "val", "test"]
 
-INPUTS = ("x", "xs", "data", "image", "images", "input", "inputs", "features", "feature", "samples")
+INPUTS = (
+    *("x", "xs", "data", "input", "inputs", "feature", "features", "samples"),
+    *("image", "images", "img", "imgs"),
+)
 TARGETS = (
-    "y",
-    "ys",
-    "label",
-    "labels",
-    "target",
-    "targets",
-    "class",
-    "classes",
-    "fine_labels",
+    *("y", "ys", "target", "targets", "label", "labels", "class", "classes", "fine_labels"),
+    *("mask", "masks"),
 )
 CLASS_NAMES = ("class_names", "classes", "label_names", "labels_names", "names", "target_names")
 _SPLITS: dict[str, Split] = {
@@ -91,18 +87,31 @@ def assign_roles(found: FoundArrays, section: ArraysSection, shown: str) -> Role
         BadInput: the names and the shapes do not decide it.
         ConfigError: a setting names no array.
     """
+    notes = _refused_notes(found, section)
     arrays = [array for array in found.arrays if not _is_about(array, section)]
     inputs = _chosen(arrays, section.inputs, "inputs", INPUTS, shown)
     target = _chosen(arrays, section.target, "target", TARGETS, shown)
-    notes: tuple[str, ...] = ()
     if not inputs or not target:
+        if found.refused:
+            raise BadInput(next(iter(found.refused.values())))
         inputs, target = _by_shape(arrays, inputs, target, shown)
-        notes = (
+        notes += (
             f"inputs {clean(inputs[''].name, 80)}, target {clean(target[''].name, 80)}, by their "
             "shapes; dataset.inputs and dataset.target name others",
         )
     parts = _parts(inputs, target, arrays, shown)
     return Roles(parts, _class_names(found, parts), notes)
+
+
+def _refused_notes(found: FoundArrays, section: ArraysSection) -> tuple[str, ...]:
+    """Return a note on arrays that are not read; BadInput if one has a role by its name."""
+    for name, reason in found.refused.items():
+        has_role = split_name(name)[0] in INPUTS + TARGETS
+        if has_role or name in (section.inputs, section.target):
+            raise BadInput(reason)
+    if not found.refused:
+        return ()
+    return (f"left out, neither numbers nor texts: {clean(', '.join(found.refused), 120)}",)
 
 
 def find_with_partner(path: str, section: ArraysSection) -> FoundArrays:
@@ -124,7 +133,7 @@ def find_with_partner(path: str, section: ArraysSection) -> FoundArrays:
         if split_name(array_name(name)) in [(word, split) for word in wanted]
     ]
     more = [array for partner in partners for array in find_arrays(partner).arrays]
-    return FoundArrays((own, *more), found.classes)
+    return FoundArrays((own, *more), found.classes, found.refused)
 
 
 def _is_about(array: StoredArray, section: ArraysSection) -> bool:
@@ -144,6 +153,7 @@ def _chosen(
     shown: str,
 ) -> dict[Split, StoredArray]:
     """Return the arrays of a role by split; empty if no name says that it has it."""
+    exact: list[StoredArray] = []
     if stated is not None:
         wanted = stated.removesuffix(".npy")
         exact = [array for array in arrays if array.name in (stated, wanted)]
@@ -154,10 +164,16 @@ def _chosen(
             raise ConfigError([Problem(message + listed(arrays), f"dataset.{role}")])
         words = [base]
     by_split: dict[Split, StoredArray] = {}
-    for array in arrays:
-        base, split = split_name(array.name)
-        last = base.rpartition("_")[2] if "/" in array.name else base
-        if last not in words and base not in words:
+    bases = [split_name(array.name) for array in arrays]
+    if not any(base in words for base, _ in bases):
+        # What stands before may be the name of the data, as in `emnist-letters-train-images`.
+        bases = [(base.rpartition("_")[2], split) for base, split in bases]
+    for array, (base, split) in zip(arrays, bases, strict=True):
+        if base not in words:
+            continue
+        if split in by_split and array in exact:
+            by_split[split] = array
+        if split in by_split and by_split[split] in exact:
             continue
         if split in by_split:
             both = f"{clean(by_split[split].name, 80)} and {clean(array.name, 80)}"
@@ -189,8 +205,9 @@ def _by_shape(
         if len(larger.shape) > len(smaller.shape) and not larger.is_text:
             return {"": larger}, {"": smaller}
     if len(arrays) == 1:
+        lacking = "no inputs" if target else "none that says what is to be predicted"
         raise BadInput(
-            f"{shown}: one array, {listed(arrays)}, and none that says what is to be predicted; "
+            f"{shown}: one array, {listed(arrays)}, and {lacking}; "
             "put both in a folder as x.npy and y.npy, or in one file: np.savez('data.npz', x=x, "
             "y=y)"
         )

@@ -8,13 +8,11 @@ by one mean and deviation of all pixels of the training split.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.arrays import ArraysSection
@@ -26,17 +24,22 @@ from tui_trainer.data.base.augment import (
     number_augments,
 )
 from tui_trainer.data.base.to_device import Augment
-from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
 from tui_trainer.data.sources.array_layout import Facts, Form, form_of
-from tui_trainer.data.sources.array_numbers import Moments, Survey, blocks, moments_of, survey
+from tui_trainer.data.sources.array_masks import are_masks, target_of_masks
+from tui_trainer.data.sources.array_numbers import (
+    Survey,
+    row_keys,
+    survey,
+)
 from tui_trainer.data.sources.array_roles import Part, assign_roles, find_with_partner
+from tui_trainer.data.sources.array_scaling import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_targets import target_of
-from tui_trainer.data.sources.encoding import standardise
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import Keys, joined
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -47,12 +50,6 @@ _IMAGE_SETTINGS = (
     *("shift_pixels", "rotate_degrees", "flip_horizontal", "flip_vertical"),
     *("crop_padding", "cutout_pixels"),
 )
-_LEAST_STD = 1e-7
-"""Below it, as a share of the range of the numbers, all are equal and the rest is rounding."""
-_LEAST_STD_OF_NUMBERS = 1e-12
-"""The same of features, as a share of their mean."""
-_MOST_WIDE_BYTES = 512 << 20
-"""Numbers of 64 bits in so many bytes are standardised at once, into half of it."""
 _TOLD_BYTES = 64 << 20
 """A copy of fewer bytes is not mentioned."""
 
@@ -73,7 +70,7 @@ class ArraySource:
     target: Target
     division: Division
     notes: tuple[str, ...]
-    files: tuple[StoredArray, ...] = ()
+    parts: tuple[Part, ...]
     vocabulary: int = field(default=0, init=False)
 
     @property
@@ -105,7 +102,8 @@ class ArraySource:
             "stored": list(form.stored),
             "shape": list(form.shape),
         }
-        return {**described, **_fit_numbers(self, train)}
+        stored = [part.inputs for part in self.parts]
+        return {**described, **fit_scaling(stored, self.inputs, form, self.survey, train)}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
         encoded = encode_arrays(self.inputs, self.form, fitted)
@@ -116,13 +114,16 @@ class ArraySource:
         if self.kind == "image":
             background = (fitted["black"] - fitted["mean"]) / fitted["std"]
             if changes := image_changes(self.section, background):
-                augments.append(InputsChanged(changes))
-        augments += number_augments(self.section, None, len(self.target.classes))
+                has_masks = self.target.masks is not None
+                augments.append(InputsChanged(changes, has_masks=has_masks))
+        is_class = self.target.problem == "classification"
+        classes = len(self.target.classes) if is_class else 0
+        augments += number_augments(self.section, None, classes)
         return combine_augments(augments)
 
     def check_unchanged(self) -> None:
         """Raise BadInput if a file was written to since it was opened."""
-        check_files(self.files)
+        check_files([array for part in self.parts for array in (part.inputs, part.target)])
 
 
 def check_files(arrays: Sequence[StoredArray]) -> None:
@@ -154,7 +155,8 @@ def read_arrays(
     facts = Facts(inputs[0].dtype, known.low, known.high)
     form = form_of(first.shape[1:], facts, section, first.shown)
     _check_image_settings(section, form)
-    target, notes = read_target(parts, roles.classes, wanted, form.kind)
+    target, notes = read_target(parts, roles.classes, wanted, form)
+    _check_mixup(section, target)
     source = ArraySource(
         section,
         shown,
@@ -164,9 +166,9 @@ def read_arrays(
         known,
         roles.classes,
         target,
-        _division(section, parts, known, older),
+        _division(section, parts, known.keys, _contents(known.keys, target), older),
         (*roles.notes, *_split_notes(parts), *filter(None, [form.note]), *notes, *_copies(used)),
-        used,
+        parts,
     )
     source.check_unchanged()
     return source
@@ -183,27 +185,8 @@ def _surveyed(parts: Sequence[Part], inputs: Sequence[NDArray[Any]]) -> Survey:
     return known
 
 
-def _moments(
-    source: ArraySource, train: NDArray[np.int64], arrays: Sequence[NDArray[Any]]
-) -> Moments:
-    """Return the moments of the training rows, out of the cache if they are there.
-
-    `arrays` are the inputs as pixels (N, ...) or as steps of numbers (N, T, C).
-    """
-    is_image = source.kind == "image"
-    axes = tuple(range(arrays[0].ndim)) if is_image else (0, 1)
-    rows = hashlib.sha256(train.tobytes()).hexdigest()
-    stored = [array for array in source.files if array.shape[0] and not array.is_text]
-    key = key_for(stored, ["moments", rows, axes, list(arrays[0].shape[1:])])
-    if (results := load_results(key)) is not None:
-        return Moments.of_results(axes, results)
-    moments = moments_of(arrays, train, axes, source.name)
-    keep_results(key, moments.results)
-    return moments
-
-
 def read_target(
-    parts: Sequence[Part], names: Sequence[str], wanted: str, kind: Kind
+    parts: Sequence[Part], names: Sequence[str], wanted: str, form: Form
 ) -> tuple[Target, tuple[str, ...]]:
     """Return the target of all parts, one after the other, and notes on what was inferred."""
     shapes = {part.target.shape[1:] for part in parts}
@@ -211,7 +194,14 @@ def read_target(
         forms = " and ".join(f"{clean(part.target.name, 80)} {part.target.form}" for part in parts)
         raise BadInput(f"{parts[0].target.file.name}: {forms} are not of one form")
     values = np.concatenate([part.target.values() for part in parts])
-    return target_of(values, names, wanted, kind, clean(parts[0].target.name, 80))
+    shown = clean(parts[0].target.name, 80)
+    if are_masks(values.shape[1:], form):
+        return target_of_masks(values, form, wanted, shown)
+    target, notes = target_of(values, names, wanted, form.kind, shown)
+    if form.kind == "sequence" and values.shape[1:] == form.shape[:1] and target.names:
+        note = f"{shown}: a number for each step is predicted; classes of steps need a plugin"
+        notes = (*notes, note)
+    return target, notes
 
 
 def _check_shapes(parts: Sequence[Part]) -> None:
@@ -262,8 +252,23 @@ def _sum(parts: Sequence[Part]) -> str:
     return digest.hexdigest()
 
 
+def _check_mixup(section: ArraysSection, target: Target) -> None:
+    if section.mixup is not None and target.masks is not None:
+        message = "masks cannot be mixed: a pixel of two pictures would have two classes"
+        raise ConfigError([Problem(message, "dataset.mixup")])
+
+
+def _contents(keys: Keys, target: Target) -> Keys:
+    """Return the keys of all that is read of the rows except their targets, but for masks."""
+    return keys if target.masks is None else joined(keys, row_keys(target.masks.numpy()))
+
+
 def _division(
-    section: ArraysSection, parts: Sequence[Part], known: Survey, older: Mapping[str, Any] | None
+    section: ArraysSection,
+    parts: Sequence[Part],
+    keys: Keys,
+    contents: Keys,
+    older: Mapping[str, Any] | None,
 ) -> Division:
     """Return how the rows are split: as the arrays say, or else by identity."""
     rule = rule_for(section, older)
@@ -271,7 +276,7 @@ def _division(
     if older is None and section.split_by == "auto" and len(given) > 1:
         rule = "files"
     if rule != "files":
-        return Division(rule, known.keys, known.keys)
+        return Division(rule, keys, contents)
     if len(given) == 1:
         message = "needs arrays of their own for training and the test, as x_train and x_test"
         raise ConfigError([Problem(message, "dataset.split_by")])
@@ -279,9 +284,9 @@ def _division(
     splits = np.repeat(np.array([part.split for part in parts]), sizes)
     if "test" not in given:
         # Nothing is measured in the end without a test, and validation is cut from the rest.
-        return Division(rule, known.keys, known.keys, test=splits == "val")
+        return Division(rule, keys, contents, test=splits == "val")
     val = splits == "val" if "val" in given else None
-    return Division(rule, known.keys, known.keys, test=splits == "test", val=val)
+    return Division(rule, keys, contents, test=splits == "test", val=val)
 
 
 def _split_notes(parts: Sequence[Part]) -> list[str]:
@@ -290,6 +295,8 @@ def _split_notes(parts: Sequence[Part]) -> list[str]:
     pairs = ", ".join(
         f"{part.split} {clean(part.inputs.name, 60)} ({part.inputs.shape[0]:,})" for part in parts
     )
+    if all(part.split != "test" for part in parts):
+        pairs += ", which is the test"
     return [f"split as the arrays are: {pairs}; dataset.split_by=identity splits all of them anew"]
 
 
@@ -300,72 +307,3 @@ def _copies(arrays: Sequence[StoredArray]) -> list[str]:
         for array in arrays
         if array.conversion and array.nbytes >= _TOLD_BYTES
     ]
-
-
-def _fit_numbers(source: ArraySource, train: NDArray[np.int64]) -> dict[str, Any]:
-    """Return what standardises inputs: a number for pictures, a list for columns or channels."""
-    inputs, form, known = source.inputs, source.form, source.survey
-    if form.kind == "image":
-        moments = _moments(source, train, inputs)
-        mean, std = float(moments.mean), float(moments.std())
-        _check_finite(math.isfinite(std), source.name)
-        scale = max(abs(known.low), abs(known.high))
-        return {
-            "mean": mean,
-            "std": std if std > _LEAST_STD * scale else 1.0,
-            # 0 is black, unless there are numbers below it.
-            "black": min(known.low, 0.0),
-            "white": 255.0 if inputs[0].dtype == np.uint8 else known.high,
-        }
-    width = form.shape[-1]
-    moments = _moments(source, train, [array.reshape(len(array), -1, width) for array in inputs])
-    means, stds = np.asarray(moments.mean), np.asarray(moments.std())
-    _check_finite(bool(np.isfinite(stds).all()), source.name)
-    constant = stds <= _LEAST_STD_OF_NUMBERS * np.abs(means)
-    return {
-        "mean": means.tolist(),
-        "std": np.where(constant, 1.0, stds).tolist(),
-        "constant": int(constant.sum()),
-    }
-
-
-def _check_finite(is_finite: bool, name: str) -> None:
-    if not is_finite:
-        raise BadInput(f"{name}: the numbers are too large to compute with; rescale them")
-
-
-def encode_arrays(arrays: Sequence[NDArray[Any]], form: Form, fitted: Mapping[str, Any]) -> Encoded:
-    """Return the inputs of some arrays with the values that `fit` returned."""
-    mean, std = fitted["mean"], fitted["std"]
-    scaling: Scaling | None = None
-    if _is_wide(arrays):
-        arrays = [_standardised(array, form, mean, std) for array in arrays]
-    elif form.kind == "image":
-        scaling = Scaling(mean, std)
-    else:
-        scaling = Scaling(*(torch.tensor(numbers, dtype=torch.float32) for numbers in (mean, std)))
-    first, *more = (form.view(torch.from_numpy(array)) for array in arrays)
-    lengths = None
-    if form.kind == "sequence":
-        lengths = torch.full((sum(map(len, arrays)),), form.shape[0], dtype=torch.int64)
-    notes = []
-    if constant := fitted.get("constant", 0):
-        nouns = ("channel", "channels") if form.kind == "sequence" else ("feature", "features")
-        notes.append(f"{counted(constant, *nouns)} with one value in the training split")
-    return Encoded(first, notes, lengths, scaling=scaling, is_shared=True, more_inputs=tuple(more))
-
-
-def _is_wide(arrays: Sequence[NDArray[Any]]) -> bool:
-    """Whether float32 would lose digits before the mean is taken off, and there is room for it."""
-    is_wide = arrays[0].dtype.itemsize > 4 or arrays[0].dtype.name in ("int32", "uint32")
-    return is_wide and sum(array.nbytes for array in arrays) <= _MOST_WIDE_BYTES
-
-
-def _standardised(array: NDArray[Any], form: Form, mean: Any, std: Any) -> NDArray[np.float32]:
-    width = () if form.kind == "image" else (form.shape[-1],)
-    scaled = np.empty(array.shape, dtype=np.float32)
-    for start, block in blocks(array):
-        numbers = block.astype(np.float64).reshape(-1, *width)
-        part = standardise(numbers, np.asarray(mean), np.asarray(std))
-        scaled[start : start + len(block)] = part.reshape(block.shape)
-    return scaled

@@ -39,8 +39,8 @@ _TOLD = {
     ),
     "date": ("{names}: read as dates; dataset.categorical={columns} reads them as categories"),
     "text": (
-        "{names}: free text, and the only input: its bytes are read one by one, for models of "
-        "sequences; dataset.categorical={columns} reads it as a category"
+        "{names}: free text, and the only input: it is read byte by byte, or by dataset.tokenizer, "
+        "for models of sequences; dataset.categorical={columns} reads it as a category"
     ),
     "words": (
         "{names}: free text, read as counts of its words; dataset.categorical={columns} reads it "

@@ -25,7 +25,8 @@ from tui_trainer.data.sources.array_roles import (
     listed,
     split_name,
 )
-from tui_trainer.data.sources.arrays import check_files, encode_arrays, read_target
+from tui_trainer.data.sources.array_scaling import encode_arrays
+from tui_trainer.data.sources.arrays import check_files, read_target
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -142,7 +143,7 @@ def read_arrays_to_measure(
             f"target ({clean(target.name, 80)})"
         )
     names = roles.classes or tuple(fitted["names"])
-    values, _ = read_target([part], names, problem, form.kind)
+    values, _ = read_target([part], names, problem, form)
     encoded = _encoded(inputs, form, fitted)
     check_files([target])
     notes = [*encoded.notes]

@@ -227,8 +227,9 @@ def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) ->
 def _arrays(section: ArraysSection, fitted: dict[str, Any], path: str) -> Unseen:
     form = form_of_run(fitted)
     if is_image(path) and form.kind == "image":
-        pixels, notes = read_image(path, form.shape, fitted["white"])
-        inputs = torch.from_numpy(pixels).view(1, *form.shape)
+        pixels, notes = read_image(path, form.shape, 1.0)
+        black, white = fitted["black"], fitted["white"]
+        inputs = torch.from_numpy(pixels).view(1, *form.shape) * (white - black) + black
         return Unseen(inputs, ("",), notes, scaling=Scaling(fitted["mean"], fitted["std"]))
     encoded, count = read_new_arrays(section, fitted, path)
     places = tuple(f"row {row}" for row in range(count))

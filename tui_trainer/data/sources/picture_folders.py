@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -20,7 +20,7 @@ from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
-from tui_trainer.data.files.picture_reader import PictureFile
+from tui_trainer.data.files.picture_reader import Broken, PictureFiles
 from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.split_column import split_of_word
@@ -42,16 +42,21 @@ class PictureList:
     """Of the folder or table, cleaned for messages."""
     path: str
     """Of the same, absolute."""
-    layout: Layout | Literal["table"]
-    names: tuple[str, ...]
-    """The path of each picture below the folder."""
-    files: tuple[PictureFile, ...]
+    layout: Layout | Literal["table", "single"]
+    files: PictureFiles
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    """(N,) positions in `classes`; all 0 if there are masks."""
+    """(N,) positions in `classes`; all 0 if there are masks or numbers."""
     sides: NDArray[np.int8] | None = None
     """(N,) the split that the folders say, if they say one."""
     notes: tuple[str, ...] = ()
+    numbers: NDArray[np.float64] | None = None
+    """(N,) what is predicted, if these are numbers."""
+
+    def name_of(self, place: int) -> str:
+        """Return the path of a picture below the folder; empty for one that is named alone."""
+        name = self.files.pictures[place].name
+        return name if self.layout != "single" else ""
 
 
 @dataclass(slots=True)
@@ -83,22 +88,22 @@ def list_pictures(section: PicturesSection) -> PictureList:
             f"{folder.name}: no picture in this folder or below it"
             + "".join(f"; {note}" for note in left_out)
         )
-    below = _common_folder(files) if section.layout == "auto" else ""
-    layout = section.layout if section.layout != "auto" else _layout_of(files, below)
+    places = [name[: name.rfind("/") + 1] for name, _, _ in files]
+    folders = {*places}
+    below = _common_folder(folders) if section.layout == "auto" else ""
+    layout = section.layout if section.layout != "auto" else _layout_of(folders, below)
     if layout == "masks":
         found = _with_masks(folder, files, below)
     else:
-        found = _with_classes(folder, files, below, has_splits=layout == "splits")
+        found = _with_classes(folder, files, places, below, has_splits=layout == "splits")
     notes = [*_layout_note(section, layout, found, below), *found.notes, *left_out]
     classes = order_classes(found.classes)
     place = {name: index for index, name in enumerate(classes)}
-    masks: Iterable[ListedFile | None] = found.masks or [None] * len(found.files)
     return PictureList(
         folder.name,
         os.path.abspath(folder.path),
         layout,
-        tuple(file.name for file in found.files),
-        tuple(_as_file(folder, file, mask) for file, mask in zip(found.files, masks, strict=True)),
+        PictureFiles(str(folder.path), found.files, found.masks),
         classes,
         np.array([place[name] for name in found.classes] or [0] * len(found.files), dtype=np.int64),
         np.array(found.sides, dtype=np.int8) if found.sides else None,
@@ -113,59 +118,45 @@ def list_unlabelled(path: str) -> PictureList:
         BadInput: there is none.
     """
     name = clean(path, 200)
-    notes: tuple[str, ...] = ()
     if os.path.isdir(path):
         folder = open_folder(path)
         listing = walk_files(folder, is_picture_name)
         if not listing.files:
             raise BadInput(f"{name}: no picture in this folder or below it")
-        names = tuple(file.name for file in listing.files)
-        files = tuple(_as_file(folder, file, None) for file in listing.files)
+        files = PictureFiles(path, listing.files)
         notes = tuple(listing.omissions.notes())
     else:
         try:
             status = os.stat(path)
         except (OSError, ValueError) as error:
             raise BadInput(f"{name}: {reason_of(error)}") from error
-        names, files = ("",), (PictureFile(path, status.st_size, status.st_mtime_ns),)
+        only = ListedFile(path, status.st_size, status.st_mtime_ns)
+        files, notes = PictureFiles("", [only]), ()
     labels = np.zeros(len(files), dtype=np.int64)
-    return PictureList(
-        name, os.path.abspath(path), "classes", names, files, (), labels, notes=notes
-    )
+    layout: Literal["classes", "single"] = "classes" if files.root else "single"
+    return PictureList(name, os.path.abspath(path), layout, files, (), labels, notes=notes)
 
 
-def _as_file(folder: SourceFolder, file: ListedFile, mask: ListedFile | None) -> PictureFile:
-    own_mask = None if mask is None else _as_file(folder, mask, None)
-    return PictureFile(f"{folder.path}/{file.name}", file.size, file.mtime_ns, own_mask)
-
-
-def _common_folder(files: Sequence[ListedFile]) -> str:
+def _common_folder(folders: Collection[str]) -> str:
     """Return the folder that all pictures are in, and only folders with them, with its slash.
 
-    An unpacked archive often has one such folder, and another in it.
+    An unpacked archive often has one such folder, and another in it. `folders` are those with
+    pictures, with their slashes.
     """
     below = ""
     while True:
-        head, slash, rest = files[0].name.removeprefix(below).partition("/")
-        inner = below + head + slash
-        if not slash or "/" not in rest or split_of_word(head) is not None:
-            return below
-        if not all(
-            file.name.startswith(inner) and "/" in file.name[len(inner) :] for file in files
-        ):
+        heads = {folder[len(below) :].partition("/")[0] for folder in folders}
+        head = heads.pop()
+        inner = f"{below}{head}/"
+        if heads or not head or inner in folders or split_of_word(head) is not None:
             return below
         below = inner
 
 
-def _layout_of(files: Sequence[ListedFile], below: str) -> Layout:
-    tops: set[str] = set()
-    seconds: set[str] = set()
-    for file in files:
-        parts = file.name[len(below) :].split("/", 2)
-        if len(parts) > 1:
-            tops.add(parts[0].lower())
-        if len(parts) > 2:
-            seconds.add(parts[1].lower())
+def _layout_of(folders: Collection[str], below: str) -> Layout:
+    parts = [folder[len(below) :].lower().split("/") for folder in folders]
+    tops = {names[0] for names in parts if len(names) > 1}
+    seconds = {names[1] for names in parts if len(names) > 2}
     if {"images", "masks"} <= tops or {"images", "masks"} <= seconds:
         return "masks"
     words = {name for name in tops if split_of_word(name) is not None}
@@ -175,44 +166,63 @@ def _layout_of(files: Sequence[ListedFile], below: str) -> Layout:
 
 
 def _with_classes(
-    folder: SourceFolder, files: Sequence[ListedFile], below: str, *, has_splits: bool
+    folder: SourceFolder,
+    files: Sequence[ListedFile],
+    places: Sequence[str],
+    below: str,
+    *,
+    has_splits: bool,
 ) -> _Sorted:
+    """Return the files in folders of classes; `places` are the folders that they are in."""
+    known = {place: _class_of(place[len(below) :], has_splits=has_splits) for place in {*places}}
     found = _Sorted()
     beside: Counter[str] = Counter()
-    for file in files:
-        parts = file.name[len(below) :].split("/")
-        side = split_of_word(parts[0]) if has_splits and len(parts) > 1 else TRAIN
-        inner = parts[1:] if has_splits else parts
-        if side is None:
-            beside[f"{parts[0]}/, which is none of train, val and test"] += 1
-        elif len(inner) < 2:
-            place = "/".join(parts[:-1])
-            beside[f"{place}/, without a folder of a class" if place else "no folder"] += 1
-        else:
-            found.files.append(file)
-            found.classes.append(inner[0])
-            if has_splits:
-                found.sides.append(side)
-    for place, count in beside.items():
-        found.notes.append(f"{counted(count, 'picture')} left out: in {clean(place, 120)}")
+    for file, place in zip(files, places, strict=True):
+        side, name, problem = known[place]
+        if problem:
+            beside[problem] += 1
+            continue
+        found.files.append(file)
+        found.classes.append(name)
+        found.sides.append(side)
+    if not has_splits:
+        found.sides.clear()
+    for problem, count in beside.items():
+        found.notes.append(f"{counted(count, 'picture')} left out: in {clean(problem, 120)}")
     if not found.files:
         raise BadInput(
             f"{folder.name}: there are pictures but no folders of classes; put the pictures of "
             "each class into a folder of their own, or name a table of paths and labels"
         )
-    tops = {f"{below}{name}/" for name in _folders_in(folder.path / below)}
-    if has_splits:
-        tops = {
-            f"{top}{name}/"
-            for top in tops
-            if split_of_word(top[len(below) : -1]) is not None
-            for name in _folders_in(folder.path / top)
-        }
-    depth = below.count("/") + 1 + has_splits
-    used = {"/".join(file.name.split("/")[:depth]) + "/" for file in found.files}
-    if empty := sorted(tops - used):
+    if empty := _empty_folders(folder, known, below, has_splits=has_splits):
         found.notes.append(f"{counted(len(empty), 'folder')} without a picture: {_named(empty)}")
     return found
+
+
+def _class_of(place: str, *, has_splits: bool) -> tuple[int, str, str]:
+    """Return the side and the class of the pictures in a folder, or what is wrong with it."""
+    parts = place.split("/")[:-1]
+    side = split_of_word(parts[0]) if has_splits and parts else TRAIN
+    if side is None:
+        return TRAIN, "", f"{parts[0]}/, which is none of train, val and test"
+    inner = parts[1:] if has_splits else parts
+    if not inner:
+        return TRAIN, "", f"{place}, without a folder of a class" if place else "no folder"
+    return side, inner[0], ""
+
+
+def _empty_folders(
+    folder: SourceFolder, used: Collection[str], below: str, *, has_splits: bool
+) -> list[str]:
+    """Return the folders of classes that have no picture in them or below."""
+    tops = [below]
+    if has_splits:
+        names = _folders_in(folder.path / below)
+        tops = [f"{below}{name}/" for name in names if split_of_word(name) is not None]
+    depth = below.count("/") + 1 + has_splits
+    there = {"/".join(place.split("/")[:depth]) + "/" for place in used}
+    classes = {f"{top}{name}/" for top in tops for name in _folders_in(folder.path / top)}
+    return sorted(classes - there)
 
 
 def _folders_in(path: Path) -> list[str]:
@@ -280,6 +290,10 @@ def _layout_note(section: PicturesSection, layout: Layout, found: _Sorted, below
 def check_sides(pictures: PictureList) -> None:
     """Raise BadInput if the folders of splits have no pictures to train on."""
     if pictures.sides is not None and not (pictures.sides == TRAIN).any():
+        if pictures.layout == "table":
+            raise BadInput(
+                f"{pictures.name}: no row is for training in the column of dataset.split"
+            )
         raise BadInput(
             f"{pictures.name}: no picture is in a folder train; dataset.layout=classes takes the "
             "folders as classes"
@@ -291,13 +305,12 @@ def _named(names: Sequence[str]) -> str:
     return clean(", ".join(names[:_MOST_NAMED]), 300) + more
 
 
-def broken_note(names: Sequence[str], reasons: Mapping[int, str]) -> str:
+def broken_note(pictures: PictureList, broken: Sequence[Broken]) -> str:
     """Return a note that counts and names broken files; empty if there are none."""
-    if not reasons:
+    if not broken:
         return ""
     shown = [
-        f"{clean(names[place], 120)} ({reason})"
-        for place, reason in list(reasons.items())[:_MOST_NAMED]
+        f"{clean(pictures.name_of(one.place), 120)} ({one.reason})" for one in broken[:_MOST_NAMED]
     ]
-    more = f" and {len(reasons) - _MOST_NAMED:,} more" if len(reasons) > _MOST_NAMED else ""
-    return f"{counted(len(reasons), 'broken file')}: {', '.join(shown)}{more}"
+    more = f" and {len(broken) - _MOST_NAMED:,} more" if len(broken) > _MOST_NAMED else ""
+    return f"{counted(len(broken), 'broken file')}: {', '.join(shown)}{more}"

@@ -8,6 +8,7 @@ version of the decoder moves no picture to another split.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -36,6 +37,7 @@ from tui_trainer.data.sources.picture_folders import (
     list_pictures,
     list_unlabelled,
 )
+from tui_trainer.data.sources.picture_table import list_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
@@ -59,7 +61,6 @@ class PictureSource:
     """The pictures of a folder or table; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
-    vocabulary: ClassVar[int] = 0
 
     section: PicturesSection
     name: str
@@ -127,18 +128,19 @@ def form_for(section: PicturesSection, older: Mapping[str, Any] | None) -> Pictu
 
 
 def read_picture_files(
-    section: PicturesSection, older: Mapping[str, Any] | None = None
+    section: PicturesSection, wanted: str = "auto", older: Mapping[str, Any] | None = None
 ) -> PictureSource:
     """Read the pictures of a section.
 
-    `older` is the preprocessing of a checkpoint, which says what channels the pictures have.
+    `wanted` is the problem, or `auto`. `older` is the preprocessing of a checkpoint, which says
+    what channels the pictures have.
 
     Raises:
         BadInput: there are none, or some are broken and `section.broken` is `error`.
     """
     form = form_for(section, older)
     check_changes(section, form.shape, f"dataset.size {form.height}x{form.width}")
-    files = list_pictures(section)
+    files = _listed(section, wanted)
     if files.layout == "masks":
         _check_suits_masks(section)
     find_channels = section.channels == "auto" and older is None
@@ -148,14 +150,15 @@ def read_picture_files(
     target, target_notes = _target(section, files, stored)
     notes += target_notes
     rule = rule_for(section, older)
-    if files.sides is not None and section.split_by == "auto" and older is None:
+    is_by_folders = files.sides is not None and files.layout != "table"
+    if is_by_folders and section.split_by == "auto" and older is None:
         rule = "folders"
     if rule == "folders" and files.sides is None and older is None:
         message = "there are no folders train, val and test with folders of classes in them"
         raise ConfigError([Problem(message, "dataset.split_by")])
     own_keys, notes_on_copies = _identities(files, stored)
     test = val = None
-    if files.sides is not None and rule == "folders":
+    if files.sides is not None and rule in ("folders", "column"):
         check_sides(files)
         test, val = _stated(files.sides[places])
     return PictureSource(
@@ -167,6 +170,21 @@ def read_picture_files(
         Division(rule, own_keys, _file_keys(stored.records), test, val),
         (*notes, *notes_on_copies),
     )
+
+
+def _listed(section: PicturesSection, wanted: str) -> PictureList:
+    """List the pictures of a folder or table.
+
+    Raises:
+        ConfigError: a setting is for the other of the two.
+    """
+    if os.path.isfile(section.path):
+        return list_table(section, wanted)
+    for key in ("picture", "target", "split"):
+        if getattr(section, key) is not None:
+            message = "names a column of a table, and dataset.path is a folder"
+            raise ConfigError([Problem(message, f"dataset.{key}")])
+    return list_pictures(section)
 
 
 def _check_suits_masks(section: PicturesSection) -> None:
@@ -192,10 +210,10 @@ def read_unlabelled_pictures(
     files = list_unlabelled(path)
     form = form_for(section, preprocessing)
     stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
-    if not len(stored.records) and files.names == ("",):
+    if not len(stored.records) and files.layout == "single":
         raise BadInput(f"{files.name}: {stored.broken[0].reason}")
     skipping = section.model_copy(update={"broken": "skip"})
-    names = tuple(files.names[place] for place in stored.records["place"].tolist())
+    names = tuple(map(files.name_of, stored.records["place"].tolist()))
     return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
 
 
@@ -205,7 +223,7 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     Raises:
         BadInput: there are some and that is an error, or there are no others.
     """
-    note = broken_note(files.names, {one.place: one.reason for one in stored.broken})
+    note = broken_note(files, stored.broken)
     if not len(stored.records):
         raise BadInput(f"{files.name}: no file can be read as a picture; {note}")
     notes = []
@@ -218,7 +236,8 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
         notes.append(f"{count} with several pictures, of which the first is taken")
     if stored.place == "file":
         notes.append(
-            "the decoded pictures are too many for the cache, and are decoded again by each start"
+            "the decoded pictures are too many for the cache, or it is off, so that each start "
+            "decodes them again"
         )
     return notes
 
@@ -233,6 +252,8 @@ def _target(
     """
     if files.layout == "masks":
         return _target_of_masks(section, files.name, stored)
+    if files.numbers is not None:
+        return Target((), files.numbers[stored.records["place"]]), []
     labels = files.labels[stored.records["place"]]
     used, values = np.unique(labels, return_inverse=True)
     classes = tuple(files.classes[place] for place in used.tolist())
@@ -329,8 +350,12 @@ def _sum_of(files: PictureList, stored: StoredPictures) -> str:
     digest = sha256(decoder_versions().partition(",")[0].encode())
     hashes = stored.records["file"]
     for row, place in enumerate(stored.records["place"].tolist()):
-        digest.update(files.names[place].encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(files.name_of(place).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashes[row].tobytes())
+        if files.numbers is not None:
+            digest.update(files.numbers[place].tobytes())
+        elif files.layout == "table":
+            digest.update(files.classes[files.labels[place]].encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

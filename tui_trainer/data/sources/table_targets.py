@@ -18,6 +18,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
+TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
+"""A column with one of these names is the target, in any case; else it is the last column."""
 MOST_LABELS = 10_000
 _SEPARATORS = "|;,"
 

@@ -25,6 +25,7 @@ from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.data.sources.text_table import read_text_table
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import joined, text_keys
@@ -133,6 +134,8 @@ def _tokenizer_notes(tokenizer: Tokenizer, splits: Sequence[TextSplit]) -> list[
 def _split_summary(section: TextSection, rule: Rule, split: RowSplit) -> str:
     if split.record is not None and split.record.extents:
         return "split by the position in the file"
+    if section.column is not None:
+        return "split by row, stratified by length"
     return summary_of(rule, section, stratified=True)
 
 
@@ -153,7 +156,9 @@ def _summary(
 
 
 def read_texts(section: TextSection) -> Texts:
-    """Read the file or the folder of a section; raises BadInput if there is no text."""
+    """Read the file, the folder or the column of a section; raises BadInput if there is no text."""
+    if section.column is not None:
+        return read_text_table(section, section.column)
     is_file = section.path.startswith(BUILTIN) or os.path.isfile(section.path)
     if is_file and not section.path.startswith(STDLIB):
         return read_file(section.path, section.max_bytes)
@@ -173,12 +178,12 @@ def _split_files(
     fitted: Mapping[str, Any] | None,
     record: SplitRecord | None,
 ) -> RowSplit:
-    """Split by file, stratified by size."""
+    """Split by file or row, stratified by size."""
     count = len(texts.texts)
     if count < _LEAST_FILES:
         raise BadInput(
-            f"{texts.name}: {count} files cannot be split into three; add files, or join them "
-            "into one, which is cut into three shares"
+            f"{texts.name}: {count} {texts.noun}s cannot be split into three; add {texts.noun}s, "
+            "or join them into one file, which is cut into three shares"
         )
     names = text_keys(text.name for text in texts.texts)
     contents = joined(names, text_keys(text.content for text in texts.texts))
@@ -305,6 +310,6 @@ def _sizes_note(texts: Texts, parts: SplitRows) -> str:
         ("to test", parts.test),
     ):
         size = sum(len(texts.texts[index].content) for index in rows)
-        files = f" in {len(rows)} files" if len(texts.texts) > 3 or len(rows) > 1 else ""
+        files = f" in {len(rows)} {texts.noun}s" if len(texts.texts) > 3 or len(rows) > 1 else ""
         shares.append(f"{in_bytes(size)}{files} {name}")
     return ", ".join(shares)

@@ -1,4 +1,4 @@
-"""The `text_folders` source: passages of text files as tokens; their folder is their class.
+"""The `text_folders` source: text files, whole or in passages; their folder is their class.
 
 Layer: data. All passages of a file are in the same split, or the test split would contain texts
 that were partly trained on.
@@ -47,6 +47,8 @@ class PassageSource:
     name: str
     sha256: str
     passages: tuple[bytes, ...]
+    noun: str
+    """Of a sample: passage, or file."""
     tokenizer: TokenizerChoice
     target: Target
     division: Division
@@ -58,7 +60,7 @@ class PassageSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.passages), "passage")
+        return counted(len(self.passages), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:
@@ -108,17 +110,22 @@ def read_passages(
         section = section.model_copy(update={"min_files": 1, "max_passages_class": 2**62})
     classes, notes = _classes(section, texts, least=1 if whole else 2)
     passages, passage_notes = _passages(section, texts.texts, classes)
-    notes += [*passage_notes, _counts_note(passages, classes)]
+    notes += [*passage_notes, _counts_note(passages, classes, _noun(section))]
     tokenizer = choose_tokenizer(section, (older or {}).get("inputs", {}).get("tokenizer"))
     return PassageSource(
         texts.name,
         tokenizer.sum_with(texts.sha256),
         tuple(passage.content for passage in passages),
+        _noun(section),
         tokenizer,
         Target(classes, np.array([passage.label for passage in passages], dtype=np.int64)),
         _division(section, texts.texts, passages, older),
         (*texts.notes, *notes),
     )
+
+
+def _noun(section: TextFoldersSection) -> str:
+    return section.samples.removesuffix("s")
 
 
 def _division(
@@ -182,7 +189,7 @@ def _passages(
         if not between or folder not in position:
             continue
         label = position[folder]
-        for content in _spread_passages(_split(text.content, section.passage_lines), section):
+        for content in _samples_of(text.content, section):
             if content in contents:
                 copies += 1
                 continue
@@ -195,13 +202,14 @@ def _passages(
                 f"the class '{clean(name, 80)}' has only texts that are blank or also in another "
                 "class; remove it"
             )
-        chosen += _limit_class(section, position[name], passages)
-    most = section.max_passage_bytes
+        is_limited = section.samples == "passages"
+        chosen += _limit_class(section, position[name], passages) if is_limited else passages
+    most, noun = section.max_passage_bytes, _noun(section)
     cut = sum(len(passage.content) > most for passage in chosen)
-    notes = [f"{copies:,} duplicate passages left out"] if copies else []
+    notes = [f"{copies:,} duplicate {noun}s left out"] if copies else []
     if cut:
         behind = f"after dataset.max_passage_bytes {most:,}"
-        notes.append(f"{cut:,} of {len(chosen):,} passages cut off {behind}")
+        notes.append(f"{cut:,} of {len(chosen):,} {noun}s cut off {behind}")
     return [replace(passage, content=passage.content[:most]) for passage in chosen], notes
 
 
@@ -222,9 +230,10 @@ def read_new_passages(
         BadInput: it cannot be read, or is blank.
     """
     file = open_file(path)
-    lines = section.passage_lines
+    lines, contents, places = section.passage_lines, [], []
     all_lines = file.content[:].splitlines(keepends=True)
-    contents, places = [], []
+    if section.samples == "files" and not file.content[:].isspace() and len(file.content):
+        return _encoded([file.content[: section.max_passage_bytes]], fitted), [""]
     for start in range(0, len(all_lines), lines):
         content = b"".join(all_lines[start : start + lines])
         if not content.isspace():
@@ -233,6 +242,13 @@ def read_new_passages(
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
     return _encoded(contents, fitted), places
+
+
+def _samples_of(content: bytes, section: TextFoldersSection) -> list[bytes]:
+    """Return the samples of a file: it as a whole unless it is blank, or some of its passages."""
+    if section.samples == "files":
+        return [] if content.isspace() else [content]
+    return _spread_passages(_split(content, section.passage_lines), section)
 
 
 def _split(content: bytes, lines: int) -> list[bytes]:
@@ -274,11 +290,11 @@ def _limit_class(
     return [passages[index] for index in chosen]
 
 
-def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
+def _counts_note(passages: Sequence[_Passage], classes: Sequence[str], noun: str) -> str:
     counts = Counter(passage.label for passage in passages)
-    files = len({passage.file for passage in passages})
+    files = f" of {len({passage.file for passage in passages}):,} files" if noun != "file" else ""
     return (
-        f"{len(passages):,} passages of {files:,} files in {len(classes)} classes, "
+        f"{len(passages):,} {noun}s{files} in {len(classes)} classes, "
         f"{min(counts.values()):,} to {max(counts.values()):,} per class"
     )
 

@@ -32,6 +32,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "pictures": ("identity", "column", "folders"),
     "text": ("files", "position"),
     "text_folders": ("files", "position"),
+    "tokens": ("position",),
 }
 """The rules of each type of data; the first is the usual one."""
 _OF_PLUGINS: tuple[Rule, ...] = ("identity", "position")
@@ -96,7 +97,7 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
     what = {
         "identity": "identity",
         "column": f"the column {column}" if column is not None else "the splits of the data set",
-        "files": "file",
+        "files": "array" if section.type == "arrays" else "file",
         "folders": "the folders train, val and test",
         "group": f"group, the column {column}" if column is not None else "group",
         "time": f"time, the column {column}" if column else "time, the order of the rows",

@@ -13,8 +13,13 @@ from typing import Any, Protocol
 from tui_trainer.config.sections.datasets import TOKENIZERS
 from tui_trainer.data.files.disk import NoSuchData, open_file
 from tui_trainer.data.tokenizers.learned import learn, learned
+from tui_trainer.data.tokenizers.numbers import NumberTokenizer
 from tui_trainer.data.tokenizers.tokenizer import ByteTokenizer, Tokenizer
-from tui_trainer.data.tokenizers.tokenizer_file import MOST_FILE_BYTES, tokenizer_of_json
+from tui_trainer.data.tokenizers.tokenizer_file import (
+    MOST_FILE_BYTES,
+    FileTokenizer,
+    tokenizer_of_json,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -77,7 +82,7 @@ def choose_tokenizer(
     known: Tokenizer | None = BYTES if kind == "bytes" else None
     if kind == "file":
         is_same_kind = saved is not None and saved.get("type") == "file"
-        known = tokenizer_of(saved) if is_same_kind else _read(section.tokenizer)
+        known = tokenizer_of(saved) if is_same_kind else read_tokenizer(section.tokenizer)
     return TokenizerChoice(kind, section.vocabulary, known)
 
 
@@ -95,7 +100,13 @@ def tokenizer_of(saved: Mapping[str, Any] | None) -> Tokenizer:
         case "words" | "characters" as kind if isinstance(known, list):
             return learned(kind, [str(text) for text in known])
         case "file":
-            return tokenizer_of_json(str(saved.get("json")), "the tokenizer in the checkpoint")
+            file = tokenizer_of_json(str(saved.get("json")), "the tokenizer in the checkpoint")
+            if not saved.get("is_of_tokens"):
+                return file
+            # The settings may have said that there are more tokens than the file has.
+            return file.of_tokens().with_vocabulary(int(saved["vocabulary"]))
+        case "numbers" if type(size := saved.get("vocabulary")) is int:
+            return NumberTokenizer(size)
     raise CheckpointUnusable("the tokenizer in the checkpoint is not what a run saves")
 
 
@@ -105,7 +116,12 @@ def unit_of(saved: Mapping[str, Any] | None) -> str:
     return kind.removesuffix("s") if kind in TOKENIZERS else "token"
 
 
-def _read(path: str) -> Tokenizer:
+def read_tokenizer(path: str) -> FileTokenizer:
+    """Read a tokenizer.json.
+
+    Raises:
+        BadInput: the file cannot be read, or is no tokenizer.
+    """
     try:
         file = open_file(path, max_bytes=MOST_FILE_BYTES)
     except NoSuchData as error:

@@ -50,7 +50,7 @@ class LearnedTokenizer:
         return len(_OTHERS) + len(self.known)
 
     @property
-    def start(self) -> int:
+    def start(self) -> int | None:
         return 0
 
     @property

@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.tokenizers.choice import TokenizerChoice, tokenizer_of
-from tui_trainer.data.tokenizers.tokenizer import Tokenizer, Tokens, count_unknown, dtype_for
+from tui_trainer.data.tokenizers.tokenizer import (
+    Tokenizer,
+    Tokens,
+    count_unknown,
+    dtype_for,
+    start_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +99,4 @@ def encode_rows(fitted: Mapping[str, Any], contents: Sequence[bytes]) -> TokenRo
 
 
 def _one_at_least(tokens: Tokens, tokenizer: Tokenizer) -> Tokens:
-    return tokens if len(tokens) else np.array([tokenizer.start], dtype=tokens.dtype)
+    return tokens if len(tokens) else np.array([start_of(tokenizer)], dtype=tokens.dtype)

@@ -34,8 +34,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
-    def start(self) -> int:
-        """The token that stands before each text, from which its first token is predicted."""
+    def start(self) -> int | None:
+        """The token that stands before each text, from which its first token is predicted.
+
+        Only a tokenizer of token files may have none.
+        """
         ...
 
     @property
@@ -69,7 +72,7 @@ class ByteTokenizer:
 
     unit: ClassVar[str] = "byte"
     vocabulary: ClassVar[int] = 256
-    start: ClassVar[int] = 0
+    start: ClassVar[int | None] = 0
     unknown: ClassVar[int | None] = None
 
     def encode(self, contents: Sequence[bytes]) -> list[Tokens]:
@@ -85,6 +88,12 @@ class ByteTokenizer:
 def to_text(content: bytes) -> str:
     """Return a text; a byte that is not UTF-8 becomes a lone surrogate, as in a file name."""
     return content.decode("utf-8", "surrogateescape")
+
+
+def start_of(tokenizer: Tokenizer) -> int:
+    """Return the token that stands before each text, of a tokenizer that has one."""
+    assert tokenizer.start is not None, "only tokenizers of token files have none"
+    return tokenizer.start
 
 
 def count_unknown(tokenizer: Tokenizer, tokens: Tokens) -> int:

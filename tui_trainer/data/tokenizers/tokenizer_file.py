@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +36,7 @@ class FileTokenizer:
     content: str = field(repr=False)
     """The JSON file."""
     vocabulary: int
-    start: int
+    start: int | None
     unknown: int | None
     _tokenizer: Any = field(repr=False, compare=False)
 
@@ -64,8 +64,22 @@ class FileTokenizer:
         decode = self._tokenizer.decode
         return BETWEEN_TEXTS.join(decode(part, skip_special_tokens=False) for part in texts)
 
+    def count_bytes(self, tokens: Sequence[int]) -> int:
+        """Return the bytes of the text that tokens stand for; special tokens stand for none."""
+        return len(self._tokenizer.decode(tokens, skip_special_tokens=True).encode())
+
     def saved(self) -> dict[str, Any]:
-        return {"type": "file", "json": self.content}
+        return {"type": "file", "json": self.content, "vocabulary": self.vocabulary}
+
+    def of_tokens(self) -> FileTokenizer:
+        """Return the tokenizer for files that are tokens already, so that it adds none."""
+        known = 1 + max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        start = self.start if self.start is not None and self.start < known else None
+        return replace(self, vocabulary=known, start=start)
+
+    def with_vocabulary(self, size: int) -> FileTokenizer:
+        """Return the tokenizer with more tokens than its file has, or fewer."""
+        return replace(self, vocabulary=size)
 
 
 def tokenizer_of_json(content: str, name: str) -> FileTokenizer:

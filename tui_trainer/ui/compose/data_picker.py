@@ -31,6 +31,7 @@ from tui_trainer.sessions.data_files import (
     read_head,
     split_typed,
 )
+from tui_trainer.sessions.thumbnails import is_picture, thumbnails_at
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.compose.data_preview import DataPreview
 from tui_trainer.ui.compose.entry_list import EntryList
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
 MOMENT_S = 0.15
 """The time between the last key and the look at what is under the cursor."""
+MOST_PICTURES = 12
+"""So many pictures of a folder are shown."""
+PICTURE_SIZE = (14, 7)
+"""The columns and lines of each."""
 READ_UNASKED_BYTES = 8 * 1024**2
 """A file up to this size is read as data without being chosen, to show what would be made of it."""
 
@@ -75,10 +80,10 @@ class DataPicker(ModalScreen["Proposal | None"]):
     """A path, the entries of its folder, and what is in the one under the cursor."""
 
     ABOUT = (
-        "Choose a file of rows or texts, or a folder of texts: arrows or j and k move, enter opens "
-        "a folder or chooses a file, backspace goes to the folder above. Type a path in the field "
-        "on top; tab completes it. What would be made of a file is shown beside it; enter fills "
-        "the experiment with that."
+        "Choose a file of rows or texts, or a folder of texts or pictures: arrows or j and k move, "
+        "enter opens a folder or chooses a file, backspace goes to the folder above. Type a path "
+        "in the field on top; tab completes it. What would be made of a file is shown beside it; "
+        "enter fills the experiment with that."
     )
     AUTO_FOCUS = "EntryList"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -214,7 +219,8 @@ class DataPicker(ModalScreen["Proposal | None"]):
             return
         self._wanted = path
         if entry is None or entry.kind == "folder":
-            preview.begin(path.name, "enter opens it" if entry else "enter reads the texts in it")
+            preview.begin(path.name, "enter opens it" if entry else "enter reads all that is in it")
+            self._timer = self.set_timer(MOMENT_S, lambda: self._look_for_pictures(path))
             return
         preview.begin(path.name)
         self._timer = self.set_timer(MOMENT_S, lambda: self._look(path, entry))
@@ -239,7 +245,19 @@ class DataPicker(ModalScreen["Proposal | None"]):
 
     def _look(self, path: Path, entry: FolderEntry) -> None:
         self._timer = None
+        if is_picture(path):
+            self._work("head", partial(self._read_pictures, path))
+            return
         self._work("head", partial(self._read_head, path, entry))
+
+    def _look_for_pictures(self, path: Path) -> None:
+        self._timer = None
+        self._work("head", partial(self._read_pictures, path))
+
+    async def _read_pictures(self, path: Path) -> None:
+        pictures = await asyncio.to_thread(thumbnails_at, path, MOST_PICTURES, PICTURE_SIZE)
+        if path == self._wanted and pictures:
+            self.query_one(DataPreview).show_pictures(pictures)
 
     async def _read_head(self, path: Path, entry: FolderEntry) -> None:
         head = await asyncio.to_thread(read_head, path)

@@ -5,6 +5,7 @@ Layer: ui. Texts come from files: they are cleaned, and never interpreted as mar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -14,8 +15,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.sessions.data_files import Head
+from tui_trainer.sessions.thumbnails import Thumbnail
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
+from tui_trainer.ui.shared.half_blocks import picture_grid
 from tui_trainer.ui.shared.lines import Hanging, Line
 
 if TYPE_CHECKING:
@@ -74,6 +77,10 @@ class DataPreview(VerticalScroll):
         if head.more_columns:
             parts.append(Content.styled(f"and {head.more_columns:,} more columns", _MUTED))
         self._rows.update(Content("\n").join(parts))
+
+    def show_pictures(self, pictures: Sequence[Thumbnail]) -> None:
+        """Show some pictures below what is known."""
+        self._rows.update(picture_grid(pictures, max(self.content_size.width, 1)))
 
     def wait(self, before: str) -> None:
         """Say that the data are being read, or what has to happen before."""

@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from tui_trainer.sessions.data_files import FolderEntry, FolderListing
 from tui_trainer.text.clean import clean
 
-ABOVE, HERE = "../", "./  this folder, its texts"
+ABOVE, HERE = "../", "./  this folder as a whole"
 
 
 class EntryList(OptionList):

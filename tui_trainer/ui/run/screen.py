@@ -20,15 +20,18 @@ from textual.widgets import Input
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.runs.describe import Level, ending_text, refusal_text
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded, RunStarted
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.startup import CANCELLABLE
+from tui_trainer.sessions.thumbnails import preview_names
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.actions import RunCommands, RunDialogs, Toasts, unavailable_reason
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.layout import RunParts
 from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.previews import PreviewScreen
 from tui_trainer.ui.run.refresh import RefreshRate, RefreshTimer
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.search_bar import SearchBar
@@ -333,6 +336,14 @@ class RunScreen(Screen[None]):
             self.ask_to_stop(then_leave=False)
         elif self._over:
             self._parts.show_result(not self._parts.has_result)
+
+    def action_previews(self) -> None:
+        """Show the previews of the run's recipe."""
+        run_dir = self.session.view.run_dir
+        if run_dir and preview_names(RunDirectory(Path(run_dir))):
+            self.app.push_screen(PreviewScreen(run_dir))
+        else:
+            self._toasts.tell("this run has no previews: a recipe with preview() makes them")
 
     def action_full_log(self) -> None:
         if self._parts.is_searching:

@@ -1,0 +1,90 @@
+"""`tui-trainer plugin`: what is written passes the check, and the check finds hidden state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.own_code import restored
+from tui_trainer.cli.main import main
+from tui_trainer.cli.plugin_templates import KINDS
+
+pytestmark = pytest.mark.processes
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    with restored():
+        yield
+
+
+def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit code of `plugin check` and what it printed."""
+    capsys.readouterr()
+    code = main(["plugin", "check", *words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_passes_the_check(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin", "new", kind, "my-own"]) == 0
+    experiment = KINDS[kind].format(name="my-own").replace("'", "").split()
+    code, found = checked(capsys, "my_own.py", *experiment, "--steps", "2")
+    assert code == 0
+    assert [one["name"] for one in found["registered"]] == ["my-own"]
+    assert len(found["proofs"]) == 6
+    assert main(["plugin", "new", kind, "my-own"]) == 2, "it is not written over"
+
+
+def test_state_that_no_checkpoint_has_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (EXAMPLES / "gan.py").read_text()
+    hidden = text.replace(
+        "        real = batch[",
+        "        self.seen.append(1)\n        real = (1 + 0.01 * len(self.seen)) * batch[",
+    ).replace("    critic_lr", "    seen = []\n    critic_lr", 1)
+    (tmp_path / "hidden.py").write_text(hidden)
+    code, found = checked(capsys, "hidden.py", str(EXAMPLES / "gan.yaml"), "--steps", "3")
+    assert code == 1
+    (wrong,) = [one for one in found["proofs"] if not one["holds"]]
+    assert wrong["name"] == "3 steps, cut and resumed"
+    assert wrong["text"].startswith("cut after step 1: step ")
+
+
+def test_random_samples_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugin", "new", "dataset", "points"]) == 0
+    text = (tmp_path / "points.py").read_text()
+    (tmp_path / "points.py").write_text(
+        text.replace("torch.randn(2)", "torch.tensor([random.random(), 1.0])").replace(
+            "import torch\n",
+            "from random import SystemRandom\n\nimport torch\n\nrandom = SystemRandom()\n",
+        )
+    )
+    code, found = checked(capsys, "points.py", "--steps", "2")
+    assert code == 1
+    wrong = [one["name"] for one in found["proofs"] if not one["holds"]]
+    assert "samples read twice" in wrong
+
+
+def test_an_error_and_a_missing_experiment_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "from tui_trainer.plugins import loss\n\n\n"
+        '@loss("wrong")\ndef wrong(outputs, batch):\n    return batch["labels"].mean()\n'
+    )
+    code, found = checked(capsys, "wrong.py", "digits-mlp", "loss=wrong")
+    assert code == 1
+    assert found["proofs"][0]["text"].startswith(f"{tmp_path / 'wrong.py'}:6: KeyError: 'labels'")
+    assert main(["plugin", "check", "wrong.py"]) == 2
+    assert "name an experiment to prove it by" in capsys.readouterr().err
+    assert main(["plugin", "new", "loss", "Wrong!"]) == 2
+    assert "is no name" in capsys.readouterr().err

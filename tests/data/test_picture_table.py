@@ -1,0 +1,119 @@
+"""Tables of the paths of pictures, with a class or a number for each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.splits import tensors
+from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.files.cache_store import VARIABLE
+from tui_trainer.data.load import load
+from tui_trainer.data.recognition import recognise
+from tui_trainer.text.errors import BadInput, ConfigError
+
+COUNT = 40
+Rows = Sequence[Sequence[object]]
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "off")
+
+
+def write(folder: Path, header: str, rows: Rows, pictures: str = "pictures") -> Path:
+    (folder / pictures).mkdir(parents=True, exist_ok=True)
+    for number in range(COUNT):
+        numbers = np.random.default_rng(number).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(numbers).save(folder / pictures / f"{number}.png")
+    path = folder / "labels.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header.split(","))
+        writer.writerows(rows)
+    return path
+
+
+def section(path: Path, **settings: Any) -> PicturesSection:
+    values = {"type": "pictures", "path": str(path), "size": 8, **settings}
+    return PicturesSection.model_validate(values)
+
+
+def labelled(prefix: str = "pictures/") -> list[list[object]]:
+    return [[f"{prefix}{n}.png", "ab"[n % 2], n / 4, "rest"] for n in range(COUNT)]
+
+
+def test_a_table_has_paths_and_classes(tmp_path: Path) -> None:
+    path = write(tmp_path, "file,label,score,more", labelled())
+    dataset = load(section(path))
+    assert dataset.classes == ("a", "b")
+    notes = "\n".join(dataset.notes)
+    assert "those named in file, by its cells (dataset.picture)" in notes
+    assert "label is predicted: by its name (dataset.target)" in notes
+    assert "columns not used: score, more" in notes
+    train = tensors(dataset.train)
+    assert train.targets.tolist() == [row % 2 for row in train.rows.tolist()]
+    assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == COUNT
+
+    found = recognise(str(path), {})
+    assert found.settings["type"] == "pictures"
+    assert (found.settings["picture"], found.settings["target"]) == ("file", "label")
+    assert found.settings["size"] == [9, 9]
+    assert recognise(str(path), {"type": "table"}).type == "table"
+
+
+def test_decimal_numbers_are_predicted_as_numbers_and_whole_ones_are_classes(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "file,label,score,more", labelled())
+    dataset = load(section(path, target="score"))
+    assert dataset.problem == "regression"
+    values = [[n, f"pictures/{n}.png", n % 3] for n in range(COUNT)]
+    path = write(tmp_path / "b", "id,picture,digit", values)
+    assert load(section(path)).classes == ("0", "1", "2")
+
+
+def test_rows_without_a_picture_or_a_label_are_left_out(tmp_path: Path) -> None:
+    rows = labelled()
+    rows[3][1] = ""
+    rows[4][0] = "pictures/gone.png"
+    dataset = load(section(write(tmp_path, "file,label,score,more", rows)))
+    notes = "\n".join(dataset.notes)
+    assert "1 row without a picture or a label left out" in notes
+    assert "pictures/gone.png (cannot be read: no such file or directory)" in notes
+    assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == COUNT - 2
+
+
+def test_paths_may_be_those_of_a_folder_beside_the_table(tmp_path: Path) -> None:
+    dataset = load(section(write(tmp_path, "file,label,score,more", labelled(""))))
+    assert "the paths are those of files in pictures/" in dataset.notes
+
+
+def test_a_column_may_say_the_split(tmp_path: Path) -> None:
+    words = ["train"] * 30 + ["val"] * 6 + ["test"] * 4
+    rows = [[f"pictures/{n}.png", "ab"[n % 2], word] for n, word in enumerate(words)]
+    path = write(tmp_path, "file,label,fold", rows)
+    dataset = load(section(path, split="fold"))
+    assert [*map(len, (dataset.train, dataset.val, dataset.test))] == [30, 6, 4]
+    rows[5][2] = "later"
+    path = write(tmp_path, "file,label,fold", rows)
+    with pytest.raises(BadInput, match=r"labels\.csv:7: column 'fold' has 'later'"):
+        load(section(path, split="fold"))
+
+
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path, "file,label,score,more", labelled())
+    with pytest.raises(BadInput, match="no column 'nope'; there are: file, label, score, more"):
+        load(section(path, target="nope"))
+    with pytest.raises(BadInput, match="no column has the paths of pictures; name it in"):
+        load(section(write(tmp_path / "a", "file,label", [[1, 2], [3, 4]])))
+    with pytest.raises(BadInput, match="no picture is where the table says, as gone/0"):
+        load(section(write(tmp_path / "b", "file,label,score,more", labelled("gone/"))))
+    with pytest.raises(ConfigError, match="names a column of a table, and"):
+        load(section(tmp_path, target="label"))
