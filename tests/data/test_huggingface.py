@@ -88,6 +88,12 @@ def test_one_split_in_pieces_is_divided_by_us(tmp_path: Path) -> None:
     assert sizes(drawn) == sizes(data)
 
 
+def test_other_folders_with_a_state_are_no_data_sets(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "a.txt").write_text("some words")
+    assert recognise(str(tmp_path), {}).type == "text"
+
+
 def test_without_a_test_split_the_validation_is_the_test(tmp_path: Path) -> None:
     data = load(section(save_splits(tmp_path / "d", train=rows(60), validation=rows(9, 60))))
     assert sizes(data)[2] == 9

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SPLIT = "split"
 """The column of the splits, unless the data have one of that name."""
-_MARKERS = ("dataset_dict.json", "state.json")
+_MARKERS = (("dataset_dict.json",), ("state.json", "dataset_info.json"))
 _ENDINGS = ((".parquet",), (".arrow",), (".jsonl", ".ndjson", ".json"), (".csv",))
 """Of the files in a folder, those of the first of these kinds are read."""
 _FILES = (".parquet", ".arrow")
@@ -68,7 +68,7 @@ class _Part:
 def is_dataset_folder(where: str) -> bool:
     """Whether a folder is a data set that the library wrote, or has Parquet files as on the hub."""
     folder = Path(where)
-    if any((folder / name).is_file() for name in _MARKERS):
+    if any(all((folder / name).is_file() for name in names) for names in _MARKERS):
         return True
     return any(next(folder.glob(form), None) for form in ("*.parquet", "*/*.parquet"))
 
