@@ -120,6 +120,14 @@ def test_lists_of_one_length_become_columns(tmp_path: Path) -> None:
     assert any("column 'ragged' has lists of different lengths" in note for note in data.notes)
 
 
+def test_a_column_of_lists_can_be_dropped_by_its_own_name(tmp_path: Path) -> None:
+    folder = save(tmp_path / "d", rows(60, vector=[[1.0] * 5000] * 60, ragged=[[1]] * 59 + [[]]))
+    with pytest.raises(BadInput, match=r"'vector' has 5,000 numbers .* add it to dataset.drop"):
+        load(section(folder))
+    data = load(section(folder, drop=["vector", "ragged"]))
+    assert data.signature.input_shape == (1,)
+
+
 def test_files_of_the_hub_have_their_splits_by_name(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for number, (split, count) in enumerate([("train", 30), ("train", 30), ("test", 12)]):
