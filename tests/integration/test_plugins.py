@@ -54,6 +54,12 @@ def test_a_data_set_of_a_plugin_is_trained_resumed_and_evaluated(tmp_path: Path)
     facts = json.loads((part / "provenance.json").read_text())
     assert [one["path"] for one in facts["plugins"]] == [moons]
     assert len(facts["plugins"][0]["sha256"]) == 64
+    copy = part / "plugins" / facts["plugins"][0]["copy"]
+    assert copy.read_bytes() == Path(moons).read_bytes()
+    # A copy is a record: what is in it is never run.
+    copy.write_text("raise SystemExit(77)")
+    assert call(tmp_path, "evaluate", part.name, "--plugin", moons).returncode == 0
+    assert call(tmp_path, "evaluate", part.name).returncode == 2
     done = call(tmp_path, "evaluate", part.name, "--plugin", moons, "--json")
     assert json.loads(done.stdout)["accuracy"] == status(part)["test"]["accuracy"]
 

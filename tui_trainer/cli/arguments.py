@@ -412,6 +412,8 @@ def _add_presets(commands: Commands) -> None:
     copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
     copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
     schema = add_command(actions, "schema", "print the JSON schema for editors")
+    for parser in (listing, schema):
+        add_plugin(parser)
     for parser in (listing, show, validate, copy, schema):
         add_preset_dir(parser)
         parser.set_defaults(action=f"presets {parser.get_default('action')}")

@@ -77,6 +77,12 @@ class PluginFile:
         return hashlib.sha256(self.source).hexdigest()
 
     @property
+    def copy_name(self) -> str:
+        """The name of the copy that a run keeps."""
+        stem = re.sub(r"[^\w-]", "_", Path(self.path).stem)[:60]
+        return f"{stem}-{self.sha256[:8]}.py"
+
+    @property
     def module(self) -> str:
         """The name of its module, derived from the path so that pickles find it in any process."""
         stem = re.sub(r"\W", "_", Path(self.path).stem)
@@ -146,7 +152,9 @@ def _loaded(path: str, source: bytes) -> PluginFile:
 
 def plugin_facts() -> list[dict[str, str]]:
     """Return the loaded files, for provenance."""
-    return [{"path": one.path, "sha256": one.sha256} for one in LOADED.values()]
+    return [
+        {"path": one.path, "sha256": one.sha256, "copy": one.copy_name} for one in LOADED.values()
+    ]
 
 
 def plugin_words() -> str:

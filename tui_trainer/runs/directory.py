@@ -97,6 +97,10 @@ class RunDirectory:
         return self.path / "splits"
 
     @property
+    def plugins(self) -> Path:
+        return self.path / "plugins"
+
+    @property
     def previews(self) -> Path:
         return self.path / "previews"
 

@@ -30,7 +30,7 @@ NO_FILES = (BUILTIN, STDLIB, HUB)
 """Prefixes of paths that are not file names."""
 
 TOKENIZERS = ("bytes", "characters", "words")
-"""What `dataset.tokenizer` may be beside the path of a file."""
+"""The values of `dataset.tokenizer` that are no path of a file."""
 
 MEBIBYTE = 1 << 20
 

@@ -40,7 +40,9 @@ class PicturesSection(ImagesSection):
         "what the folders are: classes; splits (train, val, test) with classes below; masks: the "
         "folders images and masks; auto: told by their names",
     )
-    size: Annotated[Items[Side], BeforeValidator(_as_size)] = setting(
+    size: Annotated[
+        Items[Side], BeforeValidator(_as_size, json_schema_input_type=Side | list[Side])
+    ] = setting(
         (64, 64),
         "height and width of the pictures, or one number for both; all are scaled to it",
         unit="pixels",

@@ -46,7 +46,7 @@ class TextSplit:
     unit: str = "byte"
     """The noun for a token."""
     bytes_per_token: float = 1.0
-    """Of the texts, without the starts; NaN if that is not known."""
+    """The bytes of the texts per token, starts not counted; NaN if they are not known."""
     contents: tuple[bytes, ...] | None = None
     """The texts as they are; None if the tokens are their bytes, or if they are not kept."""
     file: TokenFile | None = None

@@ -43,7 +43,7 @@ class Texts:
     """The hash of a single file's raw bytes, or of the names and contents of a folder's texts."""
     notes: tuple[str, ...]
     noun: str = "file"
-    """For the place of a text."""
+    """The noun for what holds a text: file or row."""
 
 
 def read_file(path: str, max_bytes: int) -> Texts:

@@ -68,7 +68,7 @@ class TableSource:
     division: Division
     contents: str
     tokenizer: TokenizerChoice
-    """For a text that is the only input."""
+    """Reads a text that is the only input."""
 
     @property
     def kind(self) -> Kind:
@@ -150,10 +150,7 @@ def read_rows(
     table, mark_notes = with_marks(file, table, kinds, marks)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
-    tokenizer = TokenizerChoice("bytes", 0, BYTES)
-    if "text" in input_kinds.values():
-        _check_has_no_numbers(section)
-        tokenizer = choose_tokenizer(section, _saved_tokenizer(older))
+    tokenizer = _tokenizer(section, input_kinds, older)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
@@ -181,10 +178,20 @@ def read_rows(
     )
 
 
-def _saved_tokenizer(older: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the tokenizer in the preprocessing of a checkpoint; None if it has none."""
+def _tokenizer(
+    section: TableSection, kinds: Mapping[str, str], older: Mapping[str, Any] | None
+) -> TokenizerChoice:
+    """Return the tokenizer of a text that is the only input; without one it is of no use.
+
+    Raises:
+        ConfigError: a setting asks for changes of numbers, and the only input is a text.
+    """
+    if "text" not in kinds.values():
+        return TokenizerChoice("bytes", 0, BYTES)
+    _check_has_no_numbers(section)
     columns = (older or {}).get("inputs", {}).values()
-    return next((fitted["tokenizer"] for fitted in columns if "tokenizer" in fitted), None)
+    saved = next((fitted["tokenizer"] for fitted in columns if "tokenizer" in fitted), None)
+    return choose_tokenizer(section, saved)
 
 
 def _contents(opened: OpenTable, table: Table) -> str:

@@ -83,14 +83,8 @@ def load_text(
         _split(section, tokenizer, part, is_train=part is train) for part in (train, val, test)
     ]
     _check_length(section, texts.name, splits[0])
-    signature = Signature(
-        "tokens",
-        (section.sequence_length,),
-        outputs=tokenizer.vocabulary,
-        vocabulary=tokenizer.vocabulary,
-        places="step",
-        causal=True,
-    )
+    size = tokenizer.vocabulary
+    signature = Signature("tokens", (section.sequence_length,), size, size, "step", causal=True)
     if fitted is None:
         own = {} if choice.kind == "bytes" else {"tokenizer": tokenizer.saved()}
         fitted = {**own_identity, "split": rule, **own}

@@ -48,7 +48,7 @@ class PassageSource:
     sha256: str
     passages: tuple[bytes, ...]
     noun: str
-    """Of a sample: passage, or file."""
+    """The noun for a sample: passage or file."""
     tokenizer: TokenizerChoice
     target: Target
     division: Division

@@ -20,7 +20,7 @@ import numpy as np
 from tui_trainer.data.tokenizers.tokenizer import BETWEEN_TEXTS, Tokens, dtype_for, to_text
 
 LEAST_COUNT = 2
-"""What occurs less often in the training texts has no token of its own."""
+"""Characters and words that occur less often in training have no token of their own."""
 _OTHERS = ("", "")
 """The tokens that no text is written with: between texts, and unknown."""
 _UNKNOWN = 1
