@@ -97,7 +97,9 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        if stated.get("type", "huggingface") == "huggingface" and is_dataset_folder(where):
+        if stated.get("type") == "huggingface":
+            return Recognised({"type": "huggingface", "path": where})
+        if "type" not in stated and is_dataset_folder(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
         return _array_folder(where, stated) or _folder(where, stated)
