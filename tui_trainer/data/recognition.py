@@ -105,8 +105,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
     if is_picture_name(where):
         raise BadInput(
-            f"{clean(path, 200)}: is one picture; name the folder that has a folder of pictures for "
-            "each class"
+            f"{clean(path, 200)}: is one picture; name the folder that has a folder of pictures "
+            "for each class"
         )
     if stated.get("type", "arrays") == "arrays" and is_array_file(where):
         return Recognised({"type": "arrays", "path": where})
