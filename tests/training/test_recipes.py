@@ -14,10 +14,14 @@ from tests.training.harness import Run, at_step, both, same, small_experiment, w
 from tests.training.own_code import restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import load_plugins
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.load import load
 from tui_trainer.plugins import recipe
 from tui_trainer.runs.commands import Save, Set, Stop, Validate
 from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.training.prediction import load_predictor
 from tui_trainer.training.previews import in_one
+from tui_trainer.training.split_file import read_record
 from tui_trainer.training.trial import try_step
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -280,3 +284,33 @@ def test_a_recipe_has_one_of_two_methods() -> None:
         recipe("empty")(type("Empty", (), {}))
     with pytest.raises(ValueError, match=r"recipe 'gan' is registered by .*gan.py"):
         recipe("gan")(type("Again", (), {"compute_loss": lambda *_: None}))
+
+
+def test_what_is_predicted_is_up_to_the_recipe(tmp_path: Path, data: Path) -> None:
+    @recipe("scorer", problem="none")
+    class Scorer:
+        wrong: bool = False
+
+        def compute_loss(self, model: Any, batch: Any, step: Any) -> Tensor:
+            return model(batch["input"]).square().mean()
+
+        def predict_step(self, model: Any, batch: Any, step: Any) -> Any:
+            if self.wrong:
+                return [None] * len(batch["input"])
+            return model(batch["input"]).squeeze(1)
+
+    chosen = own(data, recipe={"type": "scorer"}, dataset={"shift_pixels": 0, "rotate_degrees": 0})
+    run = Run.new(tmp_path / "run", chosen)
+    run.start()
+    predictor, _ = load_predictor(run.directory, chosen, torch.device("cpu"), "last")
+    found = [one.value for one in predictor.file(str(data)).samples]
+    stored = load(chosen.dataset, record=read_record(run.directory.splits))
+    assert len(found) == 72
+    assert isinstance(stored.test, TensorSplit)
+    with torch.inference_mode():
+        wanted = predictor.model(stored.test.inputs).squeeze(1).tolist()
+    assert [found[row] for row in stored.test.rows.tolist()] == pytest.approx(wanted, rel=1e-5)
+    wrong = own(data, recipe={"type": "scorer", "wrong": True})
+    broken, _ = load_predictor(run.directory, wrong, torch.device("cpu"), "last")
+    with pytest.raises(BadInput, match="predict_step of scorer returned a NoneType; a value is"):
+        broken.file(str(data))

@@ -19,6 +19,7 @@ from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.problem import Value
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.step_context import StepContext
@@ -111,7 +112,7 @@ class OwnRecipe:
         """Return the numbers of a batch: (B,), one per sample, or means over the batch."""
         if self.validates:
             returned = self._self.validation_step(model, batch, step)
-            return self._numbers(returned, "validation_step", count=_samples_in(batch))
+            return self._numbers(returned, "validation_step", count=samples_in(batch))
         if self.takes_steps:
             return {}
         loss, others = self.loss(model, batch, step)
@@ -119,6 +120,33 @@ class OwnRecipe:
 
     def preview(self, model: nn.Module, step: StepContext) -> Any:
         return self._self.preview(model, step)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it says itself what is predicted."""
+        return hasattr(self._self, "predict_step")
+
+    def predict_step(self, model: nn.Module, batch: Batch, step: StepContext) -> list[Value]:
+        """Return a value for each sample of a batch.
+
+        Raises:
+            BadInput: there are more or fewer, or one is neither a text nor numbers.
+        """
+        returned, count = self._self.predict_step(model, batch, step), samples_in(batch)
+        given = returned.tolist() if isinstance(returned, Tensor) else list(returned)
+        values = [one.tolist() if isinstance(one, Tensor) else one for one in given]
+        if len(values) != count:
+            raise BadInput(
+                f"{self.place}: predict_step of {self.name} returned {len(values)} values for "
+                f"{count} samples"
+            )
+        if wrong := [value for value in values if not _is_value(value)]:
+            raise BadInput(
+                f"{self.place}: predict_step of {self.name} returned a "
+                f"{type(wrong[0]).__name__}; a value is a text, a number, a list of these, or "
+                "numbers by name"
+            )
+        return [value if isinstance(value, str | list | dict) else float(value) for value in values]
 
     def lr_factors(self) -> dict[str, float]:
         """Return the factor of the learning rate of each part."""
@@ -178,8 +206,20 @@ class OwnRecipe:
         return {name: children[name] for name in names}
 
 
-def _samples_in(batch: Batch) -> int:
+def samples_in(batch: Batch) -> int:
+    """Return the number of samples of a batch."""
     return len(next(iter(batch.values())))
+
+
+def _is_value(value: object) -> bool:
+    """Whether something is a prediction that can be printed and written."""
+    if isinstance(value, dict):
+        return all(isinstance(one, int | float) for one in value.values())
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value) or all(
+            isinstance(one, int | float) for one in value
+        )
+    return isinstance(value, str | int | float)
 
 
 def _guarded(made_by: type) -> Callable[[], Any]:

@@ -12,9 +12,11 @@ from itertools import chain
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
@@ -28,7 +30,7 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, TrainerError
 from tui_trainer.training.changes import (
     check_model,
     prediction_notes,
@@ -36,6 +38,9 @@ from tui_trainer.training.changes import (
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
+from tui_trainer.training.own_recipe import OwnRecipe, samples_in
+from tui_trainer.training.recipe_step import in_precision
+from tui_trainer.training.step_context import StepContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +114,21 @@ class Predictor:
         usual = training.batch_size if self.outline.signature.places == "pixel" else 256
         self._batch_size = training.eval_batch_size or usual
         with preserved_generators():
-            self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
+            is_called = self.outline.problem != "none"
+            self.model = build_model(
+                experiment.model, self.outline.signature, checks_outputs=is_called
+            )
+            self.model.to(device).eval()
         check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
-        self._forward = Forward(self.model, fields=self.outline.names, precision=training.precision)
+        self._forward = Forward(
+            self.model,
+            fields=self.outline.names,
+            precision=training.precision,
+            is_called=is_called,
+        )
+        self._training = training
+        self._recipe = _predicting(experiment, self.outline, self.model, device)
 
     @property
     def makes_masks(self) -> bool:
@@ -134,7 +150,7 @@ class Predictor:
         Raises:
             BadInput: the file cannot be read as samples like those trained on.
         """
-        if self._kind.why_no_predictions:
+        if self._kind.why_no_predictions and self._recipe is None:
             raise BadInput(self._kind.why_no_predictions)
         unseen = read_unseen(self._dataset, self._preprocessing, path, self.outline)
         return Predictions(path, self.predicted(unseen), unseen.notes)
@@ -145,7 +161,7 @@ class Predictor:
         Raises:
             BadInput: as `file`.
         """
-        if self._kind.why_no_predictions:
+        if self._kind.why_no_predictions and self._recipe is None:
             raise BadInput(self._kind.why_no_predictions)
         unseen = read_unseen(self._dataset, self._preprocessing, path, self.outline)
         table = unseen.rows
@@ -187,12 +203,28 @@ class Predictor:
         They are decoded batch by batch: the outputs of many masks would not fit into memory.
         """
         split = unseen.split(self.outline.names[0])
-        for batch in split.in_order(self._batch_size):
+        for index, batch in enumerate(split.in_order(self._batch_size)):
             placed = to_device(batch, self._device)
             if split.ready is not None:
                 placed = split.ready(placed)
+            if self._recipe is not None:
+                yield torch.empty(samples_in(placed), 0), self._by_recipe(placed, index)
+                continue
             outputs = self._forward(placed)[0].double().cpu()
             yield outputs, self._decoded(outputs, batch)
+
+    def _by_recipe(self, batch: Batch, index: int) -> list[Prediction]:
+        assert self._recipe is not None, "there is a recipe that predicts"
+        context = StepContext(self._device, self._training.seed, "predict", (index,))
+        inputs = {name: batch[name] for name in self.outline.names}
+        try:
+            with in_precision(self._training.precision, self._device):
+                values = self._recipe.predict_step(self.model, inputs, context)
+        except TrainerError:
+            raise
+        except Exception as error:
+            raise BadInput(self._recipe.describe(error)) from error
+        return [Prediction(value, {}) for value in values]
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         lengths = batch.get(lengths_of(self.outline.names[0]))
@@ -225,6 +257,17 @@ class Predictor:
             generator=torch.Generator(self._device).manual_seed(seed),
         )
         return continuation(tokenizer, known, following.tolist())
+
+
+def _predicting(
+    experiment: Experiment, info: DatasetInfo, model: nn.Module, device: torch.device
+) -> OwnRecipe | None:
+    """Return the recipe of an experiment if it says itself what is predicted."""
+    if experiment.recipe.type == SUPERVISED:
+        return None
+    if not hasattr(RECIPE_FACTORIES[experiment.recipe.type].made_by, "predict_step"):
+        return None
+    return OwnRecipe(experiment.recipe, info, model, device)
 
 
 def load_predictor(
