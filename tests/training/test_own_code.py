@@ -91,6 +91,22 @@ def test_metrics_do_not_depend_on_the_batch_size(data: Path, size: int, tmp_path
     assert {"loss", "accuracy", "balanced_accuracy"} < found.keys()
 
 
+def test_further_numbers_of_a_loss_are_means_over_the_samples(tmp_path: Path, data: Path) -> None:
+    @loss("double")
+    def double(outputs: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        mean = nn.functional.cross_entropy(outputs, batch["target"])
+        return {"loss": mean, "twice": 2 * mean, "size": torch.tensor(float(len(outputs)))}
+
+    run = Run.new(tmp_path / "run", experiment(data, loss={"type": "double"}))
+    run.start()
+    lines = run.lines()
+    assert [line["train/twice"] for line in lines] == pytest.approx(
+        [2 * line["train/loss"] for line in lines], rel=1e-5
+    )
+    # Steps of 10 and 10, 10 and 10, and 8 samples.
+    assert [line["train/size"] for line in lines[:3]] == [10, 10, 8]
+
+
 def test_a_loss_is_refused_for_another_problem(tmp_path: Path, data: Path) -> None:
     @loss("for_numbers", problems=("regression",))
     def for_numbers(outputs: Tensor, target: Tensor) -> Tensor:
