@@ -6,10 +6,12 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
@@ -115,16 +117,52 @@ def dataset(
     params: type[DatasetParams] = DatasetParams,
     augment: Literal["none", "images"] = "none",
 ) -> Callable[[Made], Made]:
-    """Register a function `(params) -> Data` as the dataset `type: NAME`.
+    """Register a function as the dataset `type: NAME`; it returns `Data`.
+
+    Its parameters are settings, with a type and a default; `path` and others that every data set
+    has need no type. Or it has one parameter, `params`, which is a section of the class `params`.
 
     `augment="images"` adds the settings of the random changes to training images, which are applied
     to the first field of a batch on its device, and to the target if that is a mask.
     """
-    if augment == "images":
-        params = _with_images(params, name)
-    elif augment != "none":
+    if augment not in ("images", "none"):
         raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
-    return _registrar(DATASETS, DATASET_FACTORIES, name, description, params)
+
+    def register(function: Made) -> Made:
+        section, make = params, cast(Callable[..., Any], function)
+        if params is DatasetParams and _has_settings(function, DatasetParams):
+            section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
+            make = _called_with_settings(function, section)
+        if augment == "images":
+            section = _with_images(section, name)
+        _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
+        return function
+
+    return register
+
+
+def _has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool:
+    """Whether the parameters of a function are settings, and not a section that holds them."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        return True
+    first = parameters[0]
+    is_bare = first.annotation is first.empty and first.default is first.empty
+    return not is_bare or first.name in base.model_fields or first.name == SIGNATURE
+
+
+def _called_with_settings(
+    function: Callable[..., Any], section: type[TypedSection]
+) -> Callable[..., Any]:
+    """Return a function of a section that calls the user's with the settings it asks for."""
+    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
+
+    @functools.wraps(function)
+    def call(params: TypedSection, *signature: Any) -> Any:
+        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
+        return function(*signature, **settings)
+
+    return call
 
 
 def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
@@ -144,10 +182,25 @@ def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
 def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
-    """Register a function `(params, signature) -> torch.nn.Module` as the model `type: NAME`."""
-    return _registrar(MODELS, MODEL_FACTORIES, name, description, params)
+    """Register a function as the model `type: NAME`; it returns a `torch.nn.Module`.
+
+    Its first parameter is `signature`, which says what the data are; the others are settings, with
+    a type and a default. Or its parameters are `params`, a section of the class `params`, and
+    `signature`.
+    """
+
+    def register(function: Made) -> Made:
+        section, make = params, cast(Callable[..., Any], function)
+        if params is ModelParams and _has_settings(function, ModelParams):
+            section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
+            make = _called_with_settings(function, section)
+        _register(MODELS, MODEL_FACTORIES, name, description, section, make)
+        return function
+
+    return register
 
 
+SIGNATURE = "signature"
 LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
 """The parameters of a loss that are no settings."""
 
@@ -265,21 +318,17 @@ def recipe(
     return register
 
 
-def _registrar(
+def _register(
     registry: Registry,
     factories: dict[str, Callable[..., Any]],
     name: str,
     description: str,
     params: type[TypedSection],
-) -> Callable[[Made], Made]:
-    """Return a decorator that adds a function to a registry and to the functions by type."""
-
-    def register(make: Made) -> Made:
-        _add(registry, name, description or _first_line(make), params, place_of(make))
-        factories[name] = make
-        return make
-
-    return register
+    make: Callable[..., Any],
+) -> None:
+    """Add a function to a registry and to the functions by type."""
+    _add(registry, name, description or _first_line(make), params, place_of(make))
+    factories[name] = make
 
 
 def _add(
