@@ -22,6 +22,7 @@ from tui_trainer.config.plugins import (
     OWN_METRICS,
     RECIPE_FACTORIES,
     RECIPE_METRICS,
+    TRANSFORM_FACTORIES,
     OwnMetric,
     RecipeSpec,
 )
@@ -32,6 +33,7 @@ from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, 
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.transforms import TRANSFORMS
 from tui_trainer.config.signature_settings import settings_of, settings_of_class
 from tui_trainer.config.user_code import place_of
 
@@ -46,6 +48,7 @@ __all__ = [
     "model",
     "recipe",
     "setting",
+    "transform",
 ]
 
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -267,6 +270,23 @@ def metric(
         register_metric(spec, problems)
         OWN_METRICS[name] = OwnMetric(made, collect)
         return made
+
+    return register
+
+
+def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
+    """Register a function as the transform `type: NAME`, which changes training batches.
+
+    It is called with the batch, a dict of tensors on the device, after the changes of the data set,
+    and with `generator`, if it has that parameter: random numbers are drawn from it, on the same
+    device. It returns the batch with the same fields and samples. All other parameters are
+    settings.
+    """
+
+    def register(function: Made) -> Made:
+        section = settings_of(function, ("batch", "generator"))
+        _register(TRANSFORMS, TRANSFORM_FACTORIES, name, description, section, function)
+        return function
 
     return register
 

@@ -16,7 +16,7 @@ from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
-from tui_trainer.plugins import loss, metric
+from tui_trainer.plugins import loss, metric, setting, transform
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -203,3 +203,38 @@ def test_names_are_taken_once_and_the_refusal_names_both_places() -> None:
         metric("other", better="higher", problems=("classificaton",))(own)
     with pytest.raises(ValueError, match="is no name"):
         metric("Other!", better="higher")(own)
+
+
+def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:
+    @transform("jitter")
+    def jitter(
+        batch: dict[str, Tensor],
+        generator: torch.Generator,
+        size: float = setting(0.5, "deviation", ge=0, live=True),
+    ) -> dict[str, Tensor]:
+        inputs = batch["input"]
+        noise = torch.randn(inputs.shape, generator=generator)
+        return {**batch, "input": inputs + size * noise}
+
+    chosen = experiment(data, transform={"type": "jitter"})
+    edit = Set(key="transform.size", value=2.0)
+    whole = Run.new(tmp_path / "whole", chosen)
+    assert whole.start(at_step(5, edit)).state == "finished"
+    for step in (4, 8):
+        cut = Run.new(tmp_path / f"cut{step}", chosen)
+        cut.start(both(at_step(5, edit), at_step(step, Stop())))
+        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
+        assert cut.lines() == whole.lines()
+    plain = Run.new(tmp_path / "plain", experiment(data))
+    plain.start()
+    assert plain.lines()[0] != whole.lines()[0]
+
+
+def test_a_transform_that_loses_samples_is_refused(tmp_path: Path, data: Path) -> None:
+    @transform("half")
+    def half(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value[::2] for name, value in batch.items()}
+
+    task = Run.new(tmp_path / "run", experiment(data, transform={"type": "half"})).task()
+    with pytest.raises(BadInput, match="transform half returned input, target; it should return"):
+        try_step(task)
