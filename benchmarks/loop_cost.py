@@ -3,6 +3,7 @@
 Prints CPU-time ratios of whole trainings to a tight loop over pre-collated batches, measured in
 turns in one process: 64-128-10 MLP, batch 64, Adam. 1.0 is the bare computation; below it is what
 a fused optimizer saves. `loader` is the loop that everybody writes: DataLoader, `.item()` a step.
+`recipe` is the program with a recipe that computes the same loss.
 
     python benchmarks/loop_cost.py [--steps 2000] [--rounds 7]
 """
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tui_trainer.config.experiment import Place, Tree, resolve
+from tui_trainer.plugins import recipe
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.training.loop import train
@@ -68,7 +70,15 @@ def loader(inputs: Tensor, targets: Tensor, steps: int) -> None:
                 break
 
 
-def ours(steps: int, folder: Path) -> Callable[[], None]:
+@recipe("same-loss")
+class SameLoss:
+    """The cross entropy that the built-in step computes."""
+
+    def compute_loss(self, model: nn.Module, batch: dict[str, Tensor], step: object) -> Tensor:
+        return F.cross_entropy(model(batch["input"]), batch["target"])
+
+
+def ours(steps: int, folder: Path, kind: str = "supervised") -> Callable[[], None]:
     """The whole training, journal and numbers included; checkpoints only at the end."""
     values = {
         "dataset": {"type": "pixels", "path": "builtin:digits.csv.gz", "shape": [1, 8, 8]},
@@ -76,6 +86,7 @@ def ours(steps: int, folder: Path) -> Callable[[], None]:
         "optimizer": {"type": "adam", "lr": 1e-3},
         "schedule": {"type": "constant"},
         "loss": {"type": "auto"},
+        "recipe": {"type": kind},
         "training": {"max_steps": steps, "batch_size": BATCH, "validate_every_steps": 10**9},
         "checkpoint": {"every_seconds": None},
     }
@@ -99,7 +110,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(1221, 64, generator=generator)
     targets = torch.randint(0, 10, (1221,), generator=generator)
-    names = ("tight", "tight, fused", "loader", "tui-trainer")
+    names = ("tight", "tight, fused", "loader", "tui-trainer", "recipe")
     costs: dict[str, list[float]] = {name: [] for name in names}
     for round_ in range(arguments.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
@@ -108,6 +119,7 @@ def main() -> None:
                 "tight, fused": lambda: tight(inputs, targets, arguments.steps, fused=True),
                 "loader": lambda: loader(inputs, targets, arguments.steps),
                 "tui-trainer": ours(arguments.steps, Path(folder) / "run"),
+                "recipe": ours(arguments.steps, Path(folder) / "recipe", "same-loss"),
             }
             for name in names:
                 begin_s = time.process_time()

@@ -6,11 +6,11 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 
 from __future__ import annotations
 
+import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
@@ -21,6 +21,7 @@ from tui_trainer.config.plugins import (
     OWN_METRICS,
     RECIPE_FACTORIES,
     RECIPE_METRICS,
+    TRANSFORM_FACTORIES,
     OwnMetric,
     RecipeSpec,
 )
@@ -31,7 +32,15 @@ from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, 
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.transforms import TRANSFORMS
 from tui_trainer.config.signature_settings import settings_of, settings_of_class
+from tui_trainer.config.user_calls import (
+    check_call,
+    check_loss,
+    check_model,
+    check_name,
+    check_recipe,
+)
 from tui_trainer.config.user_code import place_of
 
 __all__ = [
@@ -45,6 +54,7 @@ __all__ = [
     "model",
     "recipe",
     "setting",
+    "transform",
 ]
 
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -116,17 +126,55 @@ def dataset(
     params: type[DatasetParams] = DatasetParams,
     augment: Literal["none", "images"] = "none",
 ) -> Callable[[Made], Made]:
-    """Register a function `(params) -> Data` as the dataset `type: NAME`.
+    """Register a function as the dataset `type: NAME`; it returns `Data`.
+
+    Its parameters are settings, with a type and a default; `path` and others that every data set
+    has need no type. Or it has one parameter, `params`, which is a section of the class `params`.
 
     `augment="images"` adds the settings of the random changes to training images, which are applied
     to the first field of a batch on its device, and to the target if that is a mask.
     """
-    _check_name(name)
-    if augment == "images":
-        params = _with_images(params, name)
-    elif augment != "none":
+    check_name(name)
+    if augment not in ("images", "none"):
         raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
-    return _registrar(DATASETS, DATASET_FACTORIES, name, description, params, ("params",))
+
+    def register(function: Made) -> Made:
+        section, make = params, cast(Callable[..., Any], function)
+        if params is DatasetParams and _has_settings(function, DatasetParams):
+            section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
+            make = _called_with_settings(function, section)
+        else:
+            check_call(f"the data set {name!r}", function, ("params",))
+        if augment == "images":
+            section = _with_images(section, name)
+        _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
+        return function
+
+    return register
+
+
+def _has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool:
+    """Whether the parameters of a function are settings, and not a section that holds them."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        return True
+    first = parameters[0]
+    is_bare = first.annotation is first.empty and first.default is first.empty
+    return not is_bare or first.name in base.model_fields or first.name == SIGNATURE
+
+
+def _called_with_settings(
+    function: Callable[..., Any], section: type[TypedSection]
+) -> Callable[..., Any]:
+    """Return a function of a section that calls the user's with the settings it asks for."""
+    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
+
+    @functools.wraps(function)
+    def call(params: TypedSection, *signature: Any) -> Any:
+        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
+        return function(*signature, **settings)
+
+    return call
 
 
 def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
@@ -146,12 +194,29 @@ def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
 def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
-    """Register a function `(params, signature) -> torch.nn.Module` as the model `type: NAME`."""
-    _check_name(name)
-    arguments = ("params", "signature")
-    return _registrar(MODELS, MODEL_FACTORIES, name, description, params, arguments)
+    """Register a function as the model `type: NAME`; it returns a `torch.nn.Module`.
+
+    Its first parameter is `signature`, which says what the data are; the others are settings, with
+    a type and a default. Or its parameters are `params`, a section of the class `params`, and
+    `signature`.
+    """
+    check_name(name)
+
+    def register(function: Made) -> Made:
+        section, make = params, cast(Callable[..., Any], function)
+        if params is ModelParams and _has_settings(function, ModelParams):
+            check_model(name, function)
+            section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
+            make = _called_with_settings(function, section)
+        else:
+            check_call(f"the model {name!r}", function, ("params", "signature"))
+        _register(MODELS, MODEL_FACTORIES, name, description, section, make)
+        return function
+
+    return register
 
 
+SIGNATURE = "signature"
 LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
 """The parameters of a loss that are no settings."""
 
@@ -170,10 +235,10 @@ def loss(
         problems: those that can be trained with it; empty: all.
     """
 
-    _check_name(name)
+    check_name(name)
 
     def register(function: Made) -> Made:
-        _check_loss(name, function)
+        check_loss(name, function)
         section = settings_of(function, LOSS_ARGUMENTS)
         text = description or _first_line(function)
         _add(LOSSES, name, text, section, place_of(function))
@@ -207,15 +272,13 @@ def metric(
         percent: show it as a percentage.
     """
 
-    _check_name(name)
+    check_name(name)
 
     def register(made: Made) -> Made:
         if better not in ("higher", "lower"):
             raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
-        if isinstance(made, type):
-            _check_call(f"the metric {name!r}", made, ())
-        else:
-            _check_call(f"the metric {name!r}", made, ("outputs", "batch"))
+        arguments = () if isinstance(made, type) else ("outputs", "batch")
+        check_call(f"the metric {name!r}", made, arguments)
         spec = MetricSpec(
             name,
             description or _first_line(made),
@@ -226,6 +289,25 @@ def metric(
         register_metric(spec, problems)
         OWN_METRICS[name] = OwnMetric(made, collect)
         return made
+
+    return register
+
+
+def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
+    """Register a function as the transform `type: NAME`, which changes training batches.
+
+    It is called with the batch, a dict of tensors on the device, after the changes of the data set,
+    and with `generator`, if it has that parameter: random numbers are drawn from it, on the same
+    device. It returns the batch with the same fields and samples. All other parameters are
+    settings.
+    """
+
+    check_name(name)
+
+    def register(function: Made) -> Made:
+        section = settings_of(function, ("batch", "generator"))
+        _register(TRANSFORMS, TRANSFORM_FACTORIES, name, description, section, function)
+        return function
 
     return register
 
@@ -249,10 +331,10 @@ def recipe(
             `checkpoint.monitor` may name.
     """
 
-    _check_name(name)
+    check_name(name)
 
     def register(made: type) -> type:
-        _check_recipe(name, made)
+        check_recipe(name, made)
         if problem != "auto" and problem not in PROBLEMS:
             raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
         place = place_of(made)
@@ -260,7 +342,7 @@ def recipe(
         for metric_name, direction in (better or {}).items():
             if direction not in ("higher", "lower"):
                 raise ValueError(f"better={direction!r} of {metric_name!r}: 'higher' or 'lower'")
-            _check_name(metric_name)
+            check_name(metric_name)
             if metric_name not in METRICS:
                 text = f"of the recipe {name}"
                 spec = MetricSpec(metric_name, text, direction == "higher", origin=place)
@@ -273,88 +355,26 @@ def recipe(
     return register
 
 
-def _registrar(
+def _register(
     registry: Registry,
     factories: dict[str, Callable[..., Any]],
     name: str,
     description: str,
     params: type[TypedSection],
-    arguments: tuple[str, ...],
-) -> Callable[[Made], Made]:
-    """Return a decorator that adds a function to a registry and to the functions by type."""
-
-    def register(make: Made) -> Made:
-        _check_call(f"the {registry.kind} {name!r}", make, arguments)
-        _add(registry, name, description or _first_line(make), params, place_of(make))
-        factories[name] = make
-        return make
-
-    return register
+    make: Callable[..., Any],
+) -> None:
+    """Add a function to a registry and to the functions by type."""
+    _add(registry, name, description or _first_line(make), params, place_of(make))
+    factories[name] = make
 
 
 def _add(
     registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
 ) -> None:
-    _check_name(name)
+    check_name(name)
     fields: dict[str, Any] = {"type": (Literal[name], ...)}
     section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
     registry.add(Spec(name, description, section, origin=origin))
-
-
-def _check_loss(name: str, function: Callable[..., Any]) -> None:
-    """Raise TypeError unless it is a function of the outputs and the targets or the batch."""
-    if isinstance(function, type):
-        raise TypeError(
-            f"the loss {name!r} is a class; a loss is a function: def {function.__name__.lower()}"
-            "(outputs, target): ..."
-        )
-    names = list(inspect.signature(function).parameters)
-    if names[:1] != ["outputs"] or names[1:2] not in [[other] for other in LOSS_ARGUMENTS[1:]]:
-        raise TypeError(
-            f"the loss {name!r} begins with ({', '.join(names[:2])}); it has to begin with "
-            "(outputs, target) or (outputs, batch), and its other parameters are settings"
-        )
-
-
-def _check_recipe(name: str, made: type) -> None:
-    """Raise an error unless a recipe has one of the two methods, and can be made and called."""
-    has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
-    if has_loss == has_step:
-        found = "both compute_loss and training_step" if has_loss else "neither"
-        raise ValueError(
-            f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
-            "or training_step(self, model, batch, step)"
-        )
-    _check_call(f"the recipe {name!r}", made, (), "; settings are attributes: weight: float = 0.5")
-    step = "compute_loss" if has_loss else "training_step"
-    method = getattr(made, step)
-    _check_call(f"{step} of {name!r}", method, ("self", "model", "batch", "step"))
-
-
-def _check_call(
-    subject: str, made: Callable[..., Any], arguments: tuple[str, ...], hint: str = ""
-) -> None:
-    """Raise TypeError if a function or class of the user's cannot be called with the arguments."""
-    try:
-        signature = inspect.signature(made)
-    except ValueError:  # some that are written in C do not say
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        taken = ", ".join(signature.parameters)
-        raise TypeError(
-            f"{subject} is called with ({', '.join(arguments)}), but takes ({taken}){hint}"
-        ) from error
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(
-            'the name is missing; write it in parentheses behind the decorator: ("NAME")'
-        )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
 
 
 def _first_line(make: Callable[..., Any]) -> str:

@@ -44,7 +44,7 @@ def make_run(runs_dir: Path, name: str, made_s: int) -> None:
         ("ev", ["evaluate"]),
         ("--v", ["--version"]),
         ("train ", EXPERIMENTS),
-        ("train digits-", ["digits-cnn", "digits-mlp"]),
+        ("train digits-", ["digits-cnn", "digits-mlp", "digits-png-cnn"]),
         ("train --name x --no-ui digits-m", ["digits-mlp"]),
         ("compose digits-m", ["digits-mlp"]),
         ("train digits-mlp --dry", ["--dry-run"]),
@@ -147,7 +147,7 @@ def completed_by_bash(words: list[str]) -> list[str]:
     ("words", "expected"),
     [
         (["tr"], ["train"]),
-        (["train", "digits-"], ["digits-cnn", "digits-mlp"]),
+        (["train", "digits-"], ["digits-cnn", "digits-mlp", "digits-png-cnn"]),
         (["train", "digits-mlp", "optimizer", "="], OPTIMIZERS),
         (["train", "digits-mlp", "optimizer", "=", "sg"], ["sgd"]),
         (["train", "digits-mlp", "lr", "=", "1", "schedule", "=", "cos"], ["cosine"]),
@@ -182,7 +182,7 @@ def test_fish_completes() -> None:
     line = f"{PROGRAM} completion fish | source; complete -C '{PROGRAM} train digits-'"
     done = subprocess.run(["fish", "--no-config", "-c", line], capture_output=True, text=True)
     assert done.stderr == ""
-    assert done.stdout.split() == ["digits-cnn", "digits-mlp"]
+    assert done.stdout.split() == ["digits-cnn", "digits-mlp", "digits-png-cnn"]
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
@@ -204,4 +204,5 @@ def test_zsh_completes() -> None:
         "optimizer.lr_decay=",
         "digits-cnn",
         "digits-mlp",
+        "digits-png-cnn",
     ]

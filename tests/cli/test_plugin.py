@@ -13,8 +13,6 @@ from tests.training.own_code import restored
 from tui_trainer.cli.main import main
 from tui_trainer.cli.plugin_templates import KINDS
 
-pytestmark = pytest.mark.processes
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -32,6 +30,7 @@ def checked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_passes_the_check(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "new", kind, "my-own"]) == 0
@@ -43,6 +42,7 @@ def test_what_is_written_passes_the_check(kind: str, capsys: pytest.CaptureFixtu
     assert main(["plugin", "new", kind, "my-own"]) == 2, "it is not written over"
 
 
+@pytest.mark.processes
 def test_state_that_no_checkpoint_has_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +59,7 @@ def test_state_that_no_checkpoint_has_is_found(
     assert wrong["text"].startswith("cut after step 1: step ")
 
 
+@pytest.mark.processes
 def test_random_samples_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "new", "dataset", "points"]) == 0
     text = (tmp_path / "points.py").read_text()
@@ -88,3 +89,18 @@ def test_an_error_and_a_missing_experiment_are_said(
     assert "name an experiment to prove it by" in capsys.readouterr().err
     assert main(["plugin", "new", "loss", "Wrong!"]) == 2
     assert "is no name" in capsys.readouterr().err
+
+
+def test_types_of_plugins_are_listed_and_in_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = str(EXAMPLES / "gan.py")
+    assert main(["presets", "list", "--plugin", plugin, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    own = {(row["kind"], row["name"]): row["origin"] for row in rows if "origin" in row}
+    assert own.keys() == {("model", "gan-pair"), ("recipe", "gan")}
+    assert own["recipe", "gan"].startswith(f"{plugin}:")
+    assert main(["presets", "list", "models", "--plugin", plugin]) == 0
+    printed = capsys.readouterr().out
+    assert "model gan-pair" in printed
+    assert "recipe gan" not in printed
+    assert main(["presets", "schema", "--plugin", plugin]) == 0
+    assert "recipe-gan" in json.loads(capsys.readouterr().out)["$defs"]

@@ -8,8 +8,13 @@ from typing import Any, Literal
 import pytest
 from pydantic import ValidationError
 
+from tests.training.own_code import restored
+from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import extra_of, setting
 from tui_trainer.config.signature_settings import settings_of
+from tui_trainer.plugins import Data, dataset, model
 
 
 def many(
@@ -60,3 +65,36 @@ def odd(outputs: Any, share: dict[str, int]) -> None:
 def test_what_no_file_can_hold_is_refused(function: Callable[..., Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         settings_of(function, ("outputs",))
+
+
+def test_a_data_set_and_a_model_may_have_their_settings_as_parameters() -> None:
+    with restored():
+
+        @dataset("noisy", augment="images")
+        def noisy(path: str, count: int = 20, level: float = 0.5) -> Data:
+            return Data({"input": [[count * level]], "target": [len(path)]})
+
+        @model("wide")
+        def wide(signature: Any, width: int = 4) -> tuple[Any, int]:
+            return signature, width
+
+        @model("old")
+        def old(params, signature):  # type: ignore[no-untyped-def]
+            return params, signature
+
+        spec = DATASETS.find("noisy")
+        assert spec is not None
+        assert {"path", "count", "level", "split_seed", "flip_horizontal"} <= {
+            *spec.params.model_fields
+        }
+        assert spec.origin.startswith(f"{__file__}:")
+        section = spec.params.model_validate({"type": "noisy", "path": "abc", "count": 4})
+        made = DATASET_FACTORIES["noisy"](section)
+        assert made.train == {"input": [[2.0]], "target": [3]}
+        wide_spec, old_spec = MODELS.find("wide"), MODELS.find("old")
+        assert wide_spec is not None
+        assert old_spec is not None
+        six = wide_spec.params.model_validate({"type": "wide", "width": 6})
+        assert MODEL_FACTORIES["wide"](six, "data") == ("data", 6)
+        params = old_spec.params.model_validate({"type": "old"})
+        assert MODEL_FACTORIES["old"](params, "data") == (params, "data")

@@ -101,7 +101,9 @@ def test_an_assembled_batch_is_that_of_the_collation(kind: str) -> None:
         Assembly(Collation(padding={"input": 3}), spec),
     )
     for index in range(len(PIXELS)):
-        assembly.add(read(index))
+        if not assembly.defer(raw := read(index)):
+            assembly.add(raw)
+    assembly.settle()
     expected = collation.batch([collation.sample(read(i), spec) for i in range(len(PIXELS))], spec)
     assert facts(assembly.batch()) == facts(expected)
 
@@ -159,3 +161,18 @@ def test_a_buffer_that_is_filled_anew_for_each_sample_is_read_in_time() -> None:
     made = SampleMaker(Reused(), 0, "train", NUMBER).make(0, range(3))
     assert not isinstance(made, Failure)
     assert made["input"].tolist() == [[0.0] * 4, [1.0] * 4, [2.0] * 4]
+
+
+def test_a_wrong_sample_is_named_before_one_that_cannot_be_read() -> None:
+    class Broken:
+        def __getitem__(self, index: int) -> Any:
+            if index == 3:
+                raise OSError("no such file")
+            return picture(index), 9 if index == 1 else index
+
+    maker = SampleMaker(Broken(), 0, "train", CLASSES)
+    first, second = maker.make(0, range(5)), maker.make(0, [0, 2, 3, 1])
+    assert isinstance(first, Failure)
+    assert first.message.startswith("sample 1 of the data set: the target is 9")
+    assert isinstance(second, Failure)
+    assert second.message.startswith("sample 3 of the data set cannot be read: OSError")

@@ -88,6 +88,12 @@ def test_one_split_in_pieces_is_divided_by_us(tmp_path: Path) -> None:
     assert sizes(drawn) == sizes(data)
 
 
+def test_other_folders_with_a_state_are_no_data_sets(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "a.txt").write_text("some words")
+    assert recognise(str(tmp_path), {}).type == "text"
+
+
 def test_without_a_test_split_the_validation_is_the_test(tmp_path: Path) -> None:
     data = load(section(save_splits(tmp_path / "d", train=rows(60), validation=rows(9, 60))))
     assert sizes(data)[2] == 9
@@ -112,6 +118,14 @@ def test_lists_of_one_length_become_columns(tmp_path: Path) -> None:
     data = load(section(save(tmp_path / "d", rows(60, **more))))
     assert data.signature.input_shape == (1 + 3 + 4,)
     assert any("column 'ragged' has lists of different lengths" in note for note in data.notes)
+
+
+def test_a_column_of_lists_can_be_dropped_by_its_own_name(tmp_path: Path) -> None:
+    folder = save(tmp_path / "d", rows(60, vector=[[1.0] * 5000] * 60, ragged=[[1]] * 59 + [[]]))
+    with pytest.raises(BadInput, match=r"'vector' has 5,000 numbers .* add it to dataset.drop"):
+        load(section(folder))
+    data = load(section(folder, drop=["vector", "ragged"]))
+    assert data.signature.input_shape == (1,)
 
 
 def test_files_of_the_hub_have_their_splits_by_name(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ def test_a_name_of_nothing_suggests_a_similar_one(tmp_path: Path) -> None:
         recognise(str(tmp_path / "wine.cvs"), {})
     with pytest.raises(BadInput, match="not a regular file"):
         recognise("/dev/null", {})
+    written(tmp_path, "one.JPG")
+    with pytest.raises(BadInput, match="is one picture; name the folder that has a folder of"):
+        recognise(str(tmp_path / "one.JPG"), {})
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tui_trainer.config.plugins import (
     OWN_METRICS,
     RECIPE_FACTORIES,
     RECIPE_METRICS,
+    TRANSFORM_FACTORIES,
 )
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.metrics import METRICS
@@ -28,7 +29,8 @@ from tui_trainer.plugins import loss, metric, setting
 def restored() -> Iterator[None]:
     """Remove what is registered inside afterwards."""
     tables: list[dict[str, Any]] = [LOSS_FACTORIES, OWN_METRICS, PROBLEMS, METRICS]
-    tables += [DATASET_FACTORIES, MODEL_FACTORIES, RECIPE_FACTORIES, LOADED]
+    tables += [DATASET_FACTORIES, MODEL_FACTORIES, RECIPE_FACTORIES, TRANSFORM_FACTORIES]
+    tables += [LOADED]
     tables += [registry._specs for registry in REGISTRIES.values()]
     kept, names = [dict(table) for table in tables], set(RECIPE_METRICS)
     try:

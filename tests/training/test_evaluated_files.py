@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from tests.data.splits import tensors
 from tests.training.harness import Run, small_experiment, write_images
+from tests.training.own_code import restored
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.config.plugins import load_plugins
 from tui_trainer.data.labelled import READERS, read_labelled
@@ -296,6 +298,13 @@ def write_arrays(folder: Path, names: str, count: int) -> Path:
     return folder
 
 
+@pytest.fixture
+def _own_code() -> Iterator[None]:
+    with restored():
+        yield
+
+
+@pytest.mark.usefixtures("_own_code")
 def test_a_plugin_is_given_another_path(tmp_path: Path) -> None:
     (tmp_path / "scans.py").write_text(SCANS)
     load_plugins([tmp_path / "scans.py"])

@@ -16,7 +16,7 @@ from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
-from tui_trainer.plugins import dataset, loss, metric, model, recipe
+from tui_trainer.plugins import dataset, loss, metric, model, recipe, setting, transform
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -89,6 +89,22 @@ def test_metrics_do_not_depend_on_the_batch_size(data: Path, size: int, tmp_path
     assert found["top2"] == pytest.approx(by_hand.double().mean().item())
     assert found["widest"] == pytest.approx(3 * (outputs.max() - outputs.min()).item())
     assert {"loss", "accuracy", "balanced_accuracy"} < found.keys()
+
+
+def test_further_numbers_of_a_loss_are_means_over_the_samples(tmp_path: Path, data: Path) -> None:
+    @loss("double")
+    def double(outputs: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        mean = nn.functional.cross_entropy(outputs, batch["target"])
+        return {"loss": mean, "twice": 2 * mean, "size": torch.tensor(float(len(outputs)))}
+
+    run = Run.new(tmp_path / "run", experiment(data, loss={"type": "double"}))
+    run.start()
+    lines = run.lines()
+    assert [line["train/twice"] for line in lines] == pytest.approx(
+        [2 * line["train/loss"] for line in lines], rel=1e-5
+    )
+    # Steps of 10 and 10, 10 and 10, and 8 samples.
+    assert [line["train/size"] for line in lines[:3]] == [10, 10, 8]
 
 
 def test_a_loss_is_refused_for_another_problem(tmp_path: Path, data: Path) -> None:
@@ -225,7 +241,7 @@ def _swapped(target: Tensor, outputs: Tensor) -> Tensor:
         (loss("mine"), _Module, r"the loss 'mine' is a class; a loss is a function: def "),
         (loss("mine"), _keras, r"begins with \(y_pred, y_true\); it has to begin with \(outputs"),
         (loss("mine"), _swapped, r"begins with \(target, outputs\); it has to begin with"),
-        (model("mine"), _Module, r"called with \(params, signature\), but takes \(\)"),
+        (model("mine"), _Module, r"takes \(\); its first parameter is signature, which says"),
         (metric("mine", better="lower"), len, r"'mine' is called with \(outputs, batch\), but"),
         (metric("mine", better="lower"), _Wide, r"'mine' is called with \(\), but takes \(width"),
     ],
@@ -241,3 +257,38 @@ def test_what_cannot_be_called_is_refused_where_it_is_registered(
 def test_a_decorator_without_a_name_is_refused(decorator: Any) -> None:
     with pytest.raises(TypeError, match=r"the name is missing.*\(\"NAME\"\)"):
         decorator(_keras)
+
+
+def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:
+    @transform("jitter")
+    def jitter(
+        batch: dict[str, Tensor],
+        generator: torch.Generator,
+        size: float = setting(0.5, "deviation", ge=0, live=True),
+    ) -> dict[str, Tensor]:
+        inputs = batch["input"]
+        noise = torch.randn(inputs.shape, generator=generator)
+        return {**batch, "input": inputs + size * noise}
+
+    chosen = experiment(data, transform={"type": "jitter"})
+    edit = Set(key="transform.size", value=2.0)
+    whole = Run.new(tmp_path / "whole", chosen)
+    assert whole.start(at_step(5, edit)).state == "finished"
+    for step in (4, 8):
+        cut = Run.new(tmp_path / f"cut{step}", chosen)
+        cut.start(both(at_step(5, edit), at_step(step, Stop())))
+        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
+        assert cut.lines() == whole.lines()
+    plain = Run.new(tmp_path / "plain", experiment(data))
+    plain.start()
+    assert plain.lines()[0] != whole.lines()[0]
+
+
+def test_a_transform_that_loses_samples_is_refused(tmp_path: Path, data: Path) -> None:
+    @transform("half")
+    def half(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value[::2] for name, value in batch.items()}
+
+    task = Run.new(tmp_path / "run", experiment(data, transform={"type": "half"})).task()
+    with pytest.raises(BadInput, match="transform half returned input, target; it should return"):
+        try_step(task)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tui_trainer import __version__
 from tui_trainer.cli import hints
 from tui_trainer.cli.command_parser import Parser
-from tui_trainer.cli.plugin_templates import KINDS
+from tui_trainer.cli.preset_arguments import add_cache, add_plugin_commands, add_presets
 from tui_trainer.cli.shared_arguments import (
     DEVICE_HELP,
     MOVED,
@@ -135,7 +135,7 @@ def make_parser() -> Parser:
     _add_control(commands)
     _add_results(commands)
     _add_own_data(commands)
-    _add_presets(commands)
+    add_presets(commands)
     config = add_command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
     config.add_argument("--json", action="store_true", help="print JSON")
@@ -143,55 +143,11 @@ def make_parser() -> Parser:
     add_runs_dir(doctor)
     add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    _add_plugin_commands(commands)
-    _add_cache(commands)
+    add_plugin_commands(commands)
+    add_cache(commands)
     completion = add_command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
-
-
-def _add_plugin_commands(commands: Commands) -> None:
-    plugin = commands.add_parser(
-        "plugin",
-        help="check a file with your own code, or begin one",
-        description="Check a file with your own code, or begin one.",
-    )
-    actions = plugin.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    check = add_command(
-        actions, "check", "prove that it trains, and that a cut and resumed run equals an uncut one"
-    )
-    check.add_argument("file", type=Path, metavar="FILE", help="a Python file with your own code")
-    check.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="[EXPERIMENT] KEY=VALUE",
-        help="the experiment to prove it by; without one its own data set and types",
-    )
-    check.add_argument(
-        "--steps", type=int, default=6, metavar="N", help="steps of each training (default: 6)"
-    )
-    add_plugin(check)
-    add_preset_dir(check)
-    check.add_argument("--json", action="store_true", help="print JSON")
-    check.set_defaults(action="plugin check")
-    new = add_command(actions, "new", "write a file to start from, which passes the check")
-    new.add_argument("kind", choices=tuple(KINDS), metavar="|".join(KINDS), help="what it adds")
-    new.add_argument("name", metavar="NAME", help="its name: small letters, digits, _ and -")
-    new.set_defaults(action="plugin new")
-
-
-def _add_cache(commands: Commands) -> None:
-    cache = commands.add_parser(
-        "cache",
-        help="list or clear the tables and pictures that are kept",
-        description="List or clear the tables and pictures that took long to read and are kept.",
-    )
-    actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    list_ = add_command(actions, "list", "show the data sets, with the files they are from")
-    list_.add_argument("--json", action="store_true", help="print JSON")
-    list_.set_defaults(action="cache list")
-    clear = add_command(actions, "clear", "remove all of them; they are made again when needed")
-    clear.set_defaults(action="cache clear")
 
 
 def _add_training(commands: Commands) -> None:
@@ -395,23 +351,3 @@ def _add_own_data(commands: Commands) -> None:
     look.add_argument("--json", action="store_true", help="print JSON")
     add_preset_dir(look)
     look.set_defaults(action="data inspect")
-
-
-def _add_presets(commands: Commands) -> None:
-    text = "list, show, check and copy presets"
-    presets = commands.add_parser("presets", help=text, description=text)
-    actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = add_command(actions, "list", "list the presets")
-    listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    show = add_command(actions, "show", "print a preset; an experiment with all its settings")
-    show.add_argument("name", help="NAME of an experiment, or KIND/NAME")
-    validate = add_command(actions, "validate", "check experiment files, or all presets")
-    validate.add_argument("files", nargs="*", help="experiment files; none: every preset")
-    copy = add_command(actions, "copy", "copy a preset, to change the copy")
-    copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
-    copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
-    schema = add_command(actions, "schema", "print the JSON schema for editors")
-    for parser in (listing, show, validate, copy, schema):
-        add_preset_dir(parser)
-        parser.set_defaults(action=f"presets {parser.get_default('action')}")

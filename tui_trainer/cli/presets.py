@@ -10,22 +10,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tui_trainer.cli import options
+from tui_trainer.config.plugins import load_plugins
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.yaml.reader import read_document
 from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.sessions.plugin_check import registered
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
 
 def list_presets(arguments: argparse.Namespace) -> int:
-    """Print the names and descriptions of the presets, by kind."""
+    """Print the names and descriptions of the presets, by kind, and the types of plugins."""
+    if arguments.plugin:
+        load_plugins(arguments.plugin)
     library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
         there = f"there are: {', '.join(KINDS)}"
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
+    types = [one for one in registered() if kind is None or one.kind == kind.removesuffix("s")]
     by_kind = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
     if arguments.json:
         rows = [
@@ -39,12 +44,26 @@ def list_presets(arguments: argparse.Namespace) -> int:
             for k, presets in by_kind.items()
             for p, text in presets
         ]
+        rows += [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "description": one.description,
+                "origin": one.origin,
+            }
+            for one in types
+        ]
         print_json(rows)
         return ExitCode.OK
     for k, presets in by_kind.items():
         print_line(f"{k}s")
         for preset, text in presets:
             print_line(f"  {preset.name:<16} {text}")
+    if types:
+        print_line("types of plugins")
+    for one in types:
+        text = clean(f"{one.description} ({one.origin})", 300)
+        print_line(f"  {f'{one.kind} {one.name}':<24} {text}")
     _tell_replaced(preset for presets in by_kind.values() for preset, _ in presets)
     _tell_misnamed(library, kinds)
     return ExitCode.OK
@@ -129,8 +148,10 @@ def copy_preset(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def print_schema(_: argparse.Namespace) -> int:
-    """Print the JSON schema of an experiment file."""
+def print_schema(arguments: argparse.Namespace) -> int:
+    """Print the JSON schema of an experiment file, with the types of plugins."""
+    if arguments.plugin:
+        load_plugins(arguments.plugin)
     print_json(json_schema())
     return ExitCode.OK
 

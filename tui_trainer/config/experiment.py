@@ -37,6 +37,7 @@ from tui_trainer.config.sections.training import (
     LoggingSection,
     TrainingSection,
 )
+from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
@@ -60,6 +61,7 @@ REGISTRIES: dict[str, Registry] = {
     "schedule": SCHEDULES,
     "loss": LOSSES,
     "recipe": RECIPES,
+    "transform": TRANSFORMS,
 }
 PLAIN: dict[str, type[Section]] = {
     "training": TrainingSection,
@@ -74,6 +76,7 @@ DEFAULT_TYPES = {
     "schedule": "constant",
     "loss": "auto",
     "recipe": SUPERVISED,
+    "transform": NO_TRANSFORM,
 }
 """The types of sections that an experiment may leave out."""
 COMMAND_LINE = "command line"
@@ -127,6 +130,7 @@ class Experiment:
     schedule: TypedSection
     loss: TypedSection
     recipe: TypedSection
+    transform: TypedSection
     training: TrainingSection
     checkpoint: CheckpointSection
     logging: LoggingSection
@@ -150,9 +154,11 @@ class Experiment:
         plain: dict[str, Any] = {"name": self.name, "description": self.description}
         for section in SECTIONS:
             plain[section] = getattr(self, section).model_dump(mode="json")
+        # A version without them can read the file then.
         if self.recipe.type == SUPERVISED:
-            # A version without recipes can read the file then.
             del plain["recipe"]
+        if self.transform.type == NO_TRANSFORM:
+            del plain["transform"]
         return plain
 
     def get(self, key: str) -> Any:

@@ -35,6 +35,10 @@ LOSS_FACTORIES: dict[str, Callable[..., Any]] = {}
 """Losses (outputs, batch, **settings) -> scalar, by the section's `type`."""
 
 
+TRANSFORM_FACTORIES: dict[str, Callable[..., Any]] = {}
+"""Transforms (batch, generator, **settings) -> batch, by the section's `type`."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnMetric:
     """A metric of the user's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import create_model
@@ -20,13 +20,16 @@ _PLAIN = (bool, int, float, str)
 
 
 def settings_of(
-    function: Callable[..., Any], filled: Mapping[str, str] | tuple[str, ...]
+    function: Callable[..., Any],
+    filled: Collection[str],
+    base: type[TypedSection] = TypedSection,
 ) -> type[TypedSection]:
     """Return a section with a field for each parameter of a function that is not filled by us.
 
     Args:
         function: of the user's.
         filled: the names of the parameters that are no settings.
+        base: the section that it extends; a parameter with the name of a field of it is that field.
 
     Raises:
         ValueError: a parameter has no type, or one that a file cannot hold.
@@ -35,7 +38,9 @@ def settings_of(
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(function).parameters.values():
         name = parameter.name
-        if name in filled or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if name in filled or name in base.model_fields:
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if name not in hints:
             raise ValueError(
@@ -44,7 +49,7 @@ def settings_of(
             )
         fields[name] = (_as_field(name, hints[name]), _default(parameter.default))
     doc = inspect.getdoc(function)
-    return create_model("Settings", __base__=TypedSection, __doc__=doc, **fields)
+    return create_model("Settings", __base__=base, __doc__=doc, **fields)
 
 
 def settings_of_class(made: type) -> type[TypedSection]:

@@ -55,6 +55,8 @@ def described(error: BaseException) -> str:
 
 def place_of(function: Callable[..., Any]) -> str:
     """Return the file and line of a function's definition."""
+    # Of ours there may be one around it.
+    function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         return f"{code.co_filename}:{code.co_firstlineno}"

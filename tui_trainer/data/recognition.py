@@ -32,7 +32,7 @@ from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
-from tui_trainer.data.files.pictures import SUFFIXES
+from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled
@@ -97,12 +97,19 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        if stated.get("type", "huggingface") == "huggingface" and is_dataset_folder(where):
+        if stated.get("type") == "huggingface":
+            return Recognised({"type": "huggingface", "path": where})
+        if "type" not in stated and is_dataset_folder(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
         return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
+    if is_picture_name(where):
+        raise BadInput(
+            f"{clean(path, 200)}: is one picture; name the folder that has a folder of pictures "
+            "for each class"
+        )
     if stated.get("type", "arrays") == "arrays" and is_array_file(where):
         return Recognised({"type": "arrays", "path": where})
     if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):

@@ -68,7 +68,7 @@ def experiment_for(
     names: dict[str, list[str]] = {}
     for thing in things:
         names.setdefault(thing.kind, []).append(thing.name)
-    chosen = {override.section for override in overrides}
+    chosen = {one.section for one in overrides if one.field in ("", "type")}
     data = names.get("dataset", [])
     if len(data) != 1 and "dataset" not in chosen:
         return None

@@ -9,7 +9,7 @@ targets do not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -105,6 +105,8 @@ class OwnLoss:
     def __init__(self, function: Callable[..., Any], section: TypedSection) -> None:
         self._function = function
         self._takes_targets = takes_targets(function)
+        self.others: dict[str, Tensor] = {}
+        """What the last call returned beside the loss, without gradients."""
         self.use(section)
 
     def use(self, section: TypedSection) -> None:
@@ -115,14 +117,27 @@ class OwnLoss:
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
         target = batch["target"] if self._takes_targets else batch
-        loss = self._function(outputs, target, **self._settings)
-        if not isinstance(loss, Tensor) or loss.dim():
-            found = describe(loss) if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-            raise BadInput(
-                f"{clean(place_of(self._function), 300)}: loss {self._name} returned {found}; it "
-                "should return the mean over the samples of the batch, a tensor that is a number"
-            )
-        return loss
+        returned = self._function(outputs, target, **self._settings)
+        if isinstance(returned, Mapping):
+            numbers = {str(name): self._number(value) for name, value in returned.items()}
+            if "loss" not in numbers:
+                raise BadInput(
+                    f"{clean(place_of(self._function), 300)}: loss {self._name} returned a dict "
+                    f"without 'loss', only {clean(', '.join(numbers), 200)}"
+                )
+            loss = numbers.pop("loss")
+            self.others = {name: number.detach() for name, number in numbers.items()}
+            return loss
+        return self._number(returned)
+
+    def _number(self, value: Any) -> Tensor:
+        if isinstance(value, Tensor) and not value.dim():
+            return value
+        found = describe(value) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise BadInput(
+            f"{clean(place_of(self._function), 300)}: loss {self._name} returned {found}; it "
+            "should return the mean over the samples of the batch, a tensor that is a number"
+        )
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:

@@ -19,7 +19,7 @@ from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.state import State
 from tui_trainer.training.step_context import StepContext, Update
-from tui_trainer.training.supervised_step import GradientStep, StepTaken
+from tui_trainer.training.supervised_step import GradientStep, StepTaken, together
 
 
 def in_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
@@ -74,18 +74,7 @@ class RecipeLossStep(GradientStep):
         return loss.float(), carry
 
     def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
-        if len(shares) == 1:
-            return {name: number.detach() for name, number in self._others[0].items()}
-        return {
-            name: sum(
-                (
-                    own[name].detach() * share
-                    for own, share in zip(self._others, shares, strict=True)
-                ),
-                torch.zeros((), device=self._state.device),
-            )
-            for name in self._others[0]
-        }
+        return together(self._others, shares)
 
 
 class RecipeStep:

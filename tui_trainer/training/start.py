@@ -178,6 +178,8 @@ def _use_own(task: Task, experiment: Experiment) -> None:
     """Let the loss or the recipe of a plugin use the settings in force."""
     if task.criterion is not None:
         task.criterion.use(experiment.loss)
+    if task.transform is not None:
+        task.transform.use(experiment.transform)
     if task.recipe is not None:
         task.recipe.use(experiment.recipe)
         if task.recipe.takes_steps:

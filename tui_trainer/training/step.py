@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.losses import OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.state import State
 from tui_trainer.training.step_buffer import StepRecord
-from tui_trainer.training.supervised_step import SupervisedStep, TrainingStep
+from tui_trainer.training.supervised_step import OwnLossStep, SupervisedStep, TrainingStep
 from tui_trainer.training.task import Task
 
 
@@ -82,6 +83,9 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
     """Return the way in which a task takes its steps."""
     if task.recipe is None:
         assert task.criterion is not None, "without a recipe there is a loss"
+        loss = task.criterion.train
+        if isinstance(loss, OwnLoss):
+            return OwnLossStep(task.forward, loss, state, settings)
         return SupervisedStep(task.forward, task.criterion, state, settings)
     step = RecipeStep if task.recipe.takes_steps else RecipeLossStep
     return step(task.recipe, state, settings, progress)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import Forward, RecurrentState
-from tui_trainer.training.losses import Criterion
+from tui_trainer.training.losses import Criterion, OwnLoss
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
 
@@ -113,6 +113,20 @@ class GradientStep:
         return StepTaken(total, norm, rate, carry, self.others_of(shares))
 
 
+def together(numbers: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
+    """Return the numbers of the micro-batches of a step, weighted by their shares of the samples.
+
+    There are no gradients in the result.
+    """
+    if len(numbers) == 1:
+        return {name: number.detach() for name, number in numbers[0].items()}
+    parts = [
+        {name: number.detach() * share for name, number in own.items()}
+        for own, share in zip(numbers, shares, strict=True)
+    ]
+    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+
+
 class SupervisedStep(GradientStep):
     """Compares the outputs of the model with the targets."""
 
@@ -128,3 +142,26 @@ class SupervisedStep(GradientStep):
     ) -> tuple[Tensor, RecurrentState]:
         outputs, carry = self._forward(batch, carry)
         return self._criterion.train(outputs, batch), carry
+
+
+class OwnLossStep(SupervisedStep):
+    """Compares by a loss of the user's, which may return further numbers."""
+
+    def __init__(
+        self, forward: Forward, own: OwnLoss, state: State, settings: LiveSettings
+    ) -> None:
+        super().__init__(forward, Criterion(own, own), state, settings)
+        self._own = own
+        self._others: list[dict[str, Tensor]] = []
+
+    def loss_of(
+        self, batch: Batch, carry: RecurrentState, step: int, index: int
+    ) -> tuple[Tensor, RecurrentState]:
+        if index == 0:
+            self._others.clear()
+        loss, carry = super().loss_of(batch, carry, step, index)
+        self._others.append(self._own.others)
+        return loss, carry
+
+    def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
+        return together(self._others, shares)

@@ -19,10 +19,12 @@ from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.metrics import Direction, directions_of, extras_of, why_no_metric
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
+from tui_trainer.config.sections.transforms import NO_TRANSFORM
+from tui_trainer.data.base.augment import combine_augments
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
-from tui_trainer.data.base.to_device import DeviceBatches
+from tui_trainer.data.base.to_device import Augment, DeviceBatches
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
@@ -42,6 +44,7 @@ from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.optimizers import build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
+from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 
@@ -60,6 +63,7 @@ class Task:
     criterion: Criterion | None
     """None if a recipe has losses of its own."""
     recipe: OwnRecipe | None
+    transform: OwnTransform | None
     optimizer: optim.Optimizer
     feed: DataFeed
 
@@ -153,6 +157,10 @@ def build(
         recompute_blocks(model, stateful=stateful)
     feed = DataFeed(experiment.loader, device, training.seed)
     placed = feed.prepare(dataset)
+    transform = None
+    if experiment.transform.type != NO_TRANSFORM:
+        transform = OwnTransform(experiment.transform)
+        placed = replace(placed, augment=combine_augments(_both(placed.augment, transform)))
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
@@ -178,9 +186,14 @@ def build(
         forward,
         build_criterion(experiment.loss, dataset, device) if recipe is None else None,
         recipe,
+        transform,
         optimizer,
         feed,
     )
+
+
+def _both(first: Augment | None, second: Augment) -> list[Augment]:
+    return [second] if first is None else [first, second]
 
 
 def _model(

@@ -21,6 +21,7 @@ from tui_trainer.config.plugins import (
     MODEL_FACTORIES,
     OWN_METRICS,
     RECIPE_FACTORIES,
+    TRANSFORM_FACTORIES,
 )
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
@@ -48,6 +49,7 @@ def has_own_code(experiment: Experiment) -> bool:
         or experiment.model.type in MODEL_FACTORIES
         or experiment.loss.type in LOSS_FACTORIES
         or experiment.recipe.type in RECIPE_FACTORIES
+        or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
     )
 
@@ -85,7 +87,9 @@ def _a_batch(task: Task) -> Batch | None:
         batch = split.ready(batch)
     if data.augment is None:
         return batch
-    return data.augment(batch, seeded(task.device, training.seed, "trial"))
+    place = _place_of_model(task) if task.transform is None else task.transform.place
+    with _blamed(place):
+        return data.augment(batch, seeded(task.device, training.seed, "trial"))
 
 
 @contextmanager

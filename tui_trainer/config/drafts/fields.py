@@ -71,13 +71,14 @@ class _Plan:
 _PLANS = (
     _Plan(
         "Training",
-        ("training", "early_stopping", "loss", "recipe"),
+        ("training", "early_stopping", "loss", "recipe", "transform"),
         (
             "training.epochs",
             "training.batch_size",
             "early_stopping.patience",
             "loss.*",
             "recipe.*",
+            "transform.*",
             "training.seed",
             "training.device",
         ),
@@ -138,7 +139,7 @@ def _group(plan: _Plan, kinds: Mapping[str, type[Section]], unfolded: frozenset[
     found: dict[str, Field] = {}
     labels: set[str] = set()
     for section in plan.sections:
-        if section == "recipe" and len(REGISTRIES[section].names) < 2:
+        if section in ("recipe", "transform") and len(REGISTRIES[section].names) < 2:
             continue  # nothing to choose
         for field in fields_of(section, kinds.get(section)):
             label = field.label if field.label not in labels else f"{_words(section)} {field.label}"

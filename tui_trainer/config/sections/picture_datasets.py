@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from tui_trainer.config.sections.datasets import ImagesSection, Side
 from tui_trainer.config.sections.section import Items, Spec, setting
 
 Fit = Literal["crop", "pad", "stretch"]
+
+
+_Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
 def _as_size(value: Any) -> Any:
@@ -40,16 +43,19 @@ class PicturesSection(ImagesSection):
         "what the folders are: classes; splits (train, val, test) with classes below; masks: the "
         "folders images and masks; auto: told by their names",
     )
-    size: Annotated[Items[Side], BeforeValidator(_as_size)] = setting(
+    size: Annotated[
+        Items[Side], BeforeValidator(_as_size, json_schema_input_type=Side | _Sides)
+    ] = setting(
         (64, 64),
         "height and width of the pictures, or one number for both; all are scaled to it",
         unit="pixels",
         min_length=2,
         max_length=2,
     )
-    channels: Annotated[Literal["auto", "grey", "rgb"], BeforeValidator(_as_channels)] = setting(
-        "auto", "grey: one channel, rgb: three; auto: grey if all pictures are grey"
-    )
+    channels: Annotated[
+        Literal["auto", "grey", "rgb"],
+        BeforeValidator(_as_channels, json_schema_input_type=Literal["auto", "grey", "rgb", 1, 3]),
+    ] = setting("auto", "grey: one channel, rgb: three; auto: grey if all pictures are grey")
     fit: Fit = setting(
         "crop",
         "how a picture of another shape gets the size: its middle is cropped, black is added at "

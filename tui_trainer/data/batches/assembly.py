@@ -1,4 +1,4 @@
-"""`Assembly`: makes a batch of samples that are added as they are read.
+"""`Assembly`: makes a batch of samples, which are added as they are read or soon after.
 
 Layer: data. Almost all data sets return samples of one form. Then only the first of a batch is
 checked in full, the others by comparisons, and a worker stacks them in the shared memory in which
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from tui_trainer.data.batches.collation import Collation, as_tensor, fields_of, typed
-from tui_trainer.data.batches.sample_spec import SampleSpec
+from tui_trainer.data.batches.sample_spec import NUMBERS, SampleSpec
 from tui_trainer.problems.batch import Batch
 
 
@@ -31,18 +31,57 @@ class Assembly:
         self._columns: dict[str, _Column] = {}
         """The fields of all samples, while they have one form."""
         self._is_pair = False
+        self._deferred: list[Any] = []
+        """The newest samples, which are still to be added."""
+        self._deferred_dtype: torch.dtype | None = None
+        self.count = 0
+        """The samples that have been added."""
+
+    def defer(self, raw: Any) -> bool:
+        """Take a sample to be added by `settle`; return whether it can wait.
+
+        Between two samples, the user's code has emptied the processor's caches, and the same checks
+        take twice as long as in a row. Values that would be converted cannot wait, because a data
+        set may fill the same memory with the next sample.
+        """
+        if (
+            type(raw) is tuple
+            and len(raw) == 2
+            and type(raw[0]) is Tensor
+            and raw[0].dtype is self._deferred_dtype
+            and type(raw[1]) in NUMBERS
+        ):
+            self._deferred.append(raw)
+            return True
+        return False
+
+    def settle(self) -> None:
+        """Add the samples that wait; as `add`, raises what is wrong with sample `count`."""
+        waiting, self._deferred = self._deferred, []
+        for raw in waiting:
+            self._add(raw)
 
     def add(self, raw: Any) -> None:
         """Add what the data set returned for the next sample; raises what is wrong with it."""
+        self.settle()
+        self._add(raw)
+
+    def _add(self, raw: Any) -> None:
+        self._put(raw)
+        self.count += 1
+
+    def _put(self, raw: Any) -> None:
         if self._columns:
             if self._take(raw):
                 return
             self._samples = self._taken()
-            self._columns = {}
+            self._columns, self._deferred_dtype = {}, None
         self._samples.append(self._collation.sample(raw, self._spec))
         if len(self._samples) == 1 and self._collation.function is None:
             self._columns = {name: _Column(value) for name, value in self._samples[0].items()}
             self._is_pair = set(self._columns) == {"input", "target"}
+            if self._is_pair and self._spec is not None:
+                self._deferred_dtype = self._samples[0]["input"].dtype
 
     def batch(self) -> Batch:
         """Return the batch of all samples.

@@ -22,6 +22,8 @@ from tui_trainer.problems.targets import check_range
 
 _WHOLE = frozenset({int, np.int64, np.int32, np.int16, np.int8, np.uint8})
 _FLOATS = frozenset({float, np.float64, np.float32})
+NUMBERS = _WHOLE | _FLOATS
+"""The types of plain numbers."""
 _MOST = 3e38
 """Larger floats may not fit into a float32."""
 NO_TARGET = torch.zeros(0, dtype=torch.int64)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils.data import get_worker_info
 
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
@@ -63,6 +64,7 @@ class SampleMaker:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
+        failure: Failure | None
         with worker_conditions():
             assembly = Assembly(self.collation, self.form)
             # Derived together, which takes a fraction of the time between two samples.
@@ -70,12 +72,14 @@ class SampleMaker:
             for index, seed in zip(indices, seeds, strict=True):
                 try:
                     seed_all(seed)
-                    assembly.add(self.dataset[index])
-                except SampleMismatch as error:
-                    location = f"sample {index} of the data set{self._describe_path(index)}"
-                    return Failure(f"{location}: {error}")
+                    raw = self.dataset[index]
                 except (Exception, SystemExit) as error:
-                    return self._failure(index, error)
+                    failure = self._failure(index, error)
+                    return self._add(assembly, indices) or failure
+                if not assembly.defer(raw) and (failure := self._add(assembly, indices, raw)):
+                    return failure
+            if failure := self._add(assembly, indices):
+                return failure
             several = f"samples {_join_indices(indices)} of the data set"
             try:
                 return assembly.batch()
@@ -83,6 +87,19 @@ class SampleMaker:
                 return Failure(f"{several}: {error}")
             except (Exception, SystemExit) as error:
                 return Failure(unreadable(several, error), traceback.format_exc())
+
+    def _add(self, assembly: Assembly, indices: Sequence[int], *raw: Any) -> Failure | None:
+        """Add the samples that wait and another one; return a Failure if one is wrong."""
+        try:
+            assembly.settle()
+            for one in raw:
+                assembly.add(one)
+        except SampleMismatch as error:
+            index = indices[assembly.count]
+            return Failure(f"sample {index} of the data set{self._describe_path(index)}: {error}")
+        except (Exception, SystemExit) as error:
+            return self._failure(indices[assembly.count], error)
+        return None
 
     def _failure(self, index: int, error: BaseException) -> Failure:
         sample = f"sample {index} of the data set{self._describe_path(index)}"
@@ -159,13 +176,19 @@ def worker_conditions() -> Iterator[None]:
 
     A sum over many numbers differs in its last bits with another number of threads.
     """
+    if get_worker_info() is not None:
+        # It has one thread already, and nothing else in it draws from the generators.
+        yield
+        return
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if threads > 1:
+        torch.set_num_threads(1)
     try:
         with preserved_generators():
             yield
     finally:
-        torch.set_num_threads(threads)
+        if threads > 1:
+            torch.set_num_threads(threads)
 
 
 def unreadable(sample: str, error: BaseException) -> str:

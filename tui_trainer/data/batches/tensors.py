@@ -241,7 +241,7 @@ class TensorBatches:
         on_host = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
-        places = on_device if self._split.places is None else self._split.places[on_host]
+        places = None if self._split.places is None else self._split.places[on_host]
         for index in range(start, self.per_epoch):
             positions = slice(index * size, (index + 1) * size)
             if world > 1:
@@ -249,7 +249,9 @@ class TensorBatches:
             chosen = on_device[positions]
             if is_plain:
                 yield {
-                    "input": inputs.index_select(0, places[positions]),
+                    "input": inputs.index_select(
+                        0, chosen if places is None else places[positions]
+                    ),
                     "target": targets.index_select(0, chosen),
                 }
             else:

@@ -7,7 +7,7 @@ Only Arrow's memory is read: nothing is unpickled, and no code of a data set run
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,12 @@ def features_in(schema: pa.Schema) -> dict[str, Any]:
     return dict(features) if isinstance(features, dict) else {}
 
 
-def plain_columns(table: pa.Table, features: Mapping[str, Any], name: str) -> Plain:
+def plain_columns(
+    table: pa.Table, features: Mapping[str, Any], name: str, dropped: Collection[str] = ()
+) -> Plain:
     """Return a table of which every column is numbers or texts.
+
+    Columns that are dropped are there without their values, whatever these are.
 
     Raises:
         BadInput: a class has a number that has no name, or a column is too wide.
@@ -64,7 +68,9 @@ def plain_columns(table: pa.Table, features: Mapping[str, Any], name: str) -> Pl
         kind = feature.get("_type", "") if isinstance(feature, dict) else ""
         values = _stored(table.column(column))
         shown = clean(str(column), 80)
-        if kind == "ClassLabel" and _names(feature):
+        if column in dropped:
+            columns[column] = pa.chunked_array([pa.nulls(len(values))])
+        elif kind == "ClassLabel" and _names(feature):
             columns[column] = _classes(values, _names(feature), shown, name)
         elif kind in _OTHER_KINDS:
             unread[column] = _OTHER_KINDS[kind]

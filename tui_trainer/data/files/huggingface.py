@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SPLIT = "split"
 """The column of the splits, unless the data have one of that name."""
-_MARKERS = ("dataset_dict.json", "state.json")
+_MARKERS = (("dataset_dict.json",), ("state.json", "dataset_info.json"))
 _ENDINGS = ((".parquet",), (".arrow",), (".jsonl", ".ndjson", ".json"), (".csv",))
 """Of the files in a folder, those of the first of these kinds are read."""
 _FILES = (".parquet", ".arrow")
@@ -68,7 +68,7 @@ class _Part:
 def is_dataset_folder(where: str) -> bool:
     """Whether a folder is a data set that the library wrote, or has Parquet files as on the hub."""
     folder = Path(where)
-    if any((folder / name).is_file() for name in _MARKERS):
+    if any(all((folder / name).is_file() for name in names) for names in _MARKERS):
         return True
     return any(next(folder.glob(form), None) for form in ("*.parquet", "*/*.parquet"))
 
@@ -101,10 +101,12 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
         raise NoSuchData(f"{name}: no such folder{similar_name(path)}")
     wanted = with_splits and section.split_by in ("auto", "column") and section.split is None
     wanted = wanted and section.group is None and section.time is None
-    return _joined(parts, name, with_splits=wanted)
+    return _joined(parts, name, section.drop, with_splits=wanted)
 
 
-def _joined(parts: Mapping[str, _Part], name: str, *, with_splits: bool) -> OpenDataset:
+def _joined(
+    parts: Mapping[str, _Part], name: str, dropped: Sequence[str], *, with_splits: bool
+) -> OpenDataset:
     """Return all splits as one table, and what was done to it."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -119,7 +121,7 @@ def _joined(parts: Mapping[str, _Part], name: str, *, with_splits: bool) -> Open
             shown = clean(column, 80)
             notes.append(f"split {clean(split, 40)}: no row has a class in '{shown}'; left out")
             continue
-        plain = plain_columns(table, features, name)
+        plain = plain_columns(table, features, name, dropped)
         notes += [*plain.notes, *describe_unread(plain.unread)]
         tables[split] = plain.table
     if not tables:
