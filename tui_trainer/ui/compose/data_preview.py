@@ -37,7 +37,7 @@ class DataPreview(VerticalScroll):
 
     DEFAULT_CSS = """
     DataPreview {
-        width: 1fr; height: 1fr; padding: 0 1; border: round $foreground 30%;
+        width: 1fr; height: 1fr; padding: 0 0 0 1; border: round $foreground 30%;
         border-title-color: $text-muted; border-subtitle-color: $text-muted;
         scrollbar-size-vertical: 1; scrollbar-gutter: stable;
     }

@@ -50,8 +50,8 @@ def picture_grid(pictures: Sequence[Thumbnail], width: int, gap: int = 2) -> Con
             cells = []
             for picture, own in zip(row, lines, strict=True):
                 cell = own[number] if number < len(own) else Content(" " * picture.width)
-                cells.append(Content.assemble(cell, " " * (column + gap - picture.width)))
-            blocks.append(Content("").join(cells))
+                cells.append(Content.assemble(cell, " " * (column - picture.width)))
+            blocks.append(Content(" " * gap).join(cells))
         names = [padded(cut_end(picture.name, column), column + gap) for picture in row]
         blocks.append(Content.styled("".join(names).rstrip(), "$foreground-muted"))
     return Content("\n").join(blocks)
