@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -35,6 +34,13 @@ from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 from tui_trainer.config.sections.transforms import TRANSFORMS
 from tui_trainer.config.signature_settings import settings_of, settings_of_class
+from tui_trainer.config.user_calls import (
+    check_call,
+    check_loss,
+    check_model,
+    check_name,
+    check_recipe,
+)
 from tui_trainer.config.user_code import place_of
 
 __all__ = [
@@ -128,6 +134,7 @@ def dataset(
     `augment="images"` adds the settings of the random changes to training images, which are applied
     to the first field of a batch on its device, and to the target if that is a mask.
     """
+    check_name(name)
     if augment not in ("images", "none"):
         raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
 
@@ -136,6 +143,8 @@ def dataset(
         if params is DatasetParams and _has_settings(function, DatasetParams):
             section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
             make = _called_with_settings(function, section)
+        else:
+            check_call(f"the data set {name!r}", function, ("params",))
         if augment == "images":
             section = _with_images(section, name)
         _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
@@ -191,12 +200,16 @@ def model(
     a type and a default. Or its parameters are `params`, a section of the class `params`, and
     `signature`.
     """
+    check_name(name)
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)
         if params is ModelParams and _has_settings(function, ModelParams):
+            check_model(name, function)
             section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
             make = _called_with_settings(function, section)
+        else:
+            check_call(f"the model {name!r}", function, ("params", "signature"))
         _register(MODELS, MODEL_FACTORIES, name, description, section, make)
         return function
 
@@ -222,7 +235,10 @@ def loss(
         problems: those that can be trained with it; empty: all.
     """
 
+    check_name(name)
+
     def register(function: Made) -> Made:
+        check_loss(name, function)
         section = settings_of(function, LOSS_ARGUMENTS)
         text = description or _first_line(function)
         _add(LOSSES, name, text, section, place_of(function))
@@ -244,11 +260,11 @@ def metric(
 ) -> Callable[[Made], Made]:
     """Register a metric, which `training.metrics=[NAME]` or `checkpoint.monitor=NAME` asks for.
 
-    A function `(outputs, batch)` returns one number for each sample, (B,): their mean over the
-    split is the metric, whatever the size of the batches is. With `collect`, a function
-    `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a number. A
-    class has `update(outputs, batch)` and `compute()`, which returns a number, as the metrics of
-    torchmetrics do; a new object is made for each measurement.
+    A function `(outputs, batch)`, or `(outputs, target)`, returns one number for each sample, (B,):
+    their mean over the split is the metric, whatever the size of the batches is. With `collect`, a
+    function `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a
+    number. A class has `update(outputs, batch)` and `compute()`, which returns a number, as the
+    metrics of torchmetrics do; a new object is made for each measurement.
 
     Args:
         better: `higher` or `lower`.
@@ -256,10 +272,13 @@ def metric(
         percent: show it as a percentage.
     """
 
+    check_name(name)
+
     def register(made: Made) -> Made:
         if better not in ("higher", "lower"):
             raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
-        _check_name(name)
+        arguments = () if isinstance(made, type) else ("outputs", "batch")
+        check_call(f"the metric {name!r}", made, arguments)
         spec = MetricSpec(
             name,
             description or _first_line(made),
@@ -282,6 +301,8 @@ def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
     device. It returns the batch with the same fields and samples. All other parameters are
     settings.
     """
+
+    check_name(name)
 
     def register(function: Made) -> Made:
         section = settings_of(function, ("batch", "generator"))
@@ -310,14 +331,10 @@ def recipe(
             `checkpoint.monitor` may name.
     """
 
+    check_name(name)
+
     def register(made: type) -> type:
-        has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
-        if has_loss == has_step:
-            found = "both compute_loss and training_step" if has_loss else "neither"
-            raise ValueError(
-                f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
-                "or training_step(self, model, batch, step)"
-            )
+        check_recipe(name, made)
         if problem != "auto" and problem not in PROBLEMS:
             raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
         place = place_of(made)
@@ -325,7 +342,7 @@ def recipe(
         for metric_name, direction in (better or {}).items():
             if direction not in ("higher", "lower"):
                 raise ValueError(f"better={direction!r} of {metric_name!r}: 'higher' or 'lower'")
-            _check_name(metric_name)
+            check_name(metric_name)
             if metric_name not in METRICS:
                 text = f"of the recipe {name}"
                 spec = MetricSpec(metric_name, text, direction == "higher", origin=place)
@@ -354,15 +371,10 @@ def _register(
 def _add(
     registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
 ) -> None:
-    _check_name(name)
+    check_name(name)
     fields: dict[str, Any] = {"type": (Literal[name], ...)}
     section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
     registry.add(Spec(name, description, section, origin=origin))
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
 
 
 def _first_line(make: Callable[..., Any]) -> str:

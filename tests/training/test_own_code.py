@@ -16,7 +16,7 @@ from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
-from tui_trainer.plugins import loss, metric, setting, transform
+from tui_trainer.plugins import dataset, loss, metric, model, recipe, setting, transform
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -203,6 +203,60 @@ def test_names_are_taken_once_and_the_refusal_names_both_places() -> None:
         metric("other", better="higher", problems=("classificaton",))(own)
     with pytest.raises(ValueError, match="is no name"):
         metric("Other!", better="higher")(own)
+
+
+def test_a_metric_may_take_the_targets_alone(tmp_path: Path, data: Path) -> None:
+    @metric("hits", better="higher")
+    def hits(outputs: Tensor, target: Tensor) -> Tensor:
+        return (outputs.argmax(1) == target).float()
+
+    chosen = experiment(data, training={"metrics": ["hits", "accuracy"]})
+    try_step(Run.new(tmp_path / "run", chosen).task())
+
+
+class _Module(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return outputs.mean()
+
+
+class _Wide:
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+
+def _keras(y_pred: Tensor, y_true: Tensor) -> Tensor:
+    return y_pred.mean()
+
+
+def _swapped(target: Tensor, outputs: Tensor) -> Tensor:
+    return outputs.mean()
+
+
+@pytest.mark.parametrize(
+    ("register", "made", "text"),
+    [
+        (loss("mine"), _Module, r"the loss 'mine' is a class; a loss is a function: def "),
+        (loss("mine"), _keras, r"begins with \(y_pred, y_true\); it has to begin with \(outputs"),
+        (loss("mine"), _swapped, r"begins with \(target, outputs\); it has to begin with"),
+        (model("mine"), _Module, r"takes \(\); its first parameter is signature, which says"),
+        (metric("mine", better="lower"), len, r"'mine' is called with \(outputs, batch\), but"),
+        (metric("mine", better="lower"), _Wide, r"'mine' is called with \(\), but takes \(width"),
+    ],
+)
+def test_what_cannot_be_called_is_refused_where_it_is_registered(
+    register: Callable[[Any], Any], made: Any, text: str
+) -> None:
+    with pytest.raises(TypeError, match=text):
+        register(made)
+
+
+@pytest.mark.parametrize("decorator", [loss, model, dataset, recipe])
+def test_a_decorator_without_a_name_is_refused(decorator: Any) -> None:
+    with pytest.raises(TypeError, match=r"the name is missing.*\(\"NAME\"\)"):
+        decorator(_keras)
 
 
 def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:

@@ -286,6 +286,35 @@ def test_a_recipe_has_one_of_two_methods() -> None:
         recipe("gan")(type("Again", (), {"compute_loss": lambda *_: None}))
 
 
+def test_a_recipe_that_cannot_be_made_or_called_is_refused() -> None:
+    class Weighted:
+        def __init__(self, weight: float) -> None:
+            self.weight = weight
+
+        def compute_loss(self, model: Any, batch: Any, step: Any) -> Any: ...
+
+    class Short:
+        def compute_loss(self, batch: Any) -> Any: ...
+
+    with pytest.raises(TypeError, match=r"\(\), but takes \(weight\); settings are attributes"):
+        recipe("weighted")(Weighted)
+    with pytest.raises(TypeError, match=r"compute_loss of 'short' is called with \(self, model, "):
+        recipe("short")(Short)
+
+
+def test_an_error_in_the_constructor_of_a_recipe_is_the_users(tmp_path: Path, data: Path) -> None:
+    class Failing:
+        def __init__(self) -> None:
+            raise KeyError("teacher")
+
+        def compute_loss(self, model: Any, batch: Any, step: Any) -> Any: ...
+
+    recipe("failing", problem="none")(Failing)
+    chosen = own(data, model={"type": "gan-pair", "width": 4}, recipe={"type": "failing"})
+    with pytest.raises(BadInput, match=r"test_recipes.py:\d+: KeyError: 'teacher'"):
+        Run.new(tmp_path / "run", chosen).task()
+
+
 def test_what_is_predicted_is_up_to_the_recipe(tmp_path: Path, data: Path) -> None:
     @recipe("scorer", problem="none")
     class Scorer:

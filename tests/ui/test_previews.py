@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tui_trainer.sessions.thumbnails import Thumbnail
+from tui_trainer.ui.compose.data_preview import DataPreview
 from tui_trainer.ui.run.previews import PreviewScreen
 from tui_trainer.ui.shared.half_blocks import picture_grid, picture_lines
 
@@ -29,6 +30,26 @@ def test_pictures_stand_beside_each_other_as_far_as_there_is_room() -> None:
     grid = picture_grid([one, other, one], width=10).plain.split("\n")
     assert [row.rstrip() for row in grid] == ["▀▀▀▀  ▀▀▀", "      ▀▀▀", "one   a l…", "▀▀▀▀", "one"]
     assert picture_grid([], 10).plain == ""
+
+
+def test_more_pictures_than_have_room_are_not_cut_at_the_side() -> None:
+    picture = Thumbnail("one", 14, 12, WHITE * 14 * 12)
+
+    async def use() -> None:
+        app: App[None] = App()
+        async with app.run_test(size=(50, 20)) as pilot:
+            preview = DataPreview()
+            await app.screen.mount(preview)
+            await pilot.pause()
+            preview.show_pictures([picture] * 9)
+            await pilot.pause()
+            assert preview.max_scroll_y > 0
+            grid = preview.query_one("#rows", Static)
+            rows = [grid.render_line(y).text.rstrip() for y in range(grid.size.height)]
+            assert not [row for row in rows if "…" in row]
+            assert max(map(len, rows)) <= grid.size.width
+
+    asyncio.run(use())
 
 
 def test_the_newest_preview_is_shown_until_another_one_is_looked_at(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ that was loaded here, even if the file has changed since.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 import shlex
@@ -187,3 +188,9 @@ def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:
         return []
     here = {one.sha256 for one in LOADED.values()}
     return [path for path, sha256 in recorded.items() if path not in LOADED and sha256 not in here]
+
+
+def takes_targets(function: Callable[..., Any]) -> bool:
+    """Whether a loss or metric of the user's takes the targets in place of the whole batch."""
+    names = list(inspect.signature(function).parameters)
+    return names[1:2] in (["target"], ["targets"])

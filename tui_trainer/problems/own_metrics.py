@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import OWN_METRICS, RECIPE_METRICS
+from tui_trainer.config.plugins import OWN_METRICS, RECIPE_METRICS, takes_targets
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -80,11 +80,13 @@ class _MeanOfSamples:
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self._name = name
         self._function = function
+        self._takes_targets = takes_targets(function)
         self._total: Tensor | None = None
         self._count = 0
 
     def update(self, outputs: Tensor, batch: Batch) -> None:
-        values, count = self._function(outputs, batch), len(batch["target"])
+        values = self._function(outputs, batch["target"] if self._takes_targets else batch)
+        count = len(batch["target"])
         if not isinstance(values, Tensor) or values.shape != (count,):
             found = describe(values) if isinstance(values, Tensor) else f"a {_type(values)}"
             raise BadInput(

@@ -9,7 +9,6 @@ targets do not count.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.config.plugins import LOSS_FACTORIES, takes_targets
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
@@ -104,9 +103,8 @@ class OwnLoss:
     """A loss of the user's, called with the settings in force; implements `Loss`."""
 
     def __init__(self, function: Callable[..., Any], section: TypedSection) -> None:
-        names = list(inspect.signature(function).parameters)
         self._function = function
-        self._takes_targets = len(names) > 1 and names[1] in ("target", "targets")
+        self._takes_targets = takes_targets(function)
         self.others: dict[str, Tensor] = {}
         """What the last call returned beside the loss, without gradients."""
         self.use(section)

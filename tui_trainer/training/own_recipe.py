@@ -46,10 +46,10 @@ class OwnRecipe:
         self.better: dict[str, Direction] = dict(spec.better)
         """The direction in which numbers of its `validation_step` are better, by name."""
         self._class = spec.made_by
-        self._self = _guarded(spec.made_by)()
         self._fields = [name for name in type(section).model_fields if name != "type"]
-        self.use(section)
         try:
+            self._self = _guarded(spec.made_by)()
+            self.use(section)
             if hasattr(self._self, "setup"):
                 self._self.setup(info, device)
         except Exception as error:

@@ -39,7 +39,7 @@ class DataPreview(VerticalScroll):
     DataPreview {
         width: 1fr; height: 1fr; padding: 0 1; border: round $foreground 30%;
         border-title-color: $text-muted; border-subtitle-color: $text-muted;
-        scrollbar-size-vertical: 1;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable;
     }
     DataPreview:focus { border: round $primary; border-title-color: $text-primary; }
     DataPreview Static { width: 100%; height: auto; }
@@ -80,7 +80,7 @@ class DataPreview(VerticalScroll):
 
     def show_pictures(self, pictures: Sequence[Thumbnail]) -> None:
         """Show some pictures below what is known."""
-        self._rows.update(picture_grid(pictures, max(self.content_size.width, 1)))
+        self._rows.update(picture_grid(pictures, max(self.scrollable_content_region.width, 1)))
 
     def wait(self, before: str) -> None:
         """Say that the data are being read, or what has to happen before."""
