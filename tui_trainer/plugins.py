@@ -159,8 +159,9 @@ def _has_settings(function: Callable[..., Any], base: type[TypedSection]) -> boo
     if not parameters:
         return True
     first = parameters[0]
-    is_bare = first.annotation is first.empty and first.default is first.empty
-    return not is_bare or first.name in base.model_fields or first.name == SIGNATURE
+    is_named_so = first.annotation is first.empty or first.name == "params"
+    is_section = first.default is first.empty and is_named_so
+    return not is_section or first.name in base.model_fields or first.name == SIGNATURE
 
 
 def _called_with_settings(

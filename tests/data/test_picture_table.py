@@ -117,3 +117,13 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path: Path) -> None:
         load(section(write(tmp_path / "b", "file,label,score,more", labelled("gone/"))))
     with pytest.raises(ConfigError, match="names a column of a table, and"):
         load(section(tmp_path, target="label"))
+
+
+def test_a_folder_whose_labels_are_in_a_table_names_the_table(tmp_path: Path) -> None:
+    rows = [(f"pictures/{number}.png", "ab"[number % 2]) for number in range(COUNT)]
+    path = write(tmp_path, "file,label", rows)
+    with pytest.raises(BadInput, match=rf"but labels.csv names them; .*: {path}$"):
+        recognise(str(tmp_path), {})
+    assert recognise(str(tmp_path), {"type": "pictures"}).type == "pictures"
+    path.write_text("a,b\n1,2\n")
+    assert recognise(str(tmp_path), {}).type == "pictures"

@@ -133,6 +133,10 @@ def test_folders_with_few_files_and_files_beside_them_are_left_out(tmp_path: Pat
 def test_fault_21_fewer_than_two_classes_are_refused(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "cat"))
     assert "1 of 1 folders have 10 texts or more, but at least two" in message
+    for number in range(20):
+        (tmp_path / "same" / "cat").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "same" / "cat" / f"{number}.txt").write_text("all alike")
+    assert "; 19 left out: copy of another file" in refusal(tmp_path / "same")
     write(tmp_path / "other", "cat dog", 3)
     assert "lower dataset.min_files" in refusal(tmp_path / "other")
     assert "no file matches dataset.patterns *.md" in refusal(tmp_path, patterns=["*.md"])

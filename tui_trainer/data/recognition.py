@@ -52,6 +52,7 @@ _MOST_OPENED = 200
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _MOST_FOLDERS = 50
 """That many folders in a folder are looked through for arrays."""
 _SMALL_TEXT_BYTES = 4096
@@ -209,6 +210,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     if asked == "pictures" or (asked is None and pictures.total() > texts.total()):
         ends = " and ".join(f"*{end}" for end, _ in pictures.most_common(2))
         files = list_unlabelled(where).files
+        if asked is None:
+            _check_has_no_table(where, files)
         return picture_settings(where, stated, {"type": f"most files are {ends}"}, files)
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
@@ -224,6 +227,20 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         settings["sequence_length"] = 128
         return Recognised(settings, {"type": "texts that are in no folders of their own"})
     return _class_folders(where, settings, stated)
+
+
+def _check_has_no_table(where: str, files: PictureFiles) -> None:
+    """Raise BadInput if pictures in a single folder have their labels in a table beside it."""
+    if len({os.path.dirname(file.name) for file in files.pictures}) > 1:
+        return
+    for name in sorted(os.listdir(where)):
+        path = os.path.join(where, name)
+        if name.lower().endswith(_TABLES) and _picture_table(path, {}) is not None:
+            raise BadInput(
+                f"{clean(where, 200)}: the pictures are in no folders of classes, but "
+                f"{clean(name, 80)} names them; name that table in place of the folder: "
+                f"{clean(path, 200)}"
+            )
 
 
 def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:

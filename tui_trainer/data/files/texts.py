@@ -6,6 +6,7 @@ or a copy of a training text could end up in the test split.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import platform
@@ -21,6 +22,9 @@ from tui_trainer.data.files.disk import open_file, reason_of
 from tui_trainer.data.files.folders import ListedFile, SkippedFiles, SourceFolder, list_files
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import size_text
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TO_UTF8 = "iconv -f UTF-16 -t UTF-8 FILE > NEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def read_file(path: str, max_bytes: int) -> Texts:
         omitted = len(file.content) - len(content)
         notes.append(f"the last {in_bytes(omitted)} are left out (dataset.max_bytes)")
     zero = content.find(b"\0")
+    if zero >= 0 and content.startswith(_UTF16):
+        raise BadInput(f"{file.name}: the file is UTF-16; save it as UTF-8, as {_TO_UTF8} does")
     if zero >= 0:
         raise BadInput(
             f"{file.name}:{line_at(content, zero)}: a NUL byte; is this a text? "
@@ -169,6 +175,9 @@ def _read_content(
         return b""
     if len(content) > most:
         omissions.add("file that grew while it was read", entry.name)
+        return b""
+    if b"\0" in content and content.startswith(_UTF16):
+        omissions.add(f"file in UTF-16, which {_TO_UTF8} turns into UTF-8", entry.name)
         return b""
     if b"\0" in content:
         omissions.add("file with NUL bytes, which is not UTF-8 text", entry.name)

@@ -171,7 +171,7 @@ def _classes(
         raise BadInput(
             f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "
             f"texts or more, but at least two classes are needed; {lower}check "
-            "dataset.patterns and dataset.path"
+            "dataset.patterns and dataset.path" + "".join(f"; {note}" for note in texts.notes)
         )
     return classes, notes
 
