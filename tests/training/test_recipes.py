@@ -18,6 +18,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import recipe
 from tui_trainer.runs.commands import Save, Set, Stop, Validate
+from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.prediction import load_predictor
 from tui_trainer.training.previews import in_one
@@ -343,3 +344,9 @@ def test_what_is_predicted_is_up_to_the_recipe(tmp_path: Path, data: Path) -> No
     broken, _ = load_predictor(run.directory, wrong, torch.device("cpu"), "last")
     with pytest.raises(BadInput, match="predict_step of scorer returned a NoneType; a value is"):
         broken.file(str(data))
+
+
+def test_an_experiment_with_a_recipe_is_previewed(tmp_path: Path, data: Path) -> None:
+    found = preview(gan(data, tmp_path), tmp_path)
+    assert found.parameters == found.trained_parameters > 0
+    assert found.layers == ()

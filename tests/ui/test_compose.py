@@ -58,7 +58,7 @@ def test_f6_goes_round_the_panes_and_comes_back(tmp_path: Path) -> None:
 
 def test_choosing_an_experiment_fills_the_other_lists(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "j", "j", "enter")
+        await press(pilot, *"jjjj", "enter")
         draft = app.compose_screen.draft
         assert draft.base == "penguins-mlp"
         assert (draft.preset("dataset"), draft.preset("model")) == ("penguins", "mlp")

@@ -80,7 +80,7 @@ def test_the_newest_preview_is_shown_until_another_one_is_looked_at(tmp_path: Pa
 
 
 async def until(pilot: Pilot[None], screen: PreviewScreen, title: str) -> None:
-    for _ in range(100):
+    for _ in range(1000):
         if any(title in str(box.border_title) for box in screen.query("VerticalScroll")):
             return
         await pilot.pause(0.02)

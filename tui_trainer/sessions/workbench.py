@@ -120,6 +120,9 @@ def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:
     """Return the layers with their shapes, or a note on why they cannot be listed."""
     from tui_trainer.models.summary import summarize
 
+    if not task.forward.is_called:
+        # Only its recipe knows how the model is called.
+        return (), ()
     try:
         layers = summarize(task.model, task.dataset.info.all_fields, 2)
     except RuntimeError as error:

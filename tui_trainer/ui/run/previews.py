@@ -7,7 +7,6 @@ and never interpreted as markup.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,8 +53,9 @@ class PreviewScreen(ModalScreen[None]):
         self._run = RunDirectory(Path(run_dir))
         self._names: list[str] = []
         self._shown = ""
-        """The name of the preview that is looked at; empty before the first."""
-        self._follows = True
+        """The name of the preview on the screen; empty before the first."""
+        self._wanted = ""
+        """The one to be looked at; empty: the newest, whichever that is."""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -69,37 +69,35 @@ class PreviewScreen(ModalScreen[None]):
         self.set_interval(LOOK_S, self._look)
 
     def on_resize(self) -> None:
-        self._shown, shown = "", self._shown
-        self._look(wanted=shown)
+        self._shown = ""
+        self._look()
 
     def action_turn(self, by: int) -> None:
         """Look at an earlier or a later one."""
-        if not self._names:
+        names = self._names
+        if not names:
             return
-        place = self._names.index(self._shown) if self._shown in self._names else len(self._names)
-        place = min(max(place + by, 0), len(self._names) - 1)
-        self._follows = place == len(self._names) - 1
-        self._look(wanted=self._names[place])
+        # Not the one on the screen: two keys may come before it is read.
+        place = names.index(self._wanted) if self._wanted in names else len(names) - 1
+        place = min(max(place + by, 0), len(names) - 1)
+        self._wanted = "" if place == len(names) - 1 else names[place]
+        self._look()
 
     def action_close(self) -> None:
         self.dismiss(None)
 
-    def _look(self, wanted: str = "") -> None:
-        reading: Worker[None] = self.run_worker(
-            partial(self._read, wanted), group="preview", exclusive=True
-        )
+    def _look(self) -> None:
+        reading: Worker[None] = self.run_worker(self._read, group="preview", exclusive=True)
         del reading
 
-    async def _read(self, wanted: str) -> None:
+    async def _read(self) -> None:
         self._names = await asyncio.to_thread(preview_names, self._run)
         if not self.query(VerticalScroll):
             return  # it was closed meanwhile, or is not open yet
         if not self._names:
             self.query_one(Static).update(Content("none yet: the first validation makes one"))
             return
-        name = wanted if wanted in self._names else self._names[-1]
-        if not wanted and not self._follows:
-            name = self._shown or name
+        name = self._wanted if self._wanted in self._names else self._names[-1]
         box = self.query_one(VerticalScroll)
         box.border_subtitle = f"{self._names.index(name) + 1} of {len(self._names)}"
         if name == self._shown:
