@@ -115,7 +115,10 @@ def open_folder(path: str) -> SourceFolder:
 def _maker_of(folder: Path) -> str:
     """Return a hint if a script beside a folder that is not there has its name, and so makes it."""
     script = folder.with_name(f"{folder.name.replace('-', '_')}.py")
-    return f"; python {clean(str(script), 200)} makes it" if script.is_file() else ""
+    if not script.is_file():
+        return ""
+    # That of a preset is beside another folder: presets/datasets/../data.
+    return f"; python {clean(str(script.resolve()), 200)} makes it"
 
 
 def _library(path: str) -> SourceFolder:
