@@ -248,7 +248,7 @@ def test_other_tables_are_no_pictures(tmp_path: Path) -> None:
 
 
 def test_fault_38_one_class_only_is_refused(tmp_path: Path) -> None:
-    assert "every row has the class 'a'" in refusal(tmp_path, rows(20, "a"))
+    assert "every sample has the class 'a'" in refusal(tmp_path, rows(20, "a"))
 
 
 def test_fault_37_escapes_in_a_pixel_or_label_are_shown_harmlessly(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_settings_that_name_no_column_are_refused_all_at_once(tmp_path: Path) ->
 
 def test_fault_21_too_few_sequences_or_one_class_are_refused(tmp_path: Path) -> None:
     assert "leave the" in refusal(tmp_path, table(rows(2)))
-    assert "every row has the class 'no'" in refusal(tmp_path, table(rows(target="no")))
+    assert "every sample has the class 'no'" in refusal(tmp_path, table(rows(target="no")))
     content = with_splits(["train", "test"]).splitlines()
     kept = [line for line in content if not (line.startswith("train") and line.endswith("yes"))]
     message = refusal(tmp_path, "\n".join(kept) + "\n", split="part")

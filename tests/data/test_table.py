@@ -331,7 +331,7 @@ def test_a_target_cannot_be_dropped_and_something_must_be_left(tmp_path: Path) -
 
 def test_fault_38_one_class_only_and_equal_numbers_are_refused(tmp_path: Path) -> None:
     one = table([f"{n},u,yes" for n in range(20)])
-    assert "every row has the class 'yes'" in refusal(tmp_path, one)
+    assert "every sample has the class 'yes'" in refusal(tmp_path, one)
     equal = table([f"{n},u,0.1" for n in range(20)])
     assert "the numbers to predict are all 0.1" in refusal(tmp_path, equal)
 

@@ -233,7 +233,7 @@ def _is_mixed(section: RowsSection) -> bool:
 def _check_classes(source: Source) -> None:
     if source.target.problem == "classification" and len(source.target.classes) == 1:
         raise BadInput(
-            f"{source.name}: every row has the class '{clean(source.target.classes[0], 80)}'; "
+            f"{source.name}: every sample has the class '{clean(source.target.classes[0], 80)}'; "
             "classification needs at least two classes"
         )
 

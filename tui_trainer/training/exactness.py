@@ -117,7 +117,12 @@ def _batch_sizes(task: Task) -> Proof:
             text = f"{metric} depends on training.eval_batch_size, as the random numbers of a "
             return Proof(name, text + "recipe do, or because it is a mean over a batch", holds=True)
         text = f"{metric} is {value:.6g} in batches of {task.eval_batch_size}, and "
-        text += f"{other:.6g} in batches of 3: return a number for each sample, or collect"
+        text += f"{other:.6g} in batches of 3: "
+        text += (
+            "a loss is the mean over the samples of a batch, each with the same weight"
+            if metric == "loss"
+            else "return a number for each sample, or collect"
+        )
         return Proof(name, text, holds=False)
     return Proof(name, f"do not depend on the batch size ({', '.join(found[0])})", holds=True)
 

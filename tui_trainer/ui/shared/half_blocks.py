@@ -11,7 +11,7 @@ from itertools import groupby
 from textual.content import Content
 
 from tui_trainer.sessions.thumbnails import Thumbnail
-from tui_trainer.text.cells import cut_end, padded
+from tui_trainer.text.cells import cut_middle, padded
 
 _UPPER = "▀"
 
@@ -52,6 +52,6 @@ def picture_grid(pictures: Sequence[Thumbnail], width: int, gap: int = 2) -> Con
                 cell = own[number] if number < len(own) else Content(" " * picture.width)
                 cells.append(Content.assemble(cell, " " * (column - picture.width)))
             blocks.append(Content(" " * gap).join(cells))
-        names = [padded(cut_end(picture.name, column), column + gap) for picture in row]
+        names = [padded(cut_middle(picture.name, column), column + gap) for picture in row]
         blocks.append(Content.styled("".join(names).rstrip(), "$foreground-muted"))
     return Content("\n").join(blocks)
