@@ -137,6 +137,9 @@ def dataset(
     check_name(name)
     if augment not in ("images", "none"):
         raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
+    if augment == "images":
+        # Refused here already, where the line of the decorator is.
+        _with_images(params, name)
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)

@@ -5,7 +5,6 @@ Layer: training. Used for the code of plugins, whose state may be where no check
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import Event, RunEnded, StepsTaken
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.runs.paths import open_file
+from tui_trainer.runs.tail import records_from
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
@@ -227,8 +226,7 @@ class _Trained:
         return first_difference(self._final(), other._final(), "the checkpoint")
 
     def _lines(self) -> list[dict[str, Any]]:
-        with open_file(self._run.metrics) as file:
-            records = [json.loads(line) for line in file]
+        records, _ = records_from(self._run.metrics, 0)
         return [{k: v for k, v in one.items() if k not in _OF_THE_CLOCK} for one in records]
 
     def _final(self) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -303,7 +303,7 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, _Part]:
     datasets.disable_progress_bars()
     # It tells of every attempt to reach the hub; the last one is an error, which we tell of.
     for library in ("datasets", "huggingface_hub"):
-        logging.getLogger(library).setLevel(logging.ERROR)
+        getLogger(library).setLevel(ERROR)
     try:
         loaded = datasets.load_dataset(wanted, section.config, revision=section.revision)
     except Exception as error:
