@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Measurable
-from tui_trainer.problems.batch import Batch, to_device
+from tui_trainer.data.base.to_device import placed_on
+from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.forward import Forward
@@ -74,9 +75,7 @@ def _by_recipe(
         if interrupted():
             return None
         with torch.inference_mode():
-            placed = to_device(batch, forward.device)
-            if split.ready is not None:
-                placed = split.ready(placed)
+            placed = placed_on(forward.device, batch, split)
             numbers = recipe_numbers(task, recipe, forward, placed, index)
             means.add(numbers, len(placed["target"]))
             if info.problem != "none":

@@ -13,9 +13,9 @@ import torch
 
 from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
-from tui_trainer.problems.batch import to_device
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
@@ -59,9 +59,7 @@ def measure(
                 return None
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
-                placed = to_device(batch, forward.device)
-                if split.ready is not None:
-                    placed = split.ready(placed)
+                placed = placed_on(forward.device, batch, split)
                 outputs, carry = forward(placed, carry)
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:

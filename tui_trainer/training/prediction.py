@@ -18,6 +18,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
+from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
@@ -25,7 +26,7 @@ from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
-from tui_trainer.problems.batch import Batch, lengths_of, to_device
+from tui_trainer.problems.batch import Batch, lengths_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Prediction, Value
@@ -204,9 +205,7 @@ class Predictor:
         """
         split = unseen.split(self.outline.names[0])
         for index, batch in enumerate(split.in_order(self._batch_size)):
-            placed = to_device(batch, self._device)
-            if split.ready is not None:
-                placed = split.ready(placed)
+            placed = placed_on(self._device, batch, split)
             if self._recipe is not None:
                 yield torch.empty(samples_in(placed), 0), self._by_recipe(placed, index)
                 continue

@@ -27,9 +27,10 @@ from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
+from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
-from tui_trainer.problems.batch import Batch, describe, to_device
+from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
@@ -82,9 +83,8 @@ def _a_batch(task: Task) -> Batch | None:
     if isinstance(split, MapSplit):
         # Its workers would take longer to start than this takes.
         split = replace(split, pool=None)
-    batch = to_device(next(split.in_order(min(training.batch_size, len(split)))), task.device)
-    if split.ready is not None:
-        batch = split.ready(batch)
+    first = next(split.in_order(min(training.batch_size, len(split))))
+    batch = placed_on(task.device, first, split)
     if data.augment is None:
         return batch
     place = _place_of_model(task) if task.transform is None else task.transform.place
