@@ -52,6 +52,11 @@ def settings_of(
     return create_model("Settings", __base__=base, __doc__=doc, **fields)
 
 
+def values_of(section: TypedSection) -> dict[str, Any]:
+    """Return the values of the settings of a section by name, as a function takes them."""
+    return {name: getattr(section, name) for name in type(section).model_fields if name != "type"}
+
+
 def settings_of_class(made: type) -> type[TypedSection]:
     """Return a section with a field for each attribute of a recipe's class that has a type.
 

@@ -32,6 +32,7 @@ from tui_trainer.config.sections.losses import (
     WeightedSection,
 )
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.problems.batch import IGNORED, Batch, describe
@@ -112,8 +113,7 @@ class OwnLoss:
     def use(self, section: TypedSection) -> None:
         """Use other settings from the next call on."""
         self._name = section.type
-        fields = type(section).model_fields
-        self._settings = {name: getattr(section, name) for name in fields if name != "type"}
+        self._settings = values_of(section)
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
         target = batch["target"] if self._takes_targets else batch

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.sections.metrics import Direction
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -46,7 +47,6 @@ class OwnRecipe:
         self.better: dict[str, Direction] = dict(spec.better)
         """The direction in which numbers of its `validation_step` are better, by name."""
         self._class = spec.made_by
-        self._fields = [name for name in type(section).model_fields if name != "type"]
         try:
             self._self = _guarded(spec.made_by)()
             self.use(section)
@@ -63,8 +63,8 @@ class OwnRecipe:
 
     def use(self, section: TypedSection) -> None:
         """Use other settings from the next step on."""
-        for name in self._fields:
-            object.__setattr__(self._self, name, getattr(section, name))
+        for name, value in values_of(section).items():
+            object.__setattr__(self._self, name, value)
 
     @property
     def takes_steps(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tui_trainer.config.plugins import TRANSFORM_FACTORIES
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.clean import clean
@@ -29,8 +30,7 @@ class OwnTransform:
     def use(self, section: TypedSection) -> None:
         """Use other settings from the next batch on."""
         self._name = section.type
-        fields = type(section).model_fields
-        self._settings = {name: getattr(section, name) for name in fields if name != "type"}
+        self._settings = values_of(section)
 
     @property
     def place(self) -> str:
