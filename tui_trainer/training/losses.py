@@ -128,6 +128,7 @@ class OwnLoss:
             loss = numbers.pop("loss")
             self.others = {name: number.detach() for name, number in numbers.items()}
             return loss
+        self.others = {}
         return self._number(returned)
 
     def _number(self, value: Any) -> Tensor:

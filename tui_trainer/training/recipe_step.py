@@ -6,7 +6,7 @@ of its own. One with `training_step` also says which part of the model is update
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import MIXED, RecurrentState
-from tui_trainer.training.own_recipe import Numbers, OwnRecipe
+from tui_trainer.training.own_recipe import OwnRecipe
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.state import State
 from tui_trainer.training.step_context import StepContext, Update
-from tui_trainer.training.supervised_step import GradientStep, StepTaken, together
+from tui_trainer.training.supervised_step import GradientStep, LossTaken, StepTaken, clip
 
 
 def in_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
@@ -59,22 +59,13 @@ class RecipeLossStep(GradientStep):
         super().__init__(state, settings)
         self._recipe = recipe
         self._contexts = _Contexts(state, settings, progress)
-        self._others: list[Numbers] = []
 
-    def loss_of(
-        self, batch: Batch, carry: RecurrentState, step: int, index: int
-    ) -> tuple[Tensor, RecurrentState]:
-        if index == 0:
-            self._others.clear()
+    def loss_of(self, batch: Batch, carry: RecurrentState, step: int, index: int) -> LossTaken:
         precision = self._settings.experiment.training.precision
         with in_precision(precision, self._state.device):
             context = self._contexts.of(step, index)
             loss, others = self._recipe.loss(self._state.model, batch, context)
-        self._others.append(others)
-        return loss.float(), carry
-
-    def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
-        return together(self._others, shares)
+        return LossTaken(loss.float(), carry, others)
 
 
 class RecipeStep:
@@ -126,12 +117,7 @@ class RecipeStep:
         with torch.autocast(state.device.type, enabled=False):
             state.clear_gradients(part)
             torch.autograd.backward(loss.float(), inputs=parameters, retain_graph=retain_graph)
-            norm = state.gradient_norm(part)
-            if training.grad_clip_norm is not None:
-                factor = torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0)
-                state.scale_gradients(factor, part)
-            if training.grad_clip_value is not None:
-                state.clamp_gradients(training.grad_clip_value, part)
+            norm = clip(state, training, part)
             # From here on the weights are those of no step until the whole step is done.
             self.is_updating = True
             state.update_part(part)

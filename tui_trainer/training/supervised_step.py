@@ -5,6 +5,7 @@ Layer: training. Nothing here waits for the device: the loss and the gradient no
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Criterion, OwnLoss
@@ -59,7 +61,17 @@ class TrainingStep(Protocol):
         ...
 
 
-class GradientStep:
+class LossTaken(NamedTuple):
+    """The loss of a micro-batch, with its graph."""
+
+    loss: Tensor
+    carry: RecurrentState
+    """The recurrent state after it."""
+    others: Mapping[str, Tensor] = NO_OTHERS
+    """Further numbers by name."""
+
+
+class GradientStep(ABC):
     """Loss, backward, clipping and update, over one or more micro-batches."""
 
     def __init__(self, state: State, settings: LiveSettings) -> None:
@@ -67,15 +79,9 @@ class GradientStep:
         self._settings = settings
         self.is_updating = False
 
-    def loss_of(
-        self, batch: Batch, carry: RecurrentState, step: int, index: int
-    ) -> tuple[Tensor, RecurrentState]:
-        """Return the loss of micro-batch `index` of a step, and the recurrent state after it."""
-        raise NotImplementedError
-
-    def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
-        """Return further numbers of the step that is being taken."""
-        return NO_OTHERS
+    @abstractmethod
+    def loss_of(self, batch: Batch, carry: RecurrentState, step: int, index: int) -> LossTaken:
+        """Compute the loss of micro-batch `index` of a step."""
 
     def take(
         self,
@@ -89,8 +95,10 @@ class GradientStep:
         state, training = self._state, self._settings.experiment.training
         state.clear_gradients()
         total: Tensor | None = None
+        numbers: list[Mapping[str, Tensor]] = []
         for index, (batch, share) in enumerate(zip(batches, shares, strict=True)):
-            loss, carry = self.loss_of(batch, carry, step, index)
+            loss, carry, others = self.loss_of(batch, carry, step, index)
+            numbers.append(others)
             if len(batches) > 1:
                 # Weighted by its share of the samples, so that a smaller last micro-batch does not
                 # count as much as a full one.
@@ -99,25 +107,36 @@ class GradientStep:
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None, "a step has at least one micro-batch"
         state.unscale_gradients()
-        norm = state.gradient_norm()
-        if training.grad_clip_norm is not None:
-            state.scale_gradients(torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0))
-        if training.grad_clip_value is not None:
-            state.clamp_gradients(training.grad_clip_value)
+        norm = clip(state, training)
         rate = lr()
         state.set_lr(rate)
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
         state.update(step)
         self.is_updating = False
-        return StepTaken(total, norm, rate, carry, self.others_of(shares))
+        return StepTaken(total, norm, rate, carry, _together(numbers, shares))
 
 
-def together(numbers: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
+def clip(state: State, training: TrainingSection, part: str = "") -> Tensor:
+    """Clip the gradients of a part of the model, and return their norm before that."""
+    norm = state.gradient_norm(part)
+    if training.grad_clip_norm is not None:
+        factor = torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0)
+        state.scale_gradients(factor, part)
+    if training.grad_clip_value is not None:
+        state.clamp_gradients(training.grad_clip_value, part)
+    return norm
+
+
+def _together(
+    numbers: Sequence[Mapping[str, Tensor]], shares: Sequence[float]
+) -> Mapping[str, Tensor]:
     """Return the numbers of the micro-batches of a step, weighted by their shares of the samples.
 
     There are no gradients in the result.
     """
+    if not numbers[0]:
+        return NO_OTHERS
     if len(numbers) == 1:
         return {name: number.detach() for name, number in numbers[0].items()}
     parts = [
@@ -137,11 +156,9 @@ class SupervisedStep(GradientStep):
         self._forward = forward
         self._criterion = criterion
 
-    def loss_of(
-        self, batch: Batch, carry: RecurrentState, step: int, index: int
-    ) -> tuple[Tensor, RecurrentState]:
+    def loss_of(self, batch: Batch, carry: RecurrentState, step: int, index: int) -> LossTaken:
         outputs, carry = self._forward(batch, carry)
-        return self._criterion.train(outputs, batch), carry
+        return LossTaken(self._criterion.train(outputs, batch), carry)
 
 
 class OwnLossStep(SupervisedStep):
@@ -152,16 +169,7 @@ class OwnLossStep(SupervisedStep):
     ) -> None:
         super().__init__(forward, Criterion(own, own), state, settings)
         self._own = own
-        self._others: list[dict[str, Tensor]] = []
 
-    def loss_of(
-        self, batch: Batch, carry: RecurrentState, step: int, index: int
-    ) -> tuple[Tensor, RecurrentState]:
-        if index == 0:
-            self._others.clear()
-        loss, carry = super().loss_of(batch, carry, step, index)
-        self._others.append(self._own.others)
-        return loss, carry
-
-    def others_of(self, shares: Sequence[float]) -> Mapping[str, Tensor]:
-        return together(self._others, shares)
+    def loss_of(self, batch: Batch, carry: RecurrentState, step: int, index: int) -> LossTaken:
+        taken = super().loss_of(batch, carry, step, index)
+        return taken._replace(others=self._own.others)
