@@ -24,7 +24,7 @@ from tui_trainer.data.base.augment import combine_augments
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
-from tui_trainer.data.base.to_device import Augment, DeviceBatches
+from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
@@ -157,25 +157,18 @@ def build(
         recompute_blocks(model, stateful=stateful)
     feed = DataFeed(experiment.loader, device, training.seed)
     placed = feed.prepare(dataset)
-    transform = None
-    if experiment.transform.type != NO_TRANSFORM:
-        transform = OwnTransform(experiment.transform)
-        placed = replace(placed, augment=combine_augments(_both(placed.augment, transform)))
+    transform = _transform(experiment)
+    if transform is not None:
+        augments = [one for one in (placed.augment, transform) if one is not None]
+        placed = replace(placed, augment=combine_augments(augments))
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
-    recipe = None
-    if experiment.recipe.type != SUPERVISED:
-        recipe = OwnRecipe(experiment.recipe, dataset.info, model, device)
-        check_settings(recipe, training, experiment.optimizer.type)
+    recipe = _recipe(experiment, dataset, model, device)
     forward = _forward(experiment, model, dataset, stateful=stateful)
     if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
-    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
-    optimizer = build_optimizer(experiment.optimizer, model, parts)
-    if recipe is not None and recipe.takes_steps:
-        set_part_factors(optimizer, recipe.lr_factors())
     return Task(
         experiment,
         device,
@@ -187,13 +180,37 @@ def build(
         build_criterion(experiment.loss, dataset, device) if recipe is None else None,
         recipe,
         transform,
-        optimizer,
+        _optimizer(experiment, model, recipe),
         feed,
     )
 
 
-def _both(first: Augment | None, second: Augment) -> list[Augment]:
-    return [second] if first is None else [first, second]
+def _transform(experiment: Experiment) -> OwnTransform | None:
+    if experiment.transform.type == NO_TRANSFORM:
+        return None
+    return OwnTransform(experiment.transform)
+
+
+def _recipe(
+    experiment: Experiment, dataset: Dataset, model: nn.Module, device: torch.device
+) -> OwnRecipe | None:
+    """Return the recipe for a model that is on its device; None for the supervised step."""
+    if experiment.recipe.type == SUPERVISED:
+        return None
+    recipe = OwnRecipe(experiment.recipe, dataset.info, model, device)
+    check_settings(recipe, experiment.training, experiment.optimizer.type)
+    return recipe
+
+
+def _optimizer(
+    experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None
+) -> optim.Optimizer:
+    """Build the optimizer, with groups of its own for each part that a recipe updates."""
+    if recipe is None or not recipe.takes_steps:
+        return build_optimizer(experiment.optimizer, model)
+    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts)
+    set_part_factors(optimizer, recipe.lr_factors())
+    return optimizer
 
 
 def _model(
