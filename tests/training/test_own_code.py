@@ -211,7 +211,11 @@ def test_a_metric_may_take_the_targets_alone(tmp_path: Path, data: Path) -> None
         return (outputs.argmax(1) == target).float()
 
     chosen = experiment(data, training={"metrics": ["hits", "accuracy"]})
-    try_step(Run.new(tmp_path / "run", chosen).task())
+    run = Run.new(tmp_path / "run", chosen)
+    try_step(run.task())
+    test = run.start().test
+    assert test is not None
+    assert test["hits"] == pytest.approx(test["accuracy"])
 
 
 class _Module(torch.nn.Module):

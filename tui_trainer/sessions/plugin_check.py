@@ -1,4 +1,4 @@
-"""What a plugin registers, and the experiment by which it is proved.
+"""`registered` lists the types of a plugin; `proofs` checks an experiment that uses them.
 
 Layer: sessions.
 """

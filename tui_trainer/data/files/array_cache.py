@@ -1,4 +1,4 @@
-"""What passes over large arrays have told, kept in the cache beside tables.
+"""Keeps the results of passes over large arrays in the cache, beside tables.
 
 Layer: data. A file has one line of JSON with names, types and shapes, and then the numbers. What
 does not fit in any way is as good as not there, and is computed again.

@@ -50,7 +50,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the numbers of an array."""
+    """The type and the range of the numbers of an array."""
 
     dtype: np.dtype[Any]
     low: float

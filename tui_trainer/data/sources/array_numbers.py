@@ -29,7 +29,7 @@ change it, or rows of such lengths become others."""
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a pass over all rows of some arrays tells."""
+    """The result of a pass over all rows of some arrays."""
 
     keys: Keys
     low: float

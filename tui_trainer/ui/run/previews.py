@@ -86,9 +86,8 @@ class PreviewScreen(ModalScreen[None]):
     def action_close(self) -> None:
         self.dismiss(None)
 
-    def _look(self) -> None:
-        reading: Worker[None] = self.run_worker(self._read, group="preview", exclusive=True)
-        del reading
+    def _look(self) -> Worker[None]:
+        return self.run_worker(self._read, group="preview", exclusive=True)
 
     async def _read(self) -> None:
         self._names = await asyncio.to_thread(preview_names, self._run)
