@@ -1,4 +1,4 @@
-"""`Form`: what the axes of an array of inputs mean, and how they become those of a model.
+"""`ArrayForm`: the meaning of the axes of an array of inputs, and their order in a model.
 
 Layer: data. A form is told by the shape and the numbers if only one is possible; else the settings
 must say it.
@@ -25,7 +25,7 @@ _KINDS: dict[str, Kind] = {"features": "features", "sequences": "sequence"}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ArrayForm:
     """The form of the samples of an array."""
 
     layout: Layout
@@ -61,7 +61,7 @@ class Facts:
         return self.dtype.kind in "iub"
 
 
-def form_of(stored: Sequence[int], facts: Facts, section: ArraysSection, shown: str) -> Form:
+def form_of(stored: Sequence[int], facts: Facts, section: ArraysSection, shown: str) -> ArrayForm:
     """Return the form of samples of a shape, (N,) left out.
 
     Raises:
@@ -76,7 +76,7 @@ def form_of(stored: Sequence[int], facts: Facts, section: ArraysSection, shown: 
     text = ", ".join(map(str, ("N", *shape)))
     match len(shape):
         case 0 | 1:
-            return Form("features", shape, (math.prod(shape),), _square_note(shape, facts))
+            return ArrayForm("features", shape, (math.prod(shape),), _square_note(shape, facts))
         case 2:
             return _of_two_axes(shape, facts, text, shown)
         case 3:
@@ -87,7 +87,7 @@ def form_of(stored: Sequence[int], facts: Facts, section: ArraysSection, shown: 
     )
 
 
-def _of_rows(stored: tuple[int, ...], section: ArraysSection) -> Form:
+def _of_rows(stored: tuple[int, ...], section: ArraysSection) -> ArrayForm:
     assert section.shape is not None, "without a shape they are no pictures"
     channels, height, width = section.shape
     if math.prod(stored) != channels * height * width:
@@ -102,20 +102,20 @@ def _of_rows(stored: tuple[int, ...], section: ArraysSection) -> Form:
     if section.layout == "channels_last":
         message = "of rows of numbers is channels, height, width; reshape an array of another order"
         raise ConfigError([Problem(message, "dataset.shape")])
-    return Form("channels_first", stored, (channels, height, width))
+    return ArrayForm("channels_first", stored, (channels, height, width))
 
 
-def _stated(layout: Layout, shape: tuple[int, ...]) -> Form:
+def _stated(layout: Layout, shape: tuple[int, ...]) -> ArrayForm:
     if layout == "features":
-        return Form(layout, shape, (math.prod(shape),))
+        return ArrayForm(layout, shape, (math.prod(shape),))
     if layout == "sequences" and len(shape) in (1, 2):
-        return Form(layout, shape, shape if len(shape) == 2 else (*shape, 1))
+        return ArrayForm(layout, shape, shape if len(shape) == 2 else (*shape, 1))
     if layout in ("pictures", "channels_first", "channels_last") and len(shape) == 2:
-        return Form("pictures", shape, (1, *shape))
+        return ArrayForm("pictures", shape, (1, *shape))
     if layout == "channels_first" and len(shape) == 3:
-        return Form(layout, shape, shape)
+        return ArrayForm(layout, shape, shape)
     if layout == "channels_last" and len(shape) == 3:
-        return Form(layout, shape, (shape[2], *shape[:2]))
+        return ArrayForm(layout, shape, (shape[2], *shape[:2]))
     if layout == "pictures" and len(shape) == 3 and (axis := _channel_axis(shape)) is not None:
         return _stated("channels_first" if axis == 0 else "channels_last", shape)
     text = ", ".join(map(str, ("N", *shape)))
@@ -140,15 +140,19 @@ def _square_note(shape: tuple[int, ...], facts: Facts) -> str:
     )
 
 
-def _of_two_axes(shape: tuple[int, ...], facts: Facts, text: str, shown: str) -> Form:
+def _of_two_axes(shape: tuple[int, ...], facts: Facts, text: str, shown: str) -> ArrayForm:
     are_bytes = facts.dtype.kind == "b" or facts.dtype == np.uint8
     if are_bytes:
-        return Form("pictures", shape, (1, *shape), _said(f"({text}) {facts.dtype}", "pictures"))
+        return ArrayForm(
+            "pictures", shape, (1, *shape), _said(f"({text}) {facts.dtype}", "pictures")
+        )
     if shape[0] != shape[1] and not facts.is_whole:
-        return Form("sequences", shape, shape, _said(f"({text})", "sequences: steps, channels"))
+        return ArrayForm(
+            "sequences", shape, shape, _said(f"({text})", "sequences: steps, channels")
+        )
     if shape[0] == shape[1] and facts.low >= 0 and facts.high in (1.0, 255.0):
         reason = f"({text}) from {facts.low:g} to {facts.high:g}"
-        return Form("pictures", shape, (1, *shape), _said(reason, "pictures"))
+        return ArrayForm("pictures", shape, (1, *shape), _said(reason, "pictures"))
     raise BadInput(
         f"{shown}: a shape of ({text}) may be sequences (steps, channels) or pictures (height, "
         f"width); say which: dataset.layout=sequences or pictures (or features)"
@@ -161,7 +165,7 @@ def _channel_axis(shape: tuple[int, ...]) -> int | None:
     return possible[0] if len(possible) == 1 else None
 
 
-def _of_three_axes(shape: tuple[int, ...], text: str, shown: str) -> Form:
+def _of_three_axes(shape: tuple[int, ...], text: str, shown: str) -> ArrayForm:
     axis = _channel_axis(shape)
     if axis is None:
         both = shape[0] in CHANNELS and shape[2] in CHANNELS
@@ -175,7 +179,7 @@ def _of_three_axes(shape: tuple[int, ...], text: str, shown: str) -> Form:
     form = _stated(layout, shape)
     channels = counted(shape[axis], "channel")
     note = _said(f"({text})", f"pictures with {channels}, {where}")
-    return Form(form.layout, form.stored, form.shape, note)
+    return ArrayForm(form.layout, form.stored, form.shape, note)
 
 
 def _said(reason: str, meaning: str) -> str:

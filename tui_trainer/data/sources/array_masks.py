@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.data.sources.array_layout import Form
+from tui_trainer.data.sources.array_layout import ArrayForm
 from tui_trainer.data.sources.array_numbers import blocks
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -21,7 +21,7 @@ _VOID = 255
 _MOST_SHOWN = 5
 
 
-def are_masks(shape: Sequence[int], form: Form) -> bool:
+def are_masks(shape: Sequence[int], form: ArrayForm) -> bool:
     """Whether a target of samples of this shape may have a class for each pixel of pictures."""
     return form.kind == "image" and len(_without_channel(shape)) == 2
 
@@ -34,7 +34,7 @@ def _without_channel(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def target_of_masks(
-    values: NDArray[Any], form: Form, problem: str, shown: str
+    values: NDArray[Any], form: ArrayForm, problem: str, shown: str
 ) -> tuple[Target, tuple[str, ...]]:
     """Return the target of masks (N, H, W), and a note on their classes.
 

@@ -43,7 +43,7 @@ _MOST_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArrayPart:
     """The inputs of some samples, and what is to be predicted of them."""
 
     split: Split
@@ -56,7 +56,7 @@ class Part:
 class Roles:
     """The arrays that a data set is made of."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ArrayPart, ...]
     """Of all samples, or for training, validation and the test, in this order."""
     classes: tuple[str, ...] = ()
     """The names of the classes 0, 1 and so on; empty if there are none."""
@@ -223,7 +223,7 @@ def _parts(
     target: dict[Split, StoredArray],
     arrays: Sequence[StoredArray],
     shown: str,
-) -> tuple[Part, ...]:
+) -> tuple[ArrayPart, ...]:
     splits: list[Split] = [split for split in ("", "train", "val", "test") if split in inputs]
     if "" in splits and len(splits) > 1:
         # An array of all samples beside those of its splits.
@@ -236,15 +236,15 @@ def _parts(
         )
     if splits and "train" not in splits and "" not in splits:
         if len(splits) == 1:
-            return (Part("", inputs[splits[0]], target[splits[0]]),)
+            return (ArrayPart("", inputs[splits[0]], target[splits[0]]),)
         raise BadInput(f"{shown}: no arrays for training; there are: {listed(arrays)}")
-    parts = tuple(Part(split, inputs[split], target[split]) for split in splits)
+    parts = tuple(ArrayPart(split, inputs[split], target[split]) for split in splits)
     if len(parts) == 1:
-        return (Part("", parts[0].inputs, parts[0].target),)
+        return (ArrayPart("", parts[0].inputs, parts[0].target),)
     return parts
 
 
-def _class_names(found: FoundArrays, parts: Sequence[Part]) -> tuple[str, ...]:
+def _class_names(found: FoundArrays, parts: Sequence[ArrayPart]) -> tuple[str, ...]:
     base = split_name(parts[0].target.name)[0]
     if base in found.classes:
         return found.classes[base]

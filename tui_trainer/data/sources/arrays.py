@@ -27,15 +27,15 @@ from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
-from tui_trainer.data.sources.array_layout import Facts, Form, form_of
+from tui_trainer.data.sources.array_layout import ArrayForm, Facts, form_of
 from tui_trainer.data.sources.array_masks import are_masks, target_of_masks
+from tui_trainer.data.sources.array_moments import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_numbers import (
     Survey,
     row_keys,
     survey,
 )
-from tui_trainer.data.sources.array_roles import Part, assign_roles, find_with_partner
-from tui_trainer.data.sources.array_scaling import encode_arrays, fit_scaling
+from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_with_partner
 from tui_trainer.data.sources.array_targets import target_of
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
@@ -63,14 +63,14 @@ class ArraySource:
     sha256: str
     inputs: tuple[NDArray[Any], ...]
     """(N, *form.stored) each, one after the other."""
-    form: Form
+    form: ArrayForm
     survey: Survey
     class_names: tuple[str, ...]
     """Of the classes 0, 1 and so on; empty if there are none."""
     target: Target
     division: Division
     notes: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[ArrayPart, ...]
     vocabulary: int = field(default=0, init=False)
 
     @property
@@ -174,7 +174,7 @@ def read_arrays(
     return source
 
 
-def _surveyed(parts: Sequence[Part], inputs: Sequence[NDArray[Any]]) -> Survey:
+def _surveyed(parts: Sequence[ArrayPart], inputs: Sequence[NDArray[Any]]) -> Survey:
     """Return the survey of the inputs, out of the cache if it is there."""
     stored = [part.inputs for part in parts]
     key = key_for(stored, ["survey"])
@@ -186,7 +186,7 @@ def _surveyed(parts: Sequence[Part], inputs: Sequence[NDArray[Any]]) -> Survey:
 
 
 def read_target(
-    parts: Sequence[Part], names: Sequence[str], wanted: str, form: Form
+    parts: Sequence[ArrayPart], names: Sequence[str], wanted: str, form: ArrayForm
 ) -> tuple[Target, tuple[str, ...]]:
     """Return the target of all parts, one after the other, and notes on what was inferred."""
     shapes = {part.target.shape[1:] for part in parts}
@@ -204,7 +204,7 @@ def read_target(
     return target, notes
 
 
-def _check_shapes(parts: Sequence[Part]) -> None:
+def _check_shapes(parts: Sequence[ArrayPart]) -> None:
     """Raise BadInput for lengths or shapes that do not fit each other."""
     for part in parts:
         inputs, target = part.inputs, part.target
@@ -230,7 +230,7 @@ def _check_shapes(parts: Sequence[Part]) -> None:
             )
 
 
-def _check_image_settings(section: ArraysSection, form: Form) -> None:
+def _check_image_settings(section: ArraysSection, form: ArrayForm) -> None:
     """Raise ConfigError for a change of pictures if there are none, or if it is too large."""
     if form.kind == "image":
         shape = ", ".join(map(str, form.shape))
@@ -242,7 +242,7 @@ def _check_image_settings(section: ArraysSection, form: Form) -> None:
             raise ConfigError([Problem(message, f"dataset.{name}")])
 
 
-def _sum(parts: Sequence[Part]) -> str:
+def _sum(parts: Sequence[ArrayPart]) -> str:
     """Return the sha256 of the parts: of their files and of what each array is for."""
     digest = hashlib.sha256()
     for part in parts:
@@ -265,7 +265,7 @@ def _contents(keys: Keys, target: Target) -> Keys:
 
 def _division(
     section: ArraysSection,
-    parts: Sequence[Part],
+    parts: Sequence[ArrayPart],
     keys: Keys,
     contents: Keys,
     older: Mapping[str, Any] | None,
@@ -289,7 +289,7 @@ def _division(
     return Division(rule, keys, contents, test=splits == "test", val=val)
 
 
-def _split_notes(parts: Sequence[Part]) -> list[str]:
+def _split_notes(parts: Sequence[ArrayPart]) -> list[str]:
     if len(parts) == 1:
         return []
     pairs = ", ".join(

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.data.files.stored_arrays import StoredArray
-from tui_trainer.data.sources.array_layout import Form
+from tui_trainer.data.sources.array_layout import ArrayForm
+from tui_trainer.data.sources.array_moments import encode_arrays
 from tui_trainer.data.sources.array_numbers import range_of
 from tui_trainer.data.sources.array_roles import (
     INPUTS,
-    Part,
+    ArrayPart,
     Split,
     assign_roles,
     find_with_partner,
     listed,
     split_name,
 )
-from tui_trainer.data.sources.array_scaling import encode_arrays
 from tui_trainer.data.sources.arrays import check_files, read_target
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.text.clean import clean
@@ -35,9 +35,9 @@ _PREFERRED: tuple[Split, ...] = ("test", "", "val", "train")
 """The split that is taken of a file that has several."""
 
 
-def form_of_run(fitted: Mapping[str, Any]) -> Form:
+def form_of_run(fitted: Mapping[str, Any]) -> ArrayForm:
     """Return the form of the samples that a run was trained on."""
-    return Form(fitted["layout"], tuple(fitted["stored"]), tuple(fitted["shape"]))
+    return ArrayForm(fitted["layout"], tuple(fitted["stored"]), tuple(fitted["shape"]))
 
 
 def read_new_arrays(
@@ -60,7 +60,7 @@ def read_new_arrays(
 
 
 def _inputs_among(
-    arrays: Sequence[StoredArray], form: Form, section: ArraysSection, shown: str
+    arrays: Sequence[StoredArray], form: ArrayForm, section: ArraysSection, shown: str
 ) -> StoredArray:
     fitting = [array for array in arrays if not array.is_text and _rows_shape(array, form)]
     if len(fitting) > 1:
@@ -87,7 +87,7 @@ def _inputs_among(
     )
 
 
-def _rows_shape(array: StoredArray, form: Form) -> tuple[int, ...]:
+def _rows_shape(array: StoredArray, form: ArrayForm) -> tuple[int, ...]:
     """Return the shape of an array as rows of samples of a form; () if it has no such samples.
 
     Axes of one are of no meaning, and one sample needs no axis of samples.
@@ -104,7 +104,7 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _encoded(array: StoredArray, form: Form, fitted: Mapping[str, Any]) -> Encoded:
+def _encoded(array: StoredArray, form: ArrayForm, fitted: Mapping[str, Any]) -> Encoded:
     values: NDArray[Any] = array.values().reshape(_rows_shape(array, form))
     low, high = range_of(values, array.shown)
     encoded = encode_arrays([values], form, fitted)
@@ -152,6 +152,6 @@ def read_arrays_to_measure(
     return shown, replace(encoded, notes=notes), values, np.arange(len(values.values))
 
 
-def _part_to_measure(parts: Sequence[Part]) -> Part:
+def _part_to_measure(parts: Sequence[ArrayPart]) -> ArrayPart:
     by_split = {part.split: part for part in parts}
     return next(by_split[split] for split in _PREFERRED if split in by_split)

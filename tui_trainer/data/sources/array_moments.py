@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.stored_arrays import StoredArray
-from tui_trainer.data.sources.array_layout import Form
+from tui_trainer.data.sources.array_layout import ArrayForm
 from tui_trainer.data.sources.array_numbers import Moments, Survey, blocks, moments_of
 from tui_trainer.data.sources.encoding import standardise
 from tui_trainer.data.sources.source import Encoded
@@ -36,7 +36,7 @@ _MOST_WIDE_BYTES = 512 << 20
 def fit_scaling(
     stored: Sequence[StoredArray],
     inputs: Sequence[NDArray[Any]],
-    form: Form,
+    form: ArrayForm,
     known: Survey,
     train: NDArray[np.int64],
 ) -> dict[str, Any]:
@@ -94,7 +94,9 @@ def _check_finite(is_finite: bool, name: str) -> None:
         raise BadInput(f"{name}: the numbers are too large to compute with; rescale them")
 
 
-def encode_arrays(arrays: Sequence[NDArray[Any]], form: Form, fitted: Mapping[str, Any]) -> Encoded:
+def encode_arrays(
+    arrays: Sequence[NDArray[Any]], form: ArrayForm, fitted: Mapping[str, Any]
+) -> Encoded:
     """Return the inputs of some arrays with the values that `fit_scaling` returned."""
     mean, std = fitted["mean"], fitted["std"]
     scaling: Scaling | None = None
@@ -123,7 +125,7 @@ def _is_wide(arrays: Sequence[NDArray[Any]]) -> bool:
     return is_wide and sum(array.nbytes for array in arrays) <= _MOST_WIDE_BYTES
 
 
-def _standardised(array: NDArray[Any], form: Form, mean: Any, std: Any) -> NDArray[np.float32]:
+def _standardised(array: NDArray[Any], form: ArrayForm, mean: Any, std: Any) -> NDArray[np.float32]:
     width = () if form.kind == "image" else (form.shape[-1],)
     scaled = np.empty(array.shape, dtype=np.float32)
     for start, block in blocks(array):
