@@ -180,8 +180,7 @@ def main() -> None:
     for round_ in range(arguments.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             ways = bare | {
-                name: ours(Path(folder) / name, steps, **CASES[name][1])
-                for name in arguments.cases
+                name: ours(Path(folder) / name, steps, **CASES[name][1]) for name in arguments.cases
             }
             for name, way in ways.items():
                 begin_s = time.process_time()

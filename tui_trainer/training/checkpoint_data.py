@@ -65,12 +65,14 @@ class Origin:
     """The sizes of the training, validation and test splits; None in older checkpoints."""
     helpers: str = ""
     """The sum of what a recipe made for itself in its setup, as a teacher."""
+    arithmetic: str = "fused"
+    """`training.arithmetic`."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
         return [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
-            for name in ("device", "torch", "threads", "world")
+            for name in ("device", "torch", "threads", "world", "arithmetic")
             if getattr(self, name) != getattr(now, name)
         ] + (
             ["what the recipe made in its setup, as a teacher, is another one now"]
@@ -228,6 +230,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
         and isinstance(value.get("broken", False), bool)
+        and is_text(value.get("arithmetic", ""))
         and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))
         and all(_are_counts(lines) for lines in (value.get("plugins") or {}).values())
         and (value.get("samples") is None or _are_counts(value["samples"], 3))

@@ -223,4 +223,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         plugins=plugin_lines(),
         samples=sizes_of(task),
         helpers="" if task.recipe is None else task.recipe.helpers,
+        arithmetic=task.experiment.training.arithmetic,
     )

@@ -170,7 +170,13 @@ def state_of(task: Task) -> State:
     recipe = task.recipe
     parts = recipe.parts if recipe is not None and recipe.takes_steps else None
     return State(
-        task.model, task.optimizer, task.device, average=average, scaler=scaler, parts=parts
+        task.model,
+        task.optimizer,
+        task.device,
+        average=average,
+        scaler=scaler,
+        parts=parts,
+        arithmetic=training.arithmetic,
     )
 
 

@@ -1,8 +1,9 @@
 """`State`: all tensors of a training, and the only code that may rebind their storage.
 
 Layer: training. Gradients are views of one flat buffer per dtype, so that clearing them, their norm
-and clipping are one operation each. What is saved does not depend on that layout: it is by
-parameter name, in the form of torch's state_dict.
+and clipping are one operation each. With a `FlatOptimizer` the parameters and the mean of the
+weights lie in such buffers too. What is saved does not depend on that layout: it is by parameter
+name, in the form of torch's state_dict.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
+from torch.autograd.graph import increment_version
 
+from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
+from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
+from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
 from tui_trainer.training.loss_scaler import LossScaler
+from tui_trainer.training.optimizers import AnyOptimizer
+from tui_trainer.training.torch_internals import total_norm
 
 
 class State:
@@ -31,14 +38,19 @@ class State:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: optim.Optimizer,
+        optimizer: AnyOptimizer,
         device: torch.device,
         *,
         average: Average | None = None,
         scaler: LossScaler | None = None,
         parts: Mapping[str, nn.Module] | None = None,
+        arithmetic: Arithmetic = "fused",
     ) -> None:
-        """Take the tensors over; `parts` of the model can be updated by themselves, by name."""
+        """Take the tensors over; `parts` of the model can be updated by themselves, by name.
+
+        `arithmetic` is that of the gradient norm; `plain`: the norm of the norms of all parameters,
+        as torch's clip_grad_norm_ computes it.
+        """
         self.model = model
         self.optimizer = optimizer
         self.device = device
@@ -46,8 +58,11 @@ class State:
         self._scaler = scaler
         self._names = {parameter: name for name, parameter in model.named_parameters()}
         self._parts = {"": model} if parts is None else dict(parts)
-        self._flat: dict[str, list[Tensor]] = {}
-        self._bind_gradients()
+        self._arithmetic = arithmetic
+        self._buffers: dict[str, list[FlatBuffer]] = {}
+        self._bind()
+        if isinstance(optimizer, FlatOptimizer):
+            optimizer.use(self._buffers)
 
     @property
     def measured(self) -> nn.Module:
@@ -80,20 +95,22 @@ class State:
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
         optimizer = self.optimizer
-        groups = optimizer.param_groups
         if len(self._parts) == 1:
             optimizer.step()
-            return
-        optimizer.param_groups = [group for group in groups if group["part"] == part]
-        try:
-            optimizer.step()
-        finally:
-            optimizer.param_groups = groups
+        elif isinstance(optimizer, FlatOptimizer):
+            optimizer.step(part)
+        else:
+            _step_with_groups(
+                optimizer, [group for group in optimizer.param_groups if group["part"] == part]
+            )
+        if isinstance(optimizer, FlatOptimizer):
+            # Torch then refuses a backward pass through the old values, which are gone.
+            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
 
     def average(self, step: int) -> None:
         """Move the running mean of the weights, if there is one, after step `step`."""
         if self._average is not None:
-            self._average.update(self.model, step)
+            self._average.update(step)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """Return the trained parameters of a part; BadInput if there is no such part."""
@@ -111,25 +128,27 @@ class State:
 
         Torch's `zero_grad` would set them to None, and so drop the views of the flat buffers.
         """
-        for flat in self._flat[part]:
-            flat.zero_()
+        for buffer in self._buffers[part]:
+            buffer.gradients.zero_()
 
     def gradient_norm(self, part: str = "") -> Tensor:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
-        flats = self._flat[part]
-        if len(flats) == 1:
-            return _norm(flats[0])
-        return _norm(torch.stack([_norm(flat).float() for flat in flats]))
+        buffers = self._buffers[part]
+        if self._arithmetic == "plain":
+            return total_norm([view for buffer in buffers for view in buffer.gradient_views])
+        if len(buffers) == 1:
+            return _norm(buffers[0].gradients)
+        return _norm(torch.stack([_norm(buffer.gradients).float() for buffer in buffers]))
 
     def scale_gradients(self, factor: Tensor, part: str = "") -> None:
         """Multiply every gradient of a part by a scalar on the device."""
-        for flat in self._flat[part]:
-            flat.mul_(factor)
+        for buffer in self._buffers[part]:
+            buffer.gradients.mul_(factor)
 
     def clamp_gradients(self, limit: float, part: str = "") -> None:
         """Clip each gradient of a part to [-limit, limit]."""
-        for flat in self._flat[part]:
-            flat.clamp_(-limit, limit)
+        for buffer in self._buffers[part]:
+            buffer.gradients.clamp_(-limit, limit)
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate of the next step; a group with factors gets its multiple."""
@@ -205,7 +224,7 @@ class State:
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
-        self._flat = {}
+        self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None
         self._move(torch.device("cpu"))
@@ -217,40 +236,32 @@ class State:
         if self.device.type == "cpu":
             return
         self._move(self.device)
-        self._bind_gradients()
+        self._bind()
 
     def _move(self, device: torch.device) -> None:
         self.model.to(device)
         if self._average is not None:
             self._average.model.to(device)
-        for group in self.optimizer.param_groups:
+        optimizer = self.optimizer
+        assert isinstance(optimizer, optim.Optimizer), "flat optimizers are for the CPU alone"
+        for group in optimizer.param_groups:
             # As in torch, the step count is on the device only for fused or captured kernels.
             stays = () if group.get("fused") or group.get("capturable") else ("step",)
             for parameter in group["params"]:
-                entry = self.optimizer.state.get(parameter, {})
+                entry = optimizer.state.get(parameter, {})
                 for key, value in entry.items():
                     if isinstance(value, Tensor) and key not in stays:
                         entry[key] = value.to(device)
 
-    def _bind_gradients(self) -> None:
-        """Make every gradient a view of a flat buffer, into which backward adds in place."""
-        self._flat = {part: [] for part in self._parts}
-        for part in self._parts:
-            self._bind_part(part)
-
-    def _bind_part(self, name: str) -> None:
-        by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
-        for parameter in self.parameters_of(name):
-            by_dtype.setdefault(parameter.dtype, []).append(parameter)
-        for dtype, parameters in by_dtype.items():
-            sizes = [p.numel() for p in parameters]
-            flat = torch.zeros(sum(sizes), dtype=dtype, device=self.device)
-            for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-                # With the strides of the parameter, because fused optimizers walk along the memory
-                # of both.
-                size, stride = parameter.size(), parameter.stride()
-                parameter.grad = part.as_strided(size, stride, part.storage_offset())
-            self._flat[name].append(flat)
+    def _bind(self) -> None:
+        """Let gradients, and what a flat optimizer updates, be views of flat buffers."""
+        is_flat = isinstance(self.optimizer, FlatOptimizer)
+        self._buffers = {
+            part: flat_buffers(self.parameters_of(part), holds_values=is_flat)
+            for part in self._parts
+        }
+        if self._average is not None:
+            self._average.follow(self.model, [b for own in self._buffers.values() for b in own])
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.
@@ -258,6 +269,8 @@ class State:
         A checkpoint may have been saved with another memory format, and fused optimizers walk along
         the memory.
         """
+        if isinstance(self.optimizer, FlatOptimizer):
+            return
         for parameter, entry in self.optimizer.state.items():
             for key, value in entry.items():
                 if not isinstance(value, Tensor) or value.shape != parameter.shape:
@@ -283,6 +296,16 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
+
+
+def _step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
+    """Take a step of torch's optimizer with some of its groups."""
+    all_groups = optimizer.param_groups
+    optimizer.param_groups = groups
+    try:
+        optimizer.step()
+    finally:
+        optimizer.param_groups = all_groups
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
-from tui_trainer.training.optimizers import build_optimizer, set_part_factors
+from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
@@ -64,7 +64,7 @@ class Task:
     """None if a recipe has losses of its own."""
     recipe: OwnRecipe | None
     transform: OwnTransform | None
-    optimizer: optim.Optimizer
+    optimizer: AnyOptimizer
     feed: DataFeed
 
     @property
@@ -202,13 +202,12 @@ def _recipe(
     return recipe
 
 
-def _optimizer(
-    experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None
-) -> optim.Optimizer:
+def _optimizer(experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None) -> AnyOptimizer:
     """Build the optimizer, with groups of its own for each part that a recipe updates."""
+    arithmetic = experiment.training.arithmetic
     if recipe is None or not recipe.takes_steps:
-        return build_optimizer(experiment.optimizer, model)
-    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts)
+        return build_optimizer(experiment.optimizer, model, arithmetic=arithmetic)
+    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts, arithmetic)
     set_part_factors(optimizer, recipe.lr_factors())
     return optimizer
 
