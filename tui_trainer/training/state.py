@@ -26,7 +26,7 @@ from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer
-from tui_trainer.training.torch_internals import total_norm
+from tui_trainer.training.torch_internals import run_backward, total_norm
 
 
 class State:
@@ -77,7 +77,7 @@ class State:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to the flat buffers."""
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        run_backward(scaled)
 
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""

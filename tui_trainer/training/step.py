@@ -51,18 +51,18 @@ class Stepper(Part):
         if self._batches is None:
             self._batches = task.batches.epoch(epoch, first)
         accumulation = self._settings.experiment.training.grad_accumulation
-        group = range(first, min(first + accumulation, task.batches.per_epoch))
-        sizes = [task.batches.size(index) for index in group]
-        samples = sum(sizes)
+        end = min(first + accumulation, task.batches.per_epoch)
         asked_s = self._clock()
         # Fetch the whole group before using any of it: if a batch is lost, the state is still that
         # of the last finished step.
-        batches = [next(self._batches) for _ in group]
+        batches = [next(self._batches) for _ in range(first, end)]
         waiting_s = self._clock() - asked_s
+        sizes = [task.batches.size(index) for index in range(first, end)]
+        samples = sum(sizes)
         shares = [size / samples for size in sizes]
         taken = self._step.take(progress.step + 1, batches, shares, self.carry, self._lr)
         progress.step += 1
-        progress.batch, self.carry = group.stop, taken.carry
+        progress.batch, self.carry = end, taken.carry
         if progress.batch == task.batches.per_epoch:
             progress.epoch, progress.batch = epoch + 1, 0
             self._batches = self.carry = None
