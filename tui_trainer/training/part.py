@@ -80,6 +80,8 @@ class LiveSettings:
         self._steps_per_epoch = steps_per_epoch
         self._progress = progress
         self._users: list[Callable[[Experiment], None]] = []
+        self.horizon = horizon(experiment, steps_per_epoch)
+        """The total number of steps under the limits in force; None if only time is limited."""
 
     def apply_to(self, use: Callable[[Experiment], None]) -> None:
         """Call a function with the configuration in force, now and after each edit.
@@ -92,13 +94,9 @@ class LiveSettings:
     def change(self, experiment: Experiment) -> None:
         """Bring an edited configuration into force."""
         self.experiment = experiment
+        self.horizon = horizon(experiment, self._steps_per_epoch)
         for use in self._users:
             use(experiment)
-
-    @property
-    def horizon(self) -> int | None:
-        """The total number of steps under the limits in force; None if only time is limited."""
-        return horizon(self.experiment, self._steps_per_epoch)
 
     def lr(self) -> float:
         """The learning rate of the step that is about to be taken.

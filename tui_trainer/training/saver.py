@@ -76,8 +76,12 @@ class Saver(Part):
         done = progress.epoch - self._saved_epoch
         if settings.every_epochs and progress.batch == 0 and done >= settings.every_epochs:
             return True
-        due_s = self._saved_at_s + (settings.every_seconds or math.inf)
-        return self._watch.elapsed_s() >= due_s and not self._writer.busy
+        return self._watch.elapsed_s() >= self.due_s and not self._writer.busy
+
+    @property
+    def due_s(self) -> float:
+        """When a checkpoint is due by time, in seconds of training; infinity if never."""
+        return self._saved_at_s + (self._settings.experiment.checkpoint.every_seconds or math.inf)
 
     @property
     def is_busy(self) -> bool:
