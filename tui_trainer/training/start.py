@@ -113,7 +113,7 @@ def begin(
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
     shared = _shared(task, start, emit, clock)
-    buffer, measured = StepBuffer(task.device), task.forward.of(state.measured)
+    buffer, measured = StepBuffer(), task.forward.of(state.measured)
     recorder = Recorder(shared, buffer, task.batches, writer, state)
     stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
     saver = Saver(shared, task, state, writer, recorder, stepper, saved)
@@ -256,6 +256,8 @@ def process_settings(training: TrainingSection) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        # Only if it was changed: the call alone imports torch's compiler, which takes a second.
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32

@@ -303,10 +303,13 @@ def _batches(
 
 
 def warm_up() -> None:
-    """Take a step with a throw-away optimizer: the first one in a process imports for a second.
+    """Where there is a GPU, take a step with a throw-away optimizer of torch.
 
-    Draws no random numbers.
+    The first one in a process imports torch's compiler, for a second. On the CPU, the optimizers of
+    this program do without. Draws no random numbers.
     """
+    if not torch.cuda.is_available():
+        return
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = optim.AdamW([parameter], fused=True)
     parameter.grad = torch.zeros(1)
