@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.runs.bounds import is_count, is_text
 from tui_trainer.runs.manifests import FORMAT
@@ -33,8 +34,8 @@ class Snapshot:
     """The state of the loss scaler, with fp16."""
     optimizer: dict[str, Any]
     """Like torch's state_dict, with the names of the parameters instead of their numbers."""
-    rng: dict[str, Any]
-    """`GeneratorStates.to_dict`."""
+    rng: GeneratorStates | dict[str, Any]
+    """The states of the generators; in a checkpoint that was read, as `to_dict` gives them."""
 
     @property
     def measured(self) -> Weights:
@@ -144,7 +145,8 @@ class CheckpointData:
             "ema": state.ema,
             "scaler": state.scaler,
             "optimizer": state.optimizer,
-            "rng": state.rng,
+            # Here and not in the trainer thread: it takes as long as a step of a small model.
+            "rng": state.rng if isinstance(state.rng, dict) else state.rng.to_dict(),
             "carry": None if self.carry is None else list(self.carry),
             "stream": self.stream,
             "progress": self.progress.to_dict(),

@@ -127,11 +127,11 @@ def _loop(training: Training) -> RunEnded:
         if saver.is_due:
             saver.save()
         # The border ends here; the next step begins.
+        border = next_border(training)
         stepper.take()
         # The first step may take long, as its kernels are compiled; until then the run is starting.
         training.events.enter("running")
-        # Up to the next border at which anything may be due: steps, and a look for commands.
-        border = next_border(training)
+        # Steps up to that border, with no more than a look at the clock and for commands.
         while (
             progress.step < border.step
             and watch.elapsed_s() < border.elapsed_s

@@ -21,7 +21,7 @@ class NextBorder(NamedTuple):
 
 
 def next_border(training: Training) -> NextBorder:
-    """Return the next border with anything to do, after one at which all was done.
+    """Return the next border with anything to do; call it when all is done at this one.
 
     Commands, and saves that end, are not foreseen.
     """

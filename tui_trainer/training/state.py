@@ -162,7 +162,7 @@ class State:
             ema=None if self._average is None else _weights(self._average.model),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
             optimizer=_to_host(self._named_optimizer_state()),
-            rng=GeneratorStates.capture(self.device).to_dict(),
+            rng=GeneratorStates.capture(self.device),
         )
 
     def model_snapshot(self) -> dict[str, Tensor]:
@@ -208,7 +208,9 @@ class State:
             with _loading("the state of the scaler"):
                 self._scaler.load_state_dict(saved.scaler)
         with _loading("the state of the random generators"):
-            GeneratorStates.from_dict(saved.rng).restore(self.device)
+            rng = saved.rng
+            states = GeneratorStates.from_dict(rng) if isinstance(rng, dict) else rng
+            states.restore(self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Load parameters and buffers only."""

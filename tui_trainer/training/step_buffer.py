@@ -119,5 +119,5 @@ class StepBuffer:
 
 def _values_of(scalars: list[Tensor]) -> list[float]:
     """Return the values of scalars, rounded to float32; waits for the device."""
-    values: list[float] = torch.stack([scalar.view(()) for scalar in scalars]).float().tolist()
+    values: list[float] = torch.stack(scalars).flatten().float().tolist()
     return values
