@@ -28,7 +28,7 @@ class FlatBuffer:
         """Take over parameters of one dtype and one device; their values stay the same."""
         self.parameters = tuple(parameters)
         for parameter in self.parameters:
-            if not _is_dense(parameter):
+            if not is_dense(parameter):
                 parameter.data = parameter.data.contiguous()
         sizes = [parameter.numel() for parameter in self.parameters]
         self._ends = list(accumulate(sizes))
@@ -111,7 +111,7 @@ def flat_buffers(
     return [FlatBuffer(alike, holds_values=holds_values) for alike in by_dtype.values()]
 
 
-def _is_dense(tensor: Tensor) -> bool:
+def is_dense(tensor: Tensor) -> bool:
     """Whether the numbers of a tensor lie in memory without gaps, in whatever order."""
     expected = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.size(), strict=True)):

@@ -24,6 +24,7 @@ from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
+from tui_trainer.training.host_copies import HostCopies
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer
 from tui_trainer.training.torch_internals import run_backward, total_norm
@@ -59,6 +60,7 @@ class State:
         self._names = {parameter: name for name, parameter in model.named_parameters()}
         self._parts = {"": model} if parts is None else dict(parts)
         self._arithmetic = arithmetic
+        self._host = HostCopies()
         self._buffers: dict[str, list[FlatBuffer]] = {}
         self._bind()
         if isinstance(optimizer, FlatOptimizer):
@@ -157,17 +159,22 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Copy everything to the host; another thread can write the copies to the disk."""
-        return Snapshot(
+        snapshot = Snapshot(
             model=self.model_snapshot(),
-            ema=None if self._average is None else _weights(self._average.model),
+            ema=None if self._average is None else self._weights(self._average.model),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
-            optimizer=_to_host(self._named_optimizer_state()),
+            optimizer=_to_host(self._named_optimizer_state(), self._host),
             rng=GeneratorStates.capture(self.device),
         )
+        self._host.trim()
+        return snapshot
 
     def model_snapshot(self) -> dict[str, Tensor]:
         """Copy parameters and buffers to the host, by name."""
-        return _weights(self.model)
+        return self._weights(self.model)
+
+    def _weights(self, model: nn.Module) -> dict[str, Tensor]:
+        return {name: self._host.copy(tensor) for name, tensor in model.state_dict().items()}
 
     def not_finite(self, weights: dict[str, Tensor]) -> str:
         """Return the name of a parameter with NaN or infinity in it, or an empty string.
@@ -199,7 +206,9 @@ class State:
         # The optimizer may keep the tensors it is given, so give it copies: the saved ones belong
         # to the caller.
         with _loading("the state of the optimizer"):
-            self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
+            self.optimizer.load_state_dict(
+                {"state": _to_host(numbered, self._host), "param_groups": groups}
+            )
             self._lay_out_like_parameters()
         if self._average is not None:
             # If the checkpoint has no mean, this starts one from its weights.
@@ -347,26 +356,17 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
         )
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: _copied(tensor) for name, tensor in model.state_dict().items()}
-
-
 def _norm(tensor: Tensor) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(tensor)
     return norm
 
 
-def _copied(tensor: Tensor) -> Tensor:
-    """Return a copy on the host that shares no memory with the tensor."""
-    return tensor.detach().to("cpu", copy=True)
-
-
-def _to_host(value: Any) -> Any:
+def _to_host(value: Any, copies: HostCopies) -> Any:
     """Return the same structure with every tensor copied to the host."""
     if isinstance(value, Tensor):
-        return _copied(value)
+        return copies.copy(value)
     if isinstance(value, dict):
-        return {key: _to_host(item) for key, item in value.items()}
+        return {key: _to_host(item, copies) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return type(value)(_to_host(item) for item in value)  # type: ignore[call-arg]
+        return type(value)(_to_host(item, copies) for item in value)  # type: ignore[call-arg]
     return value
