@@ -36,10 +36,11 @@ FEATURES: dict[str, dict[str, Any]] = {
     "channels_last": {"channels_last": True},
     "frozen": {"freeze": ["blocks.0"]},
     "clipped": {"grad_clip_value": 0.01, "grad_clip_norm": None},
+    "plain_arithmetic": {"arithmetic": "plain"},
 }
 PAIRS = [pair for pair in combinations(FEATURES, 2) if not set(pair) <= {"bf16", "fp16"}]
 CUTS = [
-    *[(pair, (2, 5, 9)) for pair in (("fp16", "ema"), ("recomputed", "channels_last"))],
+    *[(pair, (2, 5, 9)) for pair in (("fp16", "ema"), ("plain_arithmetic", "channels_last"))],
     *[pytest.param(pair, (1, 4, 6, 11), marks=pytest.mark.full) for pair in PAIRS],
 ]
 

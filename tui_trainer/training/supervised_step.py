@@ -98,9 +98,6 @@ class GradientStep(ABC):
             loss, carry, others = self.loss_of(batches[0], carry, step, 0)
             state.backward(loss)
             total = loss.detach()
-            others = (
-                {name: number.detach() for name, number in others.items()} if others else NO_OTHERS
-            )
         else:
             total, carry, others = self._accumulate(step, batches, shares, carry)
         state.unscale_gradients()
