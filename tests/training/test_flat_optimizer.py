@@ -228,6 +228,14 @@ def test_a_state_of_another_form_is_refused(spoil: Any) -> None:
         state.load(saved)
 
 
+def test_parameters_that_share_memory_keep_sharing_it() -> None:
+    model = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+    first, second = (layer.get_parameter("weight") for layer in model)
+    second.data = first.data
+    State(model, build_optimizer(section_of({"type": "adam"}), model), CPU)
+    assert second.data_ptr() == first.data_ptr()
+
+
 def test_a_part_that_was_updated_is_no_longer_passed_backward_through() -> None:
     """As with torch's optimizers: the values that the gradient needs are gone."""
     model = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 1)})

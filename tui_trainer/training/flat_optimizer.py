@@ -314,8 +314,9 @@ class _Store:
 
     def load(self, entries: Mapping[nn.Parameter, Mapping[str, Any]]) -> None:
         """Copy the entries in; a parameter without one begins anew."""
-        self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
-        self._blocks, self._ends = [], []
+        self._moments, self._blocks, self._ends = [], [], []
+        if any(map(self._rule.has_moments, entries.values())):
+            self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
         for place, (parameter, *moments) in enumerate(self._by_parameter()):
             self._steps[place] = 0
             entry = entries.get(parameter)

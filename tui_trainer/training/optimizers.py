@@ -7,6 +7,7 @@ group's `lr_factor` if it has one. The key `decays` of a group says whether weig
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -73,7 +74,7 @@ def build_optimizer(
     else:
         arguments = section.model_dump(exclude={"type", "decay"})
         groups = _groups_of_parts(parts or {"": model}, section)
-        rule = _flat_rule(section, arithmetic) if _may_lie_flat(trained) else None
+        rule = _flat_rule(section, arithmetic) if _may_lie_flat(model, trained) else None
         if rule is None:
             kind = OPTIMIZERS[section.type]
             optimizer = kind(groups, **arguments, **_fastest(kind, trained, arithmetic))
@@ -83,12 +84,15 @@ def build_optimizer(
     return optimizer
 
 
-def _may_lie_flat(parameters: list[nn.Parameter]) -> bool:
-    # Elsewhere than on the CPU, cuDNN and cuBLAS have wishes of their own for places in memory.
-    return bool(parameters) and all(
-        parameter.device.type == "cpu" and parameter.dtype.is_floating_point
-        for parameter in parameters
-    )
+def _may_lie_flat(model: nn.Module, trained: list[nn.Parameter]) -> bool:
+    """Whether the trained parameters of a model can be moved into flat buffers."""
+    if not all(p.device.type == "cpu" and p.dtype.is_floating_point for p in trained):
+        # Elsewhere than on the CPU, cuDNN and cuBLAS have wishes of their own for places in memory.
+        return False
+    # Parameters that share memory, with each other or with a buffer, would come apart.
+    tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.numel()]
+    uses = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors)
+    return all(uses[parameter.untyped_storage().data_ptr()] <= 1 for parameter in trained)
 
 
 def _flat_rule(section: OptimizerSection, arithmetic: Arithmetic) -> UpdateRule | None:
