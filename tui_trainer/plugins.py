@@ -6,8 +6,6 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -33,7 +31,13 @@ from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 from tui_trainer.config.sections.transforms import TRANSFORMS
-from tui_trainer.config.signature_settings import settings_of, settings_of_class
+from tui_trainer.config.signature_settings import (
+    SIGNATURE,
+    called_with_settings,
+    has_settings,
+    settings_of,
+    settings_of_class,
+)
 from tui_trainer.config.user_calls import (
     check_call,
     check_loss,
@@ -143,9 +147,9 @@ def dataset(
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)
-        if params is DatasetParams and _has_settings(function, DatasetParams):
+        if params is DatasetParams and has_settings(function, DatasetParams):
             section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
-            make = _called_with_settings(function, section)
+            make = called_with_settings(function, section)
         else:
             check_call(f"the data set {name!r}", function, ("params",))
         if augment == "images":
@@ -154,31 +158,6 @@ def dataset(
         return function
 
     return register
-
-
-def _has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool:
-    """Whether the parameters of a function are settings, and not a section that holds them."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters:
-        return True
-    first = parameters[0]
-    is_named_so = first.annotation is first.empty or first.name == "params"
-    is_section = first.default is first.empty and is_named_so
-    return not is_section or first.name in base.model_fields or first.name == SIGNATURE
-
-
-def _called_with_settings(
-    function: Callable[..., Any], section: type[TypedSection]
-) -> Callable[..., Any]:
-    """Return a function of a section that calls the user's with the settings it asks for."""
-    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
-
-    @functools.wraps(function)
-    def call(params: TypedSection, *signature: Any) -> Any:
-        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
-        return function(*signature, **settings)
-
-    return call
 
 
 def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
@@ -208,10 +187,10 @@ def model(
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)
-        if params is ModelParams and _has_settings(function, ModelParams):
+        if params is ModelParams and has_settings(function, ModelParams):
             check_model(name, function)
             section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
-            make = _called_with_settings(function, section)
+            make = called_with_settings(function, section)
         else:
             check_call(f"the model {name!r}", function, ("params", "signature"))
         _register(MODELS, MODEL_FACTORIES, name, description, section, make)
@@ -220,7 +199,6 @@ def model(
     return register
 
 
-SIGNATURE = "signature"
 LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
 """The parameters of a loss that are no settings."""
 
