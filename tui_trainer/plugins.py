@@ -1,4 +1,4 @@
-"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `recipe`, `Data`.
+"""The API for plugins: `dataset`, `model`, `problem`, `loss`, `metric`, `recipe`, `Data`.
 
 Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
 under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
+from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -43,6 +44,7 @@ from tui_trainer.config.user_calls import (
     check_loss,
     check_model,
     check_name,
+    check_not_live,
     check_recipe,
 )
 from tui_trainer.config.user_code import place_of
@@ -56,6 +58,7 @@ __all__ = [
     "loss",
     "metric",
     "model",
+    "problem",
     "recipe",
     "setting",
     "transform",
@@ -100,7 +103,7 @@ class Data:
     labels. Names become `classes`, in order, if there are none."""
     group: Callable[[Any], Any] | None = None
     """Names the group of an item; the items of a group are in one split together."""
-    problem: ProblemName | Literal["auto"] = "auto"
+    problem: ProblemName = "auto"
     """`auto`: classification if there are classes, and otherwise by the first target."""
     classes: Sequence[str] = ()
     collate: Callable[[list[Any]], Any] | None = None
@@ -154,6 +157,7 @@ def dataset(
             check_call(f"the data set {name!r}", function, ("params",))
         if augment == "images":
             section = _with_images(section, name)
+        check_not_live(f"the data set {name!r}", section)
         _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
         return function
 
@@ -193,6 +197,7 @@ def model(
             make = called_with_settings(function, section)
         else:
             check_call(f"the model {name!r}", function, ("params", "signature"))
+        check_not_live(f"the model {name!r}", section)
         _register(MODELS, MODEL_FACTORIES, name, description, section, make)
         return function
 
@@ -275,6 +280,40 @@ def metric(
     return register
 
 
+def problem(
+    name: str,
+    *,
+    like: str,
+    description: str = "",
+    losses: Sequence[str] = (),
+    better: Mapping[str, Direction] | None = None,
+) -> Callable[[type], type]:
+    """Register a class as the problem `type: NAME`, for `problem=NAME` or `Data(problem=NAME)`.
+
+    The class has any of the methods of `problems.problem.ProblemKind`: `check`, `head`, `totals`,
+    `decode` and `combine`; the others are those of the problem that it is `like`, which `super()`
+    reaches. Its annotated attributes are settings. docs/plugins.md describes the methods.
+
+    Args:
+        like: the problem that it has the rest from, with its losses and metrics.
+        losses: those that it is trained with, if they are others; the first one is that of
+            `loss=auto`.
+        better: `higher` or `lower`, by name, for the metrics that its `totals` compute in place of
+            those of `like`; the loss is one of them without being named.
+    """
+
+    check_name(name)
+
+    def register(made: type) -> type:
+        text = description or _first_line(made)
+        register_problem(
+            name, made, like=like, description=text, losses=losses, better=dict(better or {})
+        )
+        return made
+
+    return register
+
+
 def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
     """Register a function as the transform `type: NAME`, which changes training batches.
 
@@ -298,7 +337,7 @@ def recipe(
     name: str,
     *,
     description: str = "",
-    problem: ProblemName | Literal["auto"] = "auto",
+    problem: ProblemName = "auto",
     better: Mapping[str, Direction] | None = None,
 ) -> Callable[[type], type]:
     """Register a class as the recipe `type: NAME`: its own way to take a step.

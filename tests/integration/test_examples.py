@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # One epoch of each example has so many steps, at this size of a batch.
 SIZES = {
     "multilabel": (200, 7),
+    "ordinal": (40, 7),
     "two-inputs": (200, 7),
     "segmentation": (32, 7),
     "tags": (64, 7),

@@ -27,9 +27,9 @@ logging: {every_steps: 1}
 def written(folder: Path) -> tuple[str, str, str]:
     """The plugins of the documentation, and an experiment: the files' names."""
     blocks = re.findall(
-        r"( *)```python\n([^`]*^ *import .*?)```", DOCS.read_text(), re.DOTALL | re.M
+        r"( *)```python\n([^`]*^ *(?:from|import) .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py")
+    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "stars.py")
     for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
@@ -277,6 +277,24 @@ def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
         terminal.until_text("finished")
         terminal.press("q")
         assert terminal.wait() == 0
+
+
+def test_the_problem_of_the_documentation_predicts_whole_stars(tmp_path: Path) -> None:
+    written(tmp_path)
+    rows = [f"{n % 7},{n % 5},{n % 3 + 1}" for n in range(60)]
+    (tmp_path / "dishes.csv").write_text("salt,heat,stars\n" + "\n".join(rows) + "\n")
+    (tmp_path / "new.csv").write_text("salt,heat\n90,-80\n-90,80\n0,0\n")
+    plugin = ("--plugin", str(tmp_path / "stars.py"))
+    words = ("dataset.target=stars", "problem=stars", "problem.most=2", "training.epochs=5")
+    done = call(tmp_path, "train", str(tmp_path / "dishes.csv"), *words, *plugin, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"), "--json", *plugin)
+    values = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
+    assert len(values) == 3
+    assert {*values} <= {0.0, 1.0, 2.0}
+    done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"))
+    assert done.returncode == 2
+    assert f"needs its own code: add --plugin {tmp_path / 'stars.py'}" in done.stderr
 
 
 def test_a_loss_and_a_metric_are_trained_with(tmp_path: Path) -> None:

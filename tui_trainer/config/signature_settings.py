@@ -85,8 +85,8 @@ def values_of(section: TypedSection) -> dict[str, Any]:
     return {name: getattr(section, name) for name in type(section).model_fields if name != "type"}
 
 
-def settings_of_class(made: type) -> type[TypedSection]:
-    """Return a section with a field for each attribute of a recipe's class that has a type.
+def settings_of_class(made: type, base: type[TypedSection] = TypedSection) -> type[TypedSection]:
+    """Return a section with a field for each attribute of a class that has a type, beside `base`.
 
     Raises:
         ValueError: a type is one that a file cannot hold.
@@ -103,7 +103,7 @@ def settings_of_class(made: type) -> type[TypedSection]:
         )
         for name, hint in hints.items()
     }
-    return create_model("Settings", __base__=TypedSection, __doc__=inspect.getdoc(made), **fields)
+    return create_model("Settings", __base__=base, __doc__=inspect.getdoc(made), **fields)
 
 
 def _default(default: Any) -> Any:

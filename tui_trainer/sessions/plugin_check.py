@@ -77,7 +77,7 @@ def experiment_for(
         "optimizer": {"type": "adamw"},
         "training": {"epochs": 1, "batch_size": 8},
     }
-    for kind in ("dataset", "model", "loss", "recipe"):
+    for kind in ("dataset", "problem", "model", "loss", "transform", "recipe"):
         own = names.get(kind, [])
         if len(own) == 1 and kind not in chosen:
             values[kind] = {"type": own[0]}

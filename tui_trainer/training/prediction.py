@@ -28,7 +28,7 @@ from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.errors import BadInput, TrainerError
@@ -106,7 +106,7 @@ class Predictor:
         data = checkpoint.data
         self.step = checkpoint.manifest.step
         self.outline = data.outline() or outline_of_files(data, experiment)
-        self._kind = KINDS[self.outline.problem]
+        self._kind = kind_of(self.outline)
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
@@ -139,7 +139,7 @@ class Predictor:
     @property
     def label_separator(self) -> str | None:
         """The sign between the labels in a cell, as in the data; None if it predicts no labels."""
-        if self.outline.problem != "multilabel":
+        if self.outline.base != "multilabel":
             return None
         separator: str | None = getattr(self._dataset, "label_separator", None)
         # In the data, an empty one stands for any space.
@@ -223,7 +223,7 @@ class Predictor:
             raise
         except Exception as error:
             raise BadInput(self._recipe.describe(error)) from error
-        return [Prediction(value, {}) for value in values]
+        return values
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         lengths = batch.get(lengths_of(self.outline.names[0]))

@@ -20,6 +20,7 @@ from tui_trainer.config.plugins import (
     LOSS_FACTORIES,
     MODEL_FACTORIES,
     OWN_METRICS,
+    PROBLEM_CLASSES,
     RECIPE_FACTORIES,
     TRANSFORM_FACTORIES,
 )
@@ -31,6 +32,7 @@ from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.problems.batch import Batch, describe
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
@@ -43,12 +45,13 @@ from tui_trainer.training.task import Task
 
 
 def has_own_code(experiment: Experiment) -> bool:
-    """Whether data, model, recipe, loss or a metric of an experiment is of a plugin."""
+    """Whether data, problem, model, recipe, loss or a metric of an experiment is of a plugin."""
     metrics = {*experiment.training.metrics, experiment.checkpoint.monitor}
     return (
         experiment.dataset.type in DATASET_FACTORIES
         or experiment.model.type in MODEL_FACTORIES
         or experiment.loss.type in LOSS_FACTORIES
+        or experiment.problem.type in PROBLEM_CLASSES
         or experiment.recipe.type in RECIPE_FACTORIES
         or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
@@ -218,15 +221,23 @@ def _measure(task: Task, batch: Batch) -> None:
     own = [name for name in task.extras if name in OWN_METRICS]
     if not task.forward.is_called:
         return
+    info = task.dataset.info
     task.model.eval()
     with torch.inference_mode():
         outputs = _outputs(task, batch)
         loss = torch.zeros(()) if task.criterion is None else _loss(task, outputs, batch)
         for name in own:
             with _blamed(place_of(OWN_METRICS[name].compute)):
-                totals = totals_of(task.dataset.info, task.device, (name,))
+                totals = totals_of(info, task.device, (name,))
                 totals.update(outputs, batch, loss)
                 totals.compute()
+        if info.problem in PROBLEM_CLASSES:
+            others = tuple(name for name in task.extras if name not in own)
+            totals = totals_of(info, task.device, others, with_result=True)
+            totals.update(outputs, batch, loss)
+            totals.compute()
+            totals.result()
+            kind_of(info).decode(outputs.double().cpu(), info)
 
 
 @contextmanager

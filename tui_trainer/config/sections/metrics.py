@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric
+from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric, base_of
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import measured
 
@@ -101,7 +101,7 @@ def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:
         other
         for other in METRICS
         if other in own
-        and (problem != "classification" or classes > METRICS[other].more_classes_than)
+        and (base_of(problem) != "classification" or classes > METRICS[other].more_classes_than)
     ]
     if name not in own:
         return f"{name} is not a metric of {problem}; there are: {', '.join(usable)}"

@@ -181,7 +181,7 @@ def loaded(
     inferred, reason = problem_of(data, first, name, problem.type)
     identity = {"source": section.type, "task": inferred, "classes": list(data.classes)}
     _check_same(identity, fitted, name)
-    info = with_settings(described_by(first, data, inferred, name), problem)
+    info = with_settings(described_by(first, data, inferred, name, problem), problem)
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [class_counts(split, data) for split in (train, val, test)]
     return Dataset(
@@ -315,13 +315,19 @@ def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample
         raise BadInput(
             f"{describe_error_near(error, place_of(read))}; {shown} (in {name})"
         ) from error
-    return {field: sample[field] for field in info.names}
+    lengths = {field: value for field, value in sample.items() if is_on_host(field)}
+    return {field: sample[field] for field in info.names} | lengths
 
 
 def _collated(data: Data, raw: Any) -> Sample:
     """Return a sample as the batch of itself that the function of the data makes."""
-    batch = Collation(data.collate, data.padding).batch([raw], None)
-    return {name: values[0] for name, values in batch.items() if not is_on_host(name)}
+    try:
+        batch = Collation(data.collate, data.padding).batch([raw], None)
+    except KeyError as error:
+        if error.args == ("target",):
+            error.add_note("a sample to be predicted has no target, so collate must do without")
+        raise
+    return {name: values[0] for name, values in batch.items()}
 
 
 def _ids_of(data: Data) -> list[str]:
