@@ -73,6 +73,10 @@ class PreparedRun:
         return in_force(self.asked, edits)
 
 
+class NeedsPlugin(BadInput):
+    """A run was made with a plugin that is not loaded; the message names it."""
+
+
 def read_config(run: RunDirectory) -> Experiment:
     """Read the configuration a run was started with; raises ConfigError if that fails."""
     document = read_config_file(run)
@@ -82,7 +86,7 @@ def read_config(run: RunDirectory) -> Experiment:
     except ConfigError as error:
         if missing := missing_plugins(read_provenance(run.provenance)):
             words = " ".join(f"--plugin {clean(path)}" for path in missing)
-            raise BadInput(f"{run.path.name} needs its own code: add {words}") from error
+            raise NeedsPlugin(f"{run.path.name} needs its own code: add {words}") from error
         raise
 
 

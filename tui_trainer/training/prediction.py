@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.base.to_device import placed_on
-from tui_trainer.data.files.masks import write_mask
+from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.sources.plugin import why_no_files
 from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
@@ -56,10 +58,18 @@ class Predicted:
     def is_mask(self) -> bool:
         return self.prediction.mask is not None
 
-    def write_mask(self, path: Path) -> None:
-        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
-        assert self.prediction.mask is not None, "only a segmentation has masks"
-        write_mask(self.prediction.mask, path)
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a picture, in which nothing is counted."""
+        return self.prediction.picture is not None
+
+    def write(self, path: Path) -> None:
+        """Write the mask or picture as a PNG; CannotWrite if the file cannot be written."""
+        if self.prediction.mask is not None:
+            write_mask(self.prediction.mask, path)
+            return
+        assert self.prediction.picture is not None, "others are not written to a file each"
+        write_picture(self.prediction.picture, path)
 
     @property
     def value(self) -> Value:
@@ -134,7 +144,13 @@ class Predictor:
     @property
     def makes_masks(self) -> bool:
         """Whether its predictions are masks of pictures."""
-        return self.outline.signature.places == "pixel"
+        return self.outline.signature.places == "pixel" and not self.has_own_values
+
+    @property
+    def has_own_values(self) -> bool:
+        """Whether a plugin's code says what is predicted, which may be anything."""
+        spec = PROBLEMS.get(self.outline.problem)
+        return self._recipe is not None or (spec is not None and "decode" in spec.own_methods)
 
     @property
     def label_separator(self) -> str | None:
@@ -215,7 +231,7 @@ class Predictor:
     def _by_recipe(self, batch: Batch, index: int) -> list[Prediction]:
         assert self._recipe is not None, "there is a recipe that predicts"
         context = StepContext(self._device, self._training.seed, "predict", (index,))
-        inputs = {name: batch[name] for name in self.outline.names}
+        inputs = {name: field for name, field in batch.items() if name != "target"}
         try:
             with in_precision(self._training.precision, self._device):
                 values = self._recipe.predict_step(self.model, inputs, context)
@@ -280,6 +296,12 @@ def load_predictor(
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
     predictor = Predictor(checkpoint, experiment, device)
     return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
+
+
+def why_no_files_of(run: RunDirectory, which: str) -> str:
+    """Return why no files can be predicted with a run whose plugin is not loaded; "" if unknown."""
+    checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.command("predict"))
+    return why_no_files(checkpoint.data.preprocessing)
 
 
 def outline_of_files(data: CheckpointData, experiment: Experiment) -> DatasetInfo:

@@ -47,6 +47,9 @@ from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
+READS_FILES = "reads_files"
+"""The entry of a preprocessing that says whether `Data` has a function to read files."""
+
 
 def load_plugged(
     section: DatasetSection,
@@ -189,7 +192,9 @@ def loaded(
         val=val,
         test=test,
         info=info,
-        preprocessing=_preprocessing(identity, fitted, rows),
+        preprocessing=_preprocessing(
+            {**identity, READS_FILES: data.read is not None}, fitted, rows
+        ),
         augment=augment_of(section, info),
         fingerprint=_fingerprint(section, data, (train, val, test)),
         notes=(
@@ -286,6 +291,20 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
 
 
+def why_no_files(preprocessing: Mapping[str, Any]) -> str:
+    """Return why no files can be predicted with a run on a plugin's data, by its checkpoint.
+
+    Empty if they can be, or that is not known.
+    """
+    if preprocessing.get(READS_FILES) is not False:
+        return ""
+    name = clean(str(preprocessing.get("source")), 80)
+    return (
+        f"dataset {name}: no files can be predicted, because its Data has no read=, the function "
+        "that makes a sample of a file"
+    )
+
+
 def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample:
     """Read a file by the function of a plugin's data, as the fields that a model reads, in order.
 
@@ -296,10 +315,7 @@ def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample
     data = _made(cast(RowsSection, section), name)
     read = data.read if isinstance(data, Data) else None
     if read is None:
-        raise BadInput(
-            f"{name}: no files can be predicted, because its Data has no read=, the function that "
-            "makes a sample of a file"
-        )
+        raise BadInput(why_no_files({"source": section.type, READS_FILES: False}))
     # As the items that it is called with in training.
     is_path = len(data.train) > 0 and isinstance(data.train[0], Path)
     shown = clean(path, 200)
