@@ -290,14 +290,12 @@ def problem(
 ) -> Callable[[type], type]:
     """Register a class as the problem `type: NAME`, for `problem=NAME` or `Data(problem=NAME)`.
 
-    The class has any of the methods of `problems.problem.ProblemKind`: `check`, `head`, `totals`,
-    `decode` and `combine`; the others are those of the problem that it is `like`, which `super()`
-    reaches. Its annotated attributes are settings. docs/plugins.md describes the methods.
+    docs/plugins.md describes the methods that the class may have; the rest is that of the problem
+    that it is `like`. Its annotated attributes are settings.
 
     Args:
         like: the problem that it has the rest from, with its losses and metrics.
-        losses: those that it is trained with, if they are others; the first one is that of
-            `loss=auto`.
+        losses: those it is trained with, if they are others; the first is that of `loss=auto`.
         better: `higher` or `lower`, by name, for the metrics that its `totals` compute in place of
             those of `like`; the loss is one of them without being named.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
@@ -143,7 +143,7 @@ class PluginOrigin:
         if key not in _MADE:
             if DATASETS.find(self.type) is None:
                 # That of an installed package, which was not sent with the files.
-                load_plugins(())
+                load_packages()
             spec = DATASETS.find(self.type)
             assert spec is not None, "the plugins are those of the training process"
             section = cast(RowsSection, spec.params.model_validate(self.values))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tui_trainer.config.plugins import may_have_it
 from tui_trainer.config.problems import PROBLEMS, ProblemName, base_of
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.batches.sample_spec import is_image
@@ -80,7 +81,7 @@ def _check_classes(data: Data, problem: ProblemName, name: str) -> None:
     if problem not in PROBLEMS:
         raise BadInput(
             f"{name}: Data(problem={problem!r}): no problem {problem!r}{suggest(problem, PROBLEMS)}"
-            f"; there are: {', '.join(PROBLEMS)}; a plugin may have it: --plugin FILE"
+            f"; there are: {', '.join(PROBLEMS)}{may_have_it()}"
         )
     least, count = PROBLEMS[problem].least_classes, len(data.classes)
     if count and not least:
