@@ -85,9 +85,15 @@ class PluginFile:
         return hashlib.sha256(self.source).hexdigest()
 
     @property
+    def name(self) -> str:
+        """The name of the file, or, for the copy that a run keeps, of the file that it is of."""
+        path = Path(self.path)
+        return f"{path.stem.removesuffix(f'-{self.sha256[:8]}')}{path.suffix}"
+
+    @property
     def copy_name(self) -> str:
         """The name of the copy that a run keeps."""
-        stem = re.sub(r"[^\w-]", "_", Path(self.path).stem)[:60]
+        stem = re.sub(r"[^\w-]", "_", Path(self.name).stem)[:60]
         return f"{stem}-{self.sha256[:8]}.py"
 
     @property
@@ -196,9 +202,13 @@ def plugin_lines() -> dict[str, list[int]]:
     """
     lines: dict[str, list[int]] = {}
     for plugin in LOADED.values():
-        sums = [zlib.crc32(line) for line in plugin.source.splitlines()]
-        lines.setdefault(Path(plugin.path).name, []).extend(sums)
+        lines.setdefault(plugin.name, []).extend(line_sums(plugin.source))
     return lines
+
+
+def line_sums(source: bytes) -> list[int]:
+    """Return a checksum of each line of a file."""
+    return [zlib.crc32(line) for line in source.splitlines()]
 
 
 def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:

@@ -295,7 +295,7 @@ def load_predictor(
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
     predictor = Predictor(checkpoint, experiment, device)
-    return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
+    return predictor, [*notes, *prediction_notes(checkpoint.data.origin, run)]
 
 
 def why_no_files_of(run: RunDirectory, which: str) -> str:
