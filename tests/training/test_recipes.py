@@ -204,6 +204,9 @@ def _misuse(kind: str) -> None:
         def preview(self, model: Any, step: Any) -> Any:
             return torch.zeros(3) if kind == "preview" else "nothing to see"
 
+        def predict_step(self, model: Any, batch: Any, step: Any) -> Any:
+            return batch["target"] if kind == "prediction" else [0.0] * len(batch["input"])
+
     if kind == "missing part":
         Wrong.parts = ("generator", "critic", "judge")
     if kind == "unowned":
@@ -221,6 +224,7 @@ def _misuse(kind: str) -> None:
         ("detached", "the loss of 'critic' in wrong does not depend on any weight"),
         ("validation", r"returned 3 of float32 as 'gap'; it should be a number, or one per sample"),
         ("preview", "preview of wrong returned 3 of float32; it should be a text, or pictures"),
+        ("prediction", r"test_recipes.py:\d+: KeyError: 'target'"),
         ("missing part", "the model has no part 'judge'.*its children are generator, critic"),
         ("unowned", "generator.0.weight belongs to none of the parts critic"),
     ],

@@ -136,7 +136,7 @@ def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
 
 
 def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
-    """Let a recipe compute its losses, measure and make a preview, without updating anything."""
+    """Let a recipe compute its losses, measure, predict and preview, without updating anything."""
     model, training = task.model.train(), task.experiment.training
     updated: list[str] = []
 
@@ -170,6 +170,11 @@ def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
     model.eval()
     with _blamed(recipe.place), _layer_named(model), torch.inference_mode():
         numbers = recipe_numbers(task, recipe, task.forward, batch, 0)
+        if recipe.predicts:
+            inputs = {name: field for name, field in batch.items() if name != "target"}
+            predict = StepContext(task.device, training.seed, "predict", (0,))
+            with in_precision(training.precision, task.device):
+                recipe.predict_step(model, inputs, predict)
         if recipe.has_preview:
             preview = StepContext(task.device, training.seed, "preview", ())
             check_preview(recipe.preview(model, preview), recipe)

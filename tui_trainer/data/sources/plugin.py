@@ -173,7 +173,10 @@ def loaded(
     With `is_remade` a worker may call that function again, if the data cannot be sent to it.
     """
     if not isinstance(data, Data):
-        raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+        place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
+        raise BadInput(
+            f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data"
+        )
     data = with_items(data, section, name)
     rows = split_items(section, data, name, fitted, record)
     splits = list(all_splits(section, data, name, None if rows is None else rows.parts))
