@@ -17,6 +17,7 @@ from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.preset_files import SUFFIXES
 from tui_trainer.config.presets import PresetLibrary, experiment_path
 from tui_trainer.config.sections.datasets import NO_FILES
+from tui_trainer.sessions.plugin_experiment import propose_for_plugin
 from tui_trainer.sessions.proposal import name_of, propose, with_data
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error, print_json, print_line
@@ -40,6 +41,8 @@ class Asked:
     """The data; empty if they are those of the experiment."""
     overrides: list[Override]
     note: str = ""
+    plugin: str = ""
+    """The plugin of whose types the experiment is made, if nothing else is named."""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Asked:
@@ -50,12 +53,15 @@ class Asked:
         """
         library = options.library(arguments)
         reference, words = arguments.experiment, options.overrides(arguments)
-        if "=" in reference and arguments.data is not None:
+        plugins = arguments.plugin if arguments.action == "train" else ()
+        if "=" in reference and (arguments.data is not None or plugins):
             # The experiment was left out, because there are data.
             reference, words = "", [reference, *words]
         overrides = options.with_target(parse_overrides(words), arguments.target)
         if arguments.data is not None:
             return cls(library, reference, arguments.data, overrides)
+        if not reference and plugins:
+            return cls(library, "", "", overrides, plugin=str(plugins[0]))
         path, note = _data_in(reference, library)
         return cls(library, "" if path else reference, path, overrides, note)
 
@@ -63,12 +69,14 @@ class Asked:
     def reference(self) -> str:
         """The reference of the experiment in the library, once `experiment` has been called."""
         both = f"{self.base} --data {self.path}"
-        return both if self.base and self.path else self.base or self.path
+        return both if self.base and self.path else self.base or self.path or self.plugin
 
     @property
     def name(self) -> str:
         """The name that the run gets."""
-        return name_of(self.path) if self.path else experiment_path(self.library, self.base).stem
+        if self.path or self.plugin:
+            return name_of(self.path or self.plugin)
+        return experiment_path(self.library, self.base).stem
 
     def experiment(self) -> Experiment:
         """Return the experiment; data are read if one has to be proposed for them."""
@@ -81,6 +89,9 @@ class Asked:
             notes += proposal.lines_shown()
         elif self.path:
             notes += self._exchange_data()
+        elif self.plugin:
+            document = propose_for_plugin(self.library, self.overrides)
+            self.library.add_unwritten(self.plugin, document, [])
         experiment = self.library.experiment(self.reference, self.overrides)
         return dataclasses.replace(experiment, notes=(*notes, *experiment.notes))
 

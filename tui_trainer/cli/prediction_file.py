@@ -70,7 +70,9 @@ def write_predictions(
             "the predictions are written"
         )
     check_free(out, files, force=force)
-    columns = columns_of(predictor.outline, probabilities=probabilities)
+    columns = columns_of(
+        predictor.outline, probabilities=probabilities, are_own=predictor.has_own_values
+    )
     separator = predictor.label_separator
     is_json = out.suffix.lower() == ".jsonl"
     if separator is not None and not is_json:
@@ -122,19 +124,23 @@ def free_names(header: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return names
 
 
-def columns_of(info: DatasetInfo, *, probabilities: bool) -> list[Column]:
+def columns_of(info: DatasetInfo, *, probabilities: bool, are_own: bool = False) -> list[Column]:
     """Return the columns for the predictions of a problem, with those of every class if asked.
+
+    There is one for what a plugin's code says, which `are_own` stands for.
 
     Raises:
         BadInput: its predictions have no probabilities.
     """
-    is_one = info.signature.places == "one"
+    is_one = info.signature.places == "one" and not are_own
     if probabilities and not (is_one and info.classes):
         raise BadInput(f"--probabilities: a {info.problem.replace('_', ' ')} predicts none")
-    if info.problem == "regression" and info.signature.outputs > 1:
+    if are_own:
+        return [Column("prediction", _own_value)]
+    if info.base == "regression" and info.signature.outputs > 1:
         return _numbers(info.target_names, info.signature.outputs)
     columns = [Column("prediction", _value)]
-    if info.problem == "classification":
+    if info.base == "classification":
         columns.append(
             Column("probability", lambda prediction: prediction.shares[_text(prediction)])
         )
@@ -157,6 +163,14 @@ def _item(key: Any, prediction: Prediction) -> float:
 
 def _share(name: str, prediction: Prediction) -> float:
     return prediction.shares[name]
+
+
+def _own_value(prediction: Prediction) -> Value:
+    """Return what the code of a plugin predicts; BadInput for a picture, which is no cell."""
+    if prediction.mask is not None or prediction.picture is not None:
+        raise BadInput("what is predicted are pictures; --out names a folder for them")
+    value = prediction.value
+    return strict_json(value) if isinstance(value, dict) else value
 
 
 def _value(prediction: Prediction) -> Value:

@@ -64,7 +64,7 @@ def train(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.names import free_name
     from tui_trainer.sessions.requests import NewRun
 
-    if not arguments.experiment and arguments.data is None:
+    if not arguments.experiment and arguments.data is None and not arguments.plugin:
         example = EXAMPLES["train"][0]
         raise BadInput(f"train: expected EXPERIMENT or DATA, as in: {example}")
     asked_at = datetime.now()

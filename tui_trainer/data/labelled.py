@@ -34,6 +34,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
+from tui_trainer.data.own_problem import with_own_targets
 from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
@@ -91,7 +92,10 @@ def read_labelled(
     reader = READERS.get(section.type)
     if reader is None:
         return _of_plugin(section, preprocessing, path, info, problem)
-    return reader(section, preprocessing, path, info)
+    labelled = reader(section, preprocessing, path, replace(info, problem=info.base))
+    if isinstance(labelled.split, JoinedSplits):
+        return labelled
+    return replace(labelled, split=with_own_targets(labelled.split, info))
 
 
 def count_known(train: Split, split: Split | JoinedSplits) -> int | None:

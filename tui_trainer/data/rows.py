@@ -65,7 +65,11 @@ def load_rows(
     """
     split, source = _divided(section, source, fitted, record)
     parts, target = split.parts, source.target
-    preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
+    spec = PROBLEMS.get(written_problem)
+    preprocessing = fitted
+    if preprocessing is None:
+        keeps_numbers = spec is not None and spec.stores_targets
+        preprocessing = _fit(section, source, parts.train, keeps_numbers=keeps_numbers)
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
@@ -281,17 +285,21 @@ def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
 
 
-def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
+def _fit(
+    section: RowsSection, source: Source, train: NDArray[np.int64], *, keeps_numbers: bool
+) -> dict[str, Any]:
+    """Learn the preprocessing; numbers to predict stay as they are with `keeps_numbers`."""
     mean, std = 0.0, 1.0
     target = source.target
-    if target.problem == "regression" and target.values.ndim == 1:
+    is_scaled = target.problem == "regression" and not keeps_numbers
+    if is_scaled and target.values.ndim == 1:
         mean, std = _moments_of(target.values[train], source.name, "the numbers to predict are")
     inputs = {
         **_identity(section, source),
         "inputs": source.fit(train),
         "split": source.division.rule,
     }
-    if target.problem == "regression" and target.values.ndim == 2:
+    if is_scaled and target.values.ndim == 2:
         several = [
             _moments_of(column, source.name, f"the numbers of {clean(name, 80)} are")
             for name, column in zip(target.names, target.values[train].T, strict=True)

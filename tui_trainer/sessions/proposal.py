@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tui_trainer.data.recognition import Recognised
     from tui_trainer.problems.signature import Signature
 
-_PLACEHOLDER: dict[str, Any] = {
+PLACEHOLDER: dict[str, Any] = {
     "model": {"type": "mlp"},
     "optimizer": {"type": "adamw"},
     "training": {"epochs": 1},
@@ -116,7 +116,7 @@ def propose(
     chosen = _dataset_overrides(overrides)
     recognised, section = _dataset_section(path, library, chosen)
     about_data = [*chosen, *(one for one in overrides if one.section == "problem")]
-    first = _composed(library, path, {"dataset": section, **_PLACEHOLDER}, about_data)
+    first = _composed(library, path, {"dataset": section, **PLACEHOLDER}, about_data)
     guessed: DelimitedSection | None = None
     if "target" in recognised.reasons and isinstance(first.dataset, DelimitedSection):
         guessed = first.dataset
@@ -201,7 +201,7 @@ def _dataset_section(
     kind = spec.params
     needed = {"target": "?"} if "target" in kind.model_fields else {}
     named = {**section, **needed}
-    known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
+    known = _composed(library, path, {"dataset": named, **PLACEHOLDER}, chosen).dataset
     reasons = dict(recognised.reasons)
     if needed and "target" not in stated and isinstance(known, DelimitedSection):
         if not stated.keys() & {"type", "drop"} and (text := find_only_text(known)):

@@ -96,15 +96,17 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split, dataset.signature.vocabulary)
-    if dataset.problem in ("language_modelling", "none"):
+    if dataset.base in ("language_modelling", "none"):
+        return []
+    if not PROBLEMS[dataset.problem].is_measured_as_its_base:
         return []
     if dataset.signature.places != "one":
         return _places(dataset, train, split)
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
         return []
-    if dataset.problem == "classification":
+    if dataset.base == "classification":
         return _classification(dataset, train, split)
-    if dataset.problem == "multilabel":
+    if dataset.base == "multilabel":
         return _multilabel(dataset, train, split)
     return _regression(dataset, train, split)
 
@@ -242,7 +244,7 @@ def _majority_at_places(dataset: Dataset, train: Split, split: Split, tick: Tick
     predicted = [sum(true) if index == guess else 0 for index in range(classes)]
     right = [count if index == guess else 0 for index, count in enumerate(true)]
     counts = ClassCounts(true, predicted, right)
-    names = PROBLEMS[dataset.problem].metrics
+    names = PROBLEMS[dataset.base].metrics
     return {name: SCORES[name](counts) for name in names if name != "loss"}
 
 

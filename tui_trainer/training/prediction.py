@@ -16,19 +16,21 @@ from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.base.to_device import placed_on
-from tui_trainer.data.files.masks import write_mask
+from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.sources.plugin import why_no_files
 from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.errors import BadInput, TrainerError
@@ -56,10 +58,18 @@ class Predicted:
     def is_mask(self) -> bool:
         return self.prediction.mask is not None
 
-    def write_mask(self, path: Path) -> None:
-        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
-        assert self.prediction.mask is not None, "only a segmentation has masks"
-        write_mask(self.prediction.mask, path)
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a picture, in which nothing is counted."""
+        return self.prediction.picture is not None
+
+    def write(self, path: Path) -> None:
+        """Write the mask or picture as a PNG; CannotWrite if the file cannot be written."""
+        if self.prediction.mask is not None:
+            write_mask(self.prediction.mask, path)
+            return
+        assert self.prediction.picture is not None, "others are not written to a file each"
+        write_picture(self.prediction.picture, path)
 
     @property
     def value(self) -> Value:
@@ -106,7 +116,7 @@ class Predictor:
         data = checkpoint.data
         self.step = checkpoint.manifest.step
         self.outline = data.outline() or outline_of_files(data, experiment)
-        self._kind = KINDS[self.outline.problem]
+        self._kind = kind_of(self.outline)
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
@@ -134,12 +144,18 @@ class Predictor:
     @property
     def makes_masks(self) -> bool:
         """Whether its predictions are masks of pictures."""
-        return self.outline.signature.places == "pixel"
+        return self.outline.signature.places == "pixel" and not self.has_own_values
+
+    @property
+    def has_own_values(self) -> bool:
+        """Whether a plugin's code says what is predicted, which may be anything."""
+        spec = PROBLEMS.get(self.outline.problem)
+        return self._recipe is not None or (spec is not None and "decode" in spec.own_methods)
 
     @property
     def label_separator(self) -> str | None:
         """The sign between the labels in a cell, as in the data; None if it predicts no labels."""
-        if self.outline.problem != "multilabel":
+        if self.outline.base != "multilabel":
             return None
         separator: str | None = getattr(self._dataset, "label_separator", None)
         # In the data, an empty one stands for any space.
@@ -215,7 +231,7 @@ class Predictor:
     def _by_recipe(self, batch: Batch, index: int) -> list[Prediction]:
         assert self._recipe is not None, "there is a recipe that predicts"
         context = StepContext(self._device, self._training.seed, "predict", (index,))
-        inputs = {name: batch[name] for name in self.outline.names}
+        inputs = {name: field for name, field in batch.items() if name != "target"}
         try:
             with in_precision(self._training.precision, self._device):
                 values = self._recipe.predict_step(self.model, inputs, context)
@@ -223,7 +239,7 @@ class Predictor:
             raise
         except Exception as error:
             raise BadInput(self._recipe.describe(error)) from error
-        return [Prediction(value, {}) for value in values]
+        return values
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         lengths = batch.get(lengths_of(self.outline.names[0]))
@@ -279,7 +295,13 @@ def load_predictor(
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
     predictor = Predictor(checkpoint, experiment, device)
-    return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
+    return predictor, [*notes, *prediction_notes(checkpoint.data.origin, run)]
+
+
+def why_no_files_of(run: RunDirectory, which: str) -> str:
+    """Return why no files can be predicted with a run whose plugin is not loaded; "" if unknown."""
+    checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.command("predict"))
+    return why_no_files(checkpoint.data.preprocessing)
 
 
 def outline_of_files(data: CheckpointData, experiment: Experiment) -> DatasetInfo:

@@ -111,7 +111,7 @@ def begin(
     if saved is not None:
         if saved.stream:
             task.batches.restore(saved.stream)
-        notes += bitwise_notes(task, saved.origin)
+        notes += bitwise_notes(task, saved.origin, run)
     shared = _shared(task, start, emit, clock)
     buffer, measured = StepBuffer(), task.forward.of(state.measured)
     recorder = Recorder(shared, buffer, task.batches, writer, state)
@@ -218,12 +218,12 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
     )
 
 
-def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
+def bitwise_notes(task: Task, origin: Origin, run: RunDirectory) -> tuple[str, ...]:
     """Return why this resume may not be bit for bit the same as an uninterrupted run."""
     notes = []
     if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    notes += resume_notes(task, origin)
+    notes += resume_notes(task, origin, run)
     if origin.broken:
         notes.append("not bitwise: the step after this one had already begun when it failed")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:

@@ -64,6 +64,11 @@ class Dataset:
         return self.info.problem
 
     @property
+    def base(self) -> ProblemName:
+        """The built-in problem whose rules hold."""
+        return self.info.base
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names as they are in the file, so `clean` them before showing them; () for numbers."""
         return self.info.classes

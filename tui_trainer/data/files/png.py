@@ -1,18 +1,23 @@
-"""Writes masks as pictures: each pixel is the number of its class, which a palette shows in colour.
+"""Writes predicted masks and pictures as PNG files.
 
-Layer: data. Pillow is imported only when a mask is written.
+Layer: data. Each pixel of a mask is the number of its class, which a palette shows in colour.
+Pillow is imported only when a file is written.
 """
 
 from __future__ import annotations
 
 import colorsys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _COLOURS = 256
 _GOLDEN = 0.618034
@@ -34,6 +39,29 @@ def write_mask(mask: Tensor, path: Path) -> None:
         picture.putpalette(_palette())
     else:
         picture = Image.fromarray(mask.numpy().astype(np.uint16))
+    _save(picture, path)
+
+
+def write_picture(values: Tensor, path: Path) -> None:
+    """Write a picture (C, H, W) of 1 or 3 channels from 0 to 1 as a PNG of 8 bits.
+
+    A file of that name is replaced.
+
+    Raises:
+        CannotWrite: the file cannot be written.
+    """
+    _save(picture_of((values.nan_to_num(0.0).clamp(0, 1) * 255).round().byte()), path)
+
+
+def picture_of(pixels: Tensor) -> Image:
+    """Return pixels (C, H, W) of uint8 as a picture of Pillow."""
+    from PIL import Image
+
+    last = pixels.movedim(0, -1).numpy()
+    return Image.fromarray(last[..., 0] if last.shape[-1] == 1 else last)
+
+
+def _save(picture: Image, path: Path) -> None:
     try:
         picture.save(path, format="PNG")
     except OSError as error:
