@@ -27,9 +27,10 @@ from tui_trainer.data.base.augment import (
 )
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import Records
-from tui_trainer.data.files.picture_store import StoredPictures, decoder_versions, read_pictures
+from tui_trainer.data.files.picture_store import decoder_versions, read_pictures
 from tui_trainer.data.sources.picture_folders import (
     PictureList,
     broken_note,
