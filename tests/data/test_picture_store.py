@@ -189,8 +189,13 @@ def test_what_has_no_room_is_refused_with_a_size_that_fits(
     monkeypatch.setattr(os, "statvfs", lambda place: room)
     files = PictureFiles(str(pictures), [*files_in(pictures).pictures] * 40)
     with pytest.raises(BadInput, match=r"20,000 pictures of 64x64 take 246 MB") as caught:
-        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True)
+        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True, decode="once")
     assert "dataset.size=9 fits, or make room there" in str(caught.value)
+    few = PictureFiles(str(pictures), files.pictures[: 2 * COUNT])
+    stored = read_pictures("x", "x", few, PictureForm(256, 256, 3), find_channels=True)
+    assert (stored.place, len(stored.records)) == ("training", 2 * COUNT - 2)
+    assert stored.samples.is_meta
+    assert "1,000 pictures of 256x256 take 197 MB" in stored.reason
 
 
 def test_the_command_lists_and_clears_pictures(

@@ -34,7 +34,8 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import MASKED_OUT, encode_target
+from tui_trainer.data.read_splits import MASKED_OUT, read_whole
+from tui_trainer.data.rows import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
@@ -173,7 +174,7 @@ def _pictures(
     # A folder says by itself what a table says in its columns.
     columns = dict.fromkeys(("picture", "target", "split") if os.path.isdir(path) else ())
     moved = section.model_copy(update={"path": path, **columns})
-    source = read_picture_files(moved, info.problem, preprocessing)
+    source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
     return _of_source(source, preprocessing, info, "picture")
 
 
@@ -291,6 +292,11 @@ def _labelled(
     noun: str,
 ) -> Labelled:
     known = _with_classes_of(info, target, name)
+    if encoded.samples is not None:
+        # In place of what is read, what is predicted, since classes have the order of the run.
+        targets = encode_target(name, known, preprocessing)
+        read = read_whole(encoded, known, targets)
+        return Labelled(read, name, counted(len(read), noun), tuple(encoded.notes))
     split = TensorSplit(
         encoded.inputs,
         encode_target(name, known, preprocessing),

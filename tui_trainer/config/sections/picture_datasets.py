@@ -13,6 +13,7 @@ from tui_trainer.config.sections.datasets import ImagesSection, Side
 from tui_trainer.config.sections.section import Items, Spec, setting
 
 Fit = Literal["crop", "pad", "stretch"]
+Decode = Literal["auto", "once", "training"]
 
 
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
@@ -62,7 +63,14 @@ class PicturesSection(ImagesSection):
         "two sides, or it is stretched",
     )
     broken: Literal["skip", "error"] = setting(
-        "skip", "files that cannot be read as pictures: leave them out and name them, or refuse"
+        "skip",
+        "files that cannot be read as pictures: leave them out and name them, also while training; "
+        "or refuse them, and end a run that meets one",
+    )
+    decode: Decode = setting(
+        "auto",
+        "once: before the first step, and kept in the cache or another file; training: each time "
+        "they are needed, by loader.num_workers; auto: once, if there is room for all",
     )
     void: Literal["auto", "none", "255"] = setting(
         "auto",

@@ -2,7 +2,8 @@
 
 Layer: data. The pictures stand in it one after another as plain bytes, then what is known of each,
 and at the end a description. Every length is held against the size of the file, and every picture
-against its CRC-32: what does not fit is as good as not there.
+against its CRC-32: what does not fit is as good as not there. The file of pictures that are read
+while training has no pictures, only what is known of them.
 """
 
 from __future__ import annotations
@@ -43,14 +44,19 @@ class StoredPictures:
 
     form: PictureForm
     samples: Tensor
-    """(N, bytes) uint8: each picture (C, H, W), then its mask (H, W) if it has one."""
+    """(N, bytes) uint8: each picture (C, H, W), then its mask (H, W) if it has one. On the device
+    `meta`, which keeps shapes alone, if they are read while training."""
     records: Records
     """(N,) what is known of each."""
     broken: tuple[Broken, ...]
     animated: int
     """The number of files with several pictures, of which the first was taken."""
     place: str = "cache"
-    """Where they are: cache, memory or file."""
+    """Where they are: cache, memory or file; training: nowhere, they are read while training."""
+    mask_counts: tuple[int, ...] = (0,) * 256
+    """How many pixels of the masks have each number."""
+    reason: str = ""
+    """Why they are read while training, unless that was asked for."""
 
     @property
     def pictures(self) -> Tensor:
@@ -65,11 +71,13 @@ class StoredPictures:
         return self.samples[:, count:].view(-1, self.form.height, self.form.width)
 
 
-def parts_of(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
+def parts_of(
+    reader: PictureReader, path: str, *, keeps_pictures: bool = True
+) -> Iterator[bytes | memoryview]:
     """Yield the bytes of the file while the pictures are read."""
     records, samples = [np.empty(0, dtype=RECORD)], 0
     for pictures, known in reader.read():
-        for numbers in pictures:
+        for numbers in pictures if keeps_pictures else ():
             yield numbers.numpy().data
             samples += numbers.numel()
         records.append(known)
@@ -85,6 +93,8 @@ def parts_of(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
         "records_check": zlib.crc32(table.tobytes()),
         "broken": [[broken.place, broken.reason] for broken in reader.broken],
         "animated": reader.animated,
+        "mask_counts": reader.mask_counts.tolist(),
+        "keeps_pictures": keeps_pictures,
     }
     text = json.dumps(described).encode()
     yield text
@@ -120,20 +130,32 @@ def parsed(content: Bytes, place: str, count: int) -> StoredPictures:
     form = PictureForm(**described["form"])
     if described["files"] != count or min(pictures, each) < 0:
         raise ValueError("other pictures")
-    size = pictures * each
+    size = pictures * each if described["keeps_pictures"] else 0
     begin = size + -size % RECORD.itemsize
     if begin + pictures * RECORD.itemsize != end:
         raise ValueError("a file of another length")
     records = content[begin:end].view(RECORD)
     if zlib.crc32(records.tobytes()) != described["records_check"]:
         raise ValueError("damaged records")
-    samples = torch.from_numpy(content[:size]).view(pictures, each)
-    broken = tuple(Broken(int(place), str(reason)) for place, reason in described["broken"])
-    return StoredPictures(form, samples, records, broken, int(described["animated"]), place)
+    if described["keeps_pictures"]:
+        samples = torch.from_numpy(content[:size]).view(pictures, each)
+    else:
+        samples = torch.empty((pictures, each), dtype=torch.uint8, device="meta")
+    return StoredPictures(
+        form,
+        samples,
+        records,
+        tuple(Broken(int(place), str(reason)) for place, reason in described["broken"]),
+        int(described["animated"]),
+        place if described["keeps_pictures"] else "training",
+        tuple(map(int, described["mask_counts"])),
+    )
 
 
 def check_pictures(stored: StoredPictures, name: str) -> None:
     """Raise ValueError if a picture is not as it was decoded."""
+    if stored.samples.is_meta:
+        return
     samples, checks = stored.samples.numpy(), stored.records["check_all"].tolist()
     step = max(1, _PIECE_BYTES // max(samples.shape[1], 1))
     with ReadProgress(name, samples.nbytes) as progress:

@@ -6,6 +6,7 @@ pictures are in memory. A file that is no picture is left out, with the reason.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 import zlib
@@ -94,6 +95,8 @@ class PictureReader:
     animated: int = 0
     is_changed: bool = False
     """Whether a file is not as it was listed."""
+    mask_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    """How many pixels of the masks have each number."""
     _is_stopped: Event = field(default_factory=Event, repr=False)
     """Is set once nobody takes any more pictures, as after Ctrl-C."""
 
@@ -157,6 +160,10 @@ class PictureReader:
         good = [result for result in results if not result.reason]
         if not good:
             return None
+        if self.files.masks:
+            for result in good:
+                mask = result.pixels[math.prod(self.form.shape) :].numpy()
+                self.mask_counts += np.bincount(mask, minlength=256)
         records = np.array([result.record for result in good], dtype=RECORD)
         return [result.pixels for result in good], records
 
@@ -216,7 +223,7 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
     file = files.pictures[place]
     result = _Result(place, file.size)
     try:
-        content, result.is_changed = _content_of(files.path(file), file)
+        content, result.is_changed = content_of(files, file)
         with picture_in(BytesIO(content)) as picture:
             is_kind = picture.format in _ANIMATED_FORMATS
             result.is_animated = is_kind and bool(getattr(picture, "is_animated", False))
@@ -227,7 +234,7 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
         if files.masks:
             mask = files.masks[place]
             result.read_bytes += mask.size
-            content, is_changed = _content_of(files.path(mask), mask)
+            content, is_changed = content_of(files, mask)
             result.is_changed = result.is_changed or is_changed
             digest.update(content)
             with picture_in(BytesIO(content)) as picture:
@@ -241,9 +248,14 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
     return result
 
 
-def _content_of(path: str, listed: ListedFile) -> tuple[bytes, bool]:
-    """Return the bytes of a file, and whether it is another one than was listed."""
-    with open_regular(path) as stream:
+def content_of(files: PictureFiles, listed: ListedFile) -> tuple[bytes, bool]:
+    """Return the bytes of a file, and whether it is another one than was listed.
+
+    Raises:
+        OSError: it cannot be opened.
+        NotAPicture: it is too large, empty, or no regular file.
+    """
+    with open_regular(files.path(listed)) as stream:
         status = os.fstat(stream.fileno())
         if status.st_size > MOST_BYTES:
             raise NotAPicture(f"more than {MOST_BYTES:,} bytes")

@@ -1,8 +1,9 @@
 """The `pictures` source: pictures in files, whose folder or table says what they are.
 
-Layer: data. All of them are decoded once, into one file that is mapped; what cannot be decoded is
-known by then, and never ends a run. A picture is known by the bytes of its file, so that another
-version of the decoder moves no picture to another split.
+Layer: data. All of them are decoded once before the first step, into one file that is mapped, or
+else only to know them: then they are read again while training. What cannot be decoded never ends a
+run. A picture is known by the bytes of its file, so that another version of the decoder moves no
+picture to another split.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.picture_datasets import Decode, PicturesSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
@@ -29,7 +30,8 @@ from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
-from tui_trainer.data.files.picture_reader import Records
+from tui_trainer.data.files.picture_reader import PictureFiles, Records
+from tui_trainer.data.files.picture_samples import PictureSamples
 from tui_trainer.data.files.picture_store import decoder_versions, read_pictures
 from tui_trainer.data.sources.picture_folders import (
     PictureList,
@@ -47,13 +49,12 @@ from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import counted, size_text
 
 _WHITE = 255.0
 _LEAST_STD = 1e-7
 _MOST_NAMED = 5
 _VOID = 255
-_MASKS_AT_ONCE = 64
 _CHANNELS = {"grey": 1, "rgb": 3}
 
 
@@ -66,6 +67,7 @@ class PictureSource:
     section: PicturesSection
     name: str
     sha256: str
+    files: PictureFiles
     stored: StoredPictures
     target: Target
     division: Division
@@ -90,7 +92,8 @@ class PictureSource:
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
         mean, std = _moments(self.stored.records[train], math.prod(self.stored.form.shape))
-        return {"mean": mean, "std": std, "decoder": decoder_versions()}
+        how = {"decode": "training"} if self.stored.place == "training" else {}
+        return {"mean": mean, "std": std, "decoder": decoder_versions(), **how}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
         notes = []
@@ -99,7 +102,15 @@ class PictureSource:
                 f"the pictures were decoded by {clean(str(decoder), 80)} when the run began, and "
                 f"now by {decoder_versions()}: they may differ a little"
             )
-        return Encoded(self.stored.pictures, notes, scaling=scaling_of(fitted), is_shared=True)
+        is_read_later = self.stored.place == "training"
+        return Encoded(
+            self.stored.pictures,
+            notes,
+            scaling=scaling_of(fitted),
+            is_shared=True,
+            samples=PictureSamples.of(self.files, self.stored) if is_read_later else None,
+            skips_lost=self.section.broken == "skip",
+        )
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
@@ -129,12 +140,17 @@ def form_for(section: PicturesSection, older: Mapping[str, Any] | None) -> Pictu
 
 
 def read_picture_files(
-    section: PicturesSection, wanted: str = "auto", older: Mapping[str, Any] | None = None
+    section: PicturesSection,
+    wanted: str = "auto",
+    older: Mapping[str, Any] | None = None,
+    *,
+    are_of_run: bool = True,
 ) -> PictureSource:
     """Read the pictures of a section.
 
     `wanted` is the problem, or `auto`. `older` is the preprocessing of a checkpoint, which says
-    what channels the pictures have.
+    what channels the pictures have; if they `are_of_run`, those of its run, also whether they are
+    read while training, so that a run goes on as it began.
 
     Raises:
         BadInput: there are none, or some are broken and `section.broken` is `error`.
@@ -145,8 +161,13 @@ def read_picture_files(
     if files.layout == "masks":
         _check_suits_masks(section)
     find_channels = section.channels == "auto" and older is None
-    stored = read_pictures(files.name, files.path, files.files, form, find_channels=find_channels)
-    notes = [*files.notes, *_notes_on(section, files, stored)]
+    decode = section.decode
+    if older is not None and are_of_run and decode == "auto":
+        decode = older["inputs"].get("decode", decode)
+    stored = read_pictures(
+        files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
+    )
+    notes = [*files.notes, *_notes_on(section, files, stored), form_note(stored)]
     places = stored.records["place"]
     target, target_notes = _target(section, files, stored)
     notes += target_notes
@@ -166,6 +187,7 @@ def read_picture_files(
         section,
         files.name,
         _sum_of(files, stored),
+        files.files,
         stored,
         target,
         Division(rule, own_keys, _file_keys(stored.records), test, val),
@@ -200,22 +222,26 @@ def _check_suits_masks(section: PicturesSection) -> None:
 
 def read_unlabelled_pictures(
     section: PicturesSection, preprocessing: Mapping[str, Any], path: str
-) -> tuple[StoredPictures, tuple[str, ...], list[str]]:
+) -> tuple[PictureFiles, StoredPictures, tuple[str, ...], list[str]]:
     """Read a picture, or all in a folder and below it, in the form of a checkpoint's.
 
-    Returns the pictures, the name of each in the folder, empty for a single one, and notes.
+    Returns the files, the pictures, the name of each in the folder, empty for a single one, and
+    notes.
 
     Raises:
         BadInput: there is none, or the one that is named is broken.
     """
     files = list_unlabelled(path)
     form = form_for(section, preprocessing)
-    stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
+    decode: Decode = "once" if section.decode == "once" else "auto"
+    stored = read_pictures(
+        files.name, files.path, files.files, form, find_channels=False, decode=decode
+    )
     if not len(stored.records) and files.layout == "single":
         raise BadInput(f"{files.name}: {stored.broken[0].reason}")
     skipping = section.model_copy(update={"broken": "skip"})
     names = tuple(map(files.name_of, stored.records["place"].tolist()))
-    return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
+    return files.files, stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
 
 
 def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
@@ -235,12 +261,31 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     if stored.animated:
         count = counted(stored.animated, "file")
         notes.append(f"{count} with several pictures, of which the first is taken")
-    if stored.place == "file":
-        notes.append(
-            "the decoded pictures are too many for the cache, or it is off, so that each start "
-            "decodes them again"
-        )
     return notes
+
+
+def form_note(stored: StoredPictures) -> str:
+    """Return a note on when the pictures are decoded and why, with the setting that changes it."""
+    if stored.place == "training":
+        why = stored.reason or "dataset.decode is training"
+        return (
+            f"the pictures are read while training, by loader.num_workers, because {why}; all "
+            "were decoded once before the first step for their mean and deviation, equal ones and "
+            "broken files; dataset.decode=once keeps them decoded"
+        )
+    size = size_text(stored.samples.numel())
+    where, why = {
+        "cache": ("in the cache", "they fit"),
+        "memory": ("in memory", "they are few"),
+        "file": (
+            "in a file until the end",
+            "they are too many for the cache, or it is off; each start decodes them again",
+        ),
+    }[stored.place]
+    return (
+        f"the decoded pictures ({size}) are kept {where}, because {why}; dataset.decode=training "
+        "reads them while training"
+    )
 
 
 def _target(
@@ -270,11 +315,7 @@ def _target(
 def _target_of_masks(
     section: PicturesSection, name: str, stored: StoredPictures
 ) -> tuple[Target, list[str]]:
-    masks = stored.masks
-    counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(masks), _MASKS_AT_ONCE):
-        part = masks[start : start + _MASKS_AT_ONCE].numpy()
-        counts += np.bincount(part.reshape(-1), minlength=256)
+    counts = np.array(stored.mask_counts, dtype=np.int64)
     present = np.flatnonzero(counts).tolist()
     has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
     numbers = [number for number in present if not (has_void and number == _VOID)]
@@ -294,8 +335,8 @@ def _target_of_masks(
     if len(numbers) < len(present):
         why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
         notes.append(f"pixels of {_VOID} are not measured{why}")
-    values = np.zeros(len(masks), dtype=np.int64)
-    return Target(tuple(map(str, numbers)), values, masks=masks), notes
+    values = np.zeros(len(stored.records), dtype=np.int64)
+    return Target(tuple(map(str, numbers)), values, masks=stored.masks), notes
 
 
 def _stated(
