@@ -41,6 +41,8 @@ _MOST_LOGITS = 1 << 27
 """A language model gives so many numbers per batch, or less: half a gigabyte."""
 _SMALL_PICTURE = 64
 """The longest side of a picture for which a plain CNN is chosen."""
+_WORKERS = 2
+"""Processes that decode pictures while training; more of them are for more cores."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
 """Batch sizes for up to so many samples; beyond them, the last."""
 
@@ -266,6 +268,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
     settings = {"model": model, "optimizer": optimizer, "training": training}
+    if dataset.left_out is not None:
+        settings["loader"] = {"num_workers": _WORKERS}
     if len(dataset.val):
         return {**settings, "early_stopping": {"patience": patience}}
     # Nothing says when to stop, so the steps are fewer.
@@ -347,6 +351,12 @@ def _lines(
             filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
         lines += _augment_line(experiment)
+        if dataset.left_out is not None:
+            workers = counted(experiment.loader.num_workers, "process", "processes")
+            text = f"while training, by {workers}: decoded, they are too large to be kept"
+            if getattr(experiment.dataset, "decode", "") == "training":
+                text = f"while training, by {workers}"
+            lines.append(ProposalLine("reading", text, "loader.num_workers"))
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))

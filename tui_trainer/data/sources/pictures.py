@@ -167,7 +167,7 @@ def read_picture_files(
     stored = read_pictures(
         files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
     )
-    notes = [*files.notes, *_notes_on(section, files, stored), form_note(stored)]
+    notes = [*files.notes, *_notes_on(section, files, stored), *_form_notes(stored)]
     places = stored.records["place"]
     target, target_notes = _target(section, files, stored)
     notes += target_notes
@@ -264,15 +264,17 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     return notes
 
 
-def form_note(stored: StoredPictures) -> str:
-    """Return a note on when the pictures are decoded and why, with the setting that changes it."""
+def _form_notes(stored: StoredPictures) -> list[str]:
+    """Return notes on when the pictures are decoded and why, with the setting that changes it."""
     if stored.place == "training":
-        why = stored.reason or "dataset.decode is training"
-        return (
-            f"the pictures are read while training, by loader.num_workers, because {why}; all "
-            "were decoded once before the first step for their mean and deviation, equal ones and "
-            "broken files; dataset.decode=once keeps them decoded"
-        )
+        why = "dataset.decode says so; auto keeps them decoded if there is room"
+        if stored.reason:
+            why = f"{stored.reason}; a smaller dataset.size or more room there keeps them decoded"
+        return [
+            f"the pictures are read while training (loader.num_workers), because {why}",
+            "all pictures were decoded once before: mean and deviation, equal pictures and broken "
+            "files are known of all of them, not of a sample",
+        ]
     size = size_text(stored.samples.numel())
     where, why = {
         "cache": ("in the cache", "they fit"),
@@ -282,10 +284,10 @@ def form_note(stored: StoredPictures) -> str:
             "they are too many for the cache, or it is off; each start decodes them again",
         ),
     }[stored.place]
-    return (
+    return [
         f"the decoded pictures ({size}) are kept {where}, because {why}; dataset.decode=training "
         "reads them while training"
-    )
+    ]
 
 
 def _target(
