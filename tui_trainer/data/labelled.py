@@ -24,7 +24,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
@@ -171,9 +171,17 @@ def _pictures(
             f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
             "pictures for each class"
         )
+    is_folder = os.path.isdir(path)
+    if is_folder and info.problem in ("multilabel", "regression"):
+        what = "labels" if info.problem == "multilabel" else "numbers"
+        raise BadInput(
+            f"{clean(path, 200)}: a folder has one class for each picture, and the run predicts "
+            f"{what}; --data takes a table of paths like the one it was trained on"
+        )
     # A folder says by itself what a table says in its columns.
-    columns = dict.fromkeys(("picture", "target", "split") if os.path.isdir(path) else ())
-    moved = section.model_copy(update={"path": path, **columns})
+    columns = dict.fromkeys(TABLE_SETTINGS if is_folder else ())
+    decode = "once" if section.decode == "once" else "auto"
+    moved = section.model_copy(update={"path": path, "decode": decode, **columns})
     source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
     return _of_source(source, preprocessing, info, "picture")
 

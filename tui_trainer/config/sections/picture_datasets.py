@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
-from tui_trainer.config.sections.datasets import ImagesSection, Side
+from tui_trainer.config.sections.datasets import ImagesSection, Side, as_sign
 from tui_trainer.config.sections.section import Items, Spec, setting
 
 Fit = Literal["crop", "pad", "stretch"]
 Decode = Literal["auto", "once", "training"]
 
 
+TABLE_SETTINGS = ("picture", "target", "split", "label_separator")
+"""The settings that are for tables of paths alone."""
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
@@ -82,12 +84,23 @@ class PicturesSection(ImagesSection):
         "the column of a table with the paths of the pictures; empty: found by its cells",
         min_length=1,
     )
-    target: str | None = setting(
-        None, "the column of a table to predict; empty: found by its name", min_length=1
+    target: str | Items[str] | None = setting(
+        None,
+        "the column of a table to predict, or a list of several with numbers or 0 and 1; empty: "
+        "found by its name",
+        min_length=1,
+    )
+    label_separator: str | None = setting(
+        None, "what separates the labels in a cell of the target, as | or bar; empty: one class"
     )
     split: str | None = setting(
         None, "a column of a table with train, val or test; empty: no such", min_length=1
     )
+
+    @field_validator("label_separator")
+    @classmethod
+    def _as_sign(cls, value: str | None) -> str | None:
+        return as_sign(value)
 
 
 PICTURE_DATASETS = (Spec("pictures", "pictures in files, one folder per class", PicturesSection),)

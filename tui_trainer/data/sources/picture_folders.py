@@ -22,6 +22,7 @@ from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
 from tui_trainer.data.files.picture_reader import Broken, PictureFiles
 from tui_trainer.data.files.pictures import is_picture_name
+from tui_trainer.data.sources.source import Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.split_column import split_of_word
 from tui_trainer.text.clean import clean
@@ -46,12 +47,12 @@ class PictureList:
     files: PictureFiles
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    """(N,) positions in `classes`; all 0 if there are masks or numbers."""
+    """(N,) positions in `classes`; all 0 if there are masks or a `target`."""
     sides: NDArray[np.int8] | None = None
     """(N,) the split that the folders say, if they say one."""
     notes: tuple[str, ...] = ()
-    numbers: NDArray[np.float64] | None = None
-    """(N,) what is predicted, if these are numbers."""
+    target: Target | None = None
+    """What is predicted, if that is no class: numbers or labels of each picture."""
 
     def name_of(self, place: int) -> str:
         """Return the path of a picture below the folder; empty for one that is named alone."""

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.sections.picture_datasets import Decode, PicturesSection
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, Decode, PicturesSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
@@ -117,7 +117,8 @@ class PictureSource:
         changes = image_changes(self.section, background)
         has_masks = self.target.masks is not None
         moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
-        classes = len(self.target.classes)
+        # Of labels, each is a number of its own already.
+        classes = len(self.target.classes) if self.target.values.ndim == 1 else 0
         return combine_augments([*moved, *number_augments(self.section, None, classes)])
 
 
@@ -167,7 +168,9 @@ def read_picture_files(
     stored = read_pictures(
         files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
     )
-    notes = [*files.notes, *_notes_on(section, files, stored), *_form_notes(stored)]
+    notes = [*files.notes, *_notes_on(section, files, stored)]
+    if are_of_run:
+        notes += _form_notes(stored)
     places = stored.records["place"]
     target, target_notes = _target(section, files, stored)
     notes += target_notes
@@ -203,9 +206,9 @@ def _listed(section: PicturesSection, wanted: str) -> PictureList:
     """
     if os.path.isfile(section.path):
         return list_table(section, wanted)
-    for key in ("picture", "target", "split"):
+    for key in TABLE_SETTINGS:
         if getattr(section, key) is not None:
-            message = "names a column of a table, and dataset.path is a folder"
+            message = "is for a table of paths, and dataset.path is a folder"
             raise ConfigError([Problem(message, f"dataset.{key}")])
     return list_pictures(section)
 
@@ -300,8 +303,8 @@ def _target(
     """
     if files.layout == "masks":
         return _target_of_masks(section, files.name, stored)
-    if files.numbers is not None:
-        return Target((), files.numbers[stored.records["place"]]), []
+    if files.target is not None:
+        return replace(files.target, values=files.target.values[stored.records["place"]]), []
     labels = files.labels[stored.records["place"]]
     used, values = np.unique(labels, return_inverse=True)
     classes = tuple(files.classes[place] for place in used.tolist())
@@ -396,8 +399,8 @@ def _sum_of(files: PictureList, stored: StoredPictures) -> str:
     for row, place in enumerate(stored.records["place"].tolist()):
         digest.update(files.name_of(place).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashes[row].tobytes())
-        if files.numbers is not None:
-            digest.update(files.numbers[place].tobytes())
+        if files.target is not None:
+            digest.update(files.target.values[place].tobytes())
         elif files.layout == "table":
             digest.update(files.classes[files.labels[place]].encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
