@@ -41,6 +41,7 @@ from tui_trainer.data.sources.picture_folders import (
     list_unlabelled,
 )
 from tui_trainer.data.sources.picture_table import list_table
+from tui_trainer.data.sources.picture_targets import target_of_pictures
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
@@ -53,8 +54,6 @@ from tui_trainer.text.format import counted, size_text
 
 _WHITE = 255.0
 _LEAST_STD = 1e-7
-_MOST_NAMED = 5
-_VOID = 255
 _CHANNELS = {"grey": 1, "rgb": 3}
 
 
@@ -172,7 +171,7 @@ def read_picture_files(
     if are_of_run:
         notes += _form_notes(stored)
     places = stored.records["place"]
-    target, target_notes = _target(section, files, stored)
+    target, target_notes = target_of_pictures(section, files, stored)
     notes += target_notes
     rule = rule_for(section, older)
     is_by_folders = files.sides is not None and files.layout != "table"
@@ -291,57 +290,6 @@ def _form_notes(stored: StoredPictures) -> list[str]:
         f"the decoded pictures ({size}) are kept {where}, because {why}; dataset.decode=training "
         "reads them while training"
     ]
-
-
-def _target(
-    section: PicturesSection, files: PictureList, stored: StoredPictures
-) -> tuple[Target, list[str]]:
-    """Return the classes that have pictures, and those of the pictures or their pixels; and notes.
-
-    Raises:
-        BadInput: the masks have one class only.
-    """
-    if files.layout == "masks":
-        return _target_of_masks(section, files.name, stored)
-    if files.target is not None:
-        return replace(files.target, values=files.target.values[stored.records["place"]]), []
-    labels = files.labels[stored.records["place"]]
-    used, values = np.unique(labels, return_inverse=True)
-    classes = tuple(files.classes[place] for place in used.tolist())
-    notes = []
-    if lost := [name for place, name in enumerate(files.classes) if place not in used]:
-        shown = clean(", ".join(lost[:_MOST_NAMED]), 200)
-        notes.append(
-            f"{counted(len(lost), 'class', 'classes')} without a picture that can be read: {shown}"
-        )
-    return Target(classes, values.reshape(-1).astype(np.int64)), notes
-
-
-def _target_of_masks(
-    section: PicturesSection, name: str, stored: StoredPictures
-) -> tuple[Target, list[str]]:
-    counts = np.array(stored.mask_counts, dtype=np.int64)
-    present = np.flatnonzero(counts).tolist()
-    has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
-    numbers = [number for number in present if not (has_void and number == _VOID)]
-    if len(numbers) < 2:
-        only = numbers[0] if numbers else _VOID
-        raise BadInput(
-            f"{name}: the masks have only the number {only}; each pixel needs that of its class"
-        )
-    if len(numbers) > _VOID:
-        raise BadInput(f"{name}: the masks have more than {_VOID} classes")
-    total = counts[numbers].sum()
-    shares = ", ".join(
-        f"{number} ({counts[number] / total:.1%})" for number in numbers[:_MOST_NAMED]
-    )
-    rest = ", ..." if len(numbers) > _MOST_NAMED else ""
-    notes = [f"the numbers in the masks are the classes of pixels: {shares}{rest}"]
-    if len(numbers) < len(present):
-        why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
-        notes.append(f"pixels of {_VOID} are not measured{why}")
-    values = np.zeros(len(stored.records), dtype=np.int64)
-    return Target(tuple(map(str, numbers)), values, masks=stored.masks), notes
 
 
 def _stated(

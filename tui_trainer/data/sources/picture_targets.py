@@ -1,0 +1,72 @@
+"""What is predicted of pictures: the class, number or labels of each, or the classes of its pixels.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.files.picture_file import StoredPictures
+from tui_trainer.data.sources.picture_folders import PictureList
+from tui_trainer.data.sources.source import Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
+
+_MOST_NAMED = 5
+_VOID = 255
+
+
+def target_of_pictures(
+    section: PicturesSection, files: PictureList, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    """Return the classes that have pictures, and those of the pictures or their pixels; and notes.
+
+    Raises:
+        BadInput: the masks have one class only.
+    """
+    if files.layout == "masks":
+        return _target_of_masks(section, files.name, stored)
+    if files.target is not None:
+        return replace(files.target, values=files.target.values[stored.records["place"]]), []
+    labels = files.labels[stored.records["place"]]
+    used, values = np.unique(labels, return_inverse=True)
+    classes = tuple(files.classes[place] for place in used.tolist())
+    notes = []
+    if lost := [name for place, name in enumerate(files.classes) if place not in used]:
+        shown = clean(", ".join(lost[:_MOST_NAMED]), 200)
+        notes.append(
+            f"{counted(len(lost), 'class', 'classes')} without a picture that can be read: {shown}"
+        )
+    return Target(classes, values.reshape(-1).astype(np.int64)), notes
+
+
+def _target_of_masks(
+    section: PicturesSection, name: str, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    counts = np.array(stored.mask_counts, dtype=np.int64)
+    present = np.flatnonzero(counts).tolist()
+    has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
+    numbers = [number for number in present if not (has_void and number == _VOID)]
+    if len(numbers) < 2:
+        only = numbers[0] if numbers else _VOID
+        raise BadInput(
+            f"{name}: the masks have only the number {only}; each pixel needs that of its class"
+        )
+    if len(numbers) > _VOID:
+        raise BadInput(f"{name}: the masks have more than {_VOID} classes")
+    total = counts[numbers].sum()
+    shares = ", ".join(
+        f"{number} ({counts[number] / total:.1%})" for number in numbers[:_MOST_NAMED]
+    )
+    rest = ", ..." if len(numbers) > _MOST_NAMED else ""
+    notes = [f"the numbers in the masks are the classes of pixels: {shares}{rest}"]
+    if len(numbers) < len(present):
+        why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
+        notes.append(f"pixels of {_VOID} are not measured{why}")
+    values = np.zeros(len(stored.records), dtype=np.int64)
+    return Target(tuple(map(str, numbers)), values, masks=stored.masks), notes
