@@ -326,6 +326,12 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
         return target
     place = _places(info, target.classes)
     unknown = [index for index, label in enumerate(target.classes) if label not in place]
+    if unknown and target.masks is not None:
+        shown = clean(", ".join(target.classes[index] for index in unknown[:_MOST_SHOWN]), 200)
+        raise BadInput(
+            f"{name}: the masks have {counted(len(unknown), 'class', 'classes')} that the run was "
+            f"not trained on: {shown}; it knows {clean(', '.join(info.classes), 300)}"
+        )
     if unknown:
         is_tagged = target.values.ndim == 2
         counts = target.values.sum(axis=0) if is_tagged else np.bincount(target.values)
@@ -342,7 +348,9 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             "a new run on them"
         )
     if target.masks is not None:
-        return replace(target, classes=info.classes)
+        numbers = dict(zip(target.classes, target.numbers_of_classes, strict=True))
+        known = tuple(numbers.get(name, -1) for name in info.classes)
+        return replace(target, classes=info.classes, mask_numbers=known)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

@@ -29,12 +29,16 @@ _NOUN = "picture"
 _AS_THEY_ARE = Scaling(0.0, 1.0)
 
 
-def class_numbers(classes: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the place (256,) of the class that each number in a mask names, or MASKED_OUT."""
-    positions = np.full(256, MASKED_OUT, dtype=np.uint8)
-    for position, name in enumerate(classes):
-        positions[int(name)] = position
-    return positions
+def class_places(numbers: Sequence[int]) -> NDArray[np.uint8]:
+    """Return the place (256,) of the class of each number in a mask, or MASKED_OUT.
+
+    `numbers` are those of the classes, -1 for one that is in no mask.
+    """
+    places = np.full(256, MASKED_OUT, dtype=np.uint8)
+    for place, number in enumerate(numbers):
+        if number >= 0:
+            places[number] = place
+    return places
 
 
 def read_splits(
@@ -74,7 +78,7 @@ def _whole(encoded: Encoded, target: Target, targets: Tensor, places: Ints) -> R
         torch.zeros(len(places)) if has_masks else targets[there],
         tuple(encoded.inputs.shape[1:]),
         encoded.skips_lost,
-        torch.from_numpy(class_numbers(target.classes)) if has_masks else None,
+        torch.from_numpy(class_places(target.numbers_of_classes)) if has_masks else None,
     )
     return ReadSplit(
         maker,

@@ -33,7 +33,7 @@ from tui_trainer.data.base.dataset import (
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.read_splits import MASKED_OUT, class_numbers, read_splits, stay_out
+from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
@@ -328,20 +328,20 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
-def _classes_of_pixels(masks: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return masks (N, H, W) with the positions of the classes that their numbers name, as uint8.
+def _classes_of_pixels(masks: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Return masks (N, H, W) with the places of the classes that have these numbers, as uint8.
 
     Other numbers become MASKED_OUT.
     """
     if masks.is_meta:
         return masks
-    return torch.from_numpy(class_numbers(classes)[masks.numpy()])
+    return torch.from_numpy(class_places(numbers)[masks.numpy()])
 
 
 def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
     if target.masks is not None:
-        return _classes_of_pixels(target.masks, target.classes)
+        return _classes_of_pixels(target.masks, target.numbers_of_classes)
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -16,6 +16,12 @@ Fit = Literal["crop", "pad", "stretch"]
 Decode = Literal["auto", "once", "training"]
 
 
+def _as_colour(value: Any) -> Any:
+    """Return a colour with small letters, as the names of classes have them."""
+    return value.lower() if isinstance(value, str) else value
+
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$"), BeforeValidator(_as_colour)]
 TABLE_SETTINGS = ("picture", "target", "split", "label_separator")
 """The settings that are for tables of paths alone."""
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
@@ -74,10 +80,20 @@ class PicturesSection(ImagesSection):
         "once: before the first step, and kept in the cache or another file; training: each time "
         "they are needed, by loader.num_workers; auto: once, if there is room for all",
     )
-    void: Literal["auto", "none", "255"] = setting(
+    mask_values: Literal["auto", "numbers", "colours"] = setting(
         "auto",
-        "the number in masks of pixels that are not measured; auto: 255 if there are several "
-        "classes without it",
+        "what the classes in masks are: numbers, as shades of grey or places in a palette; or "
+        "colours; auto: told by some masks",
+    )
+    mask_colours: Items[Colour] = setting(
+        (),
+        "the colours in masks that are classes, as [#ff0000, #00ff00]; others are not measured; "
+        "empty: all that are found",
+    )
+    void: Literal["auto", "none", "255"] | Colour = setting(
+        "auto",
+        "the number or the colour in masks of pixels that are not measured; auto: 255 if there are "
+        "several classes without it, and no colour",
     )
     picture: str | None = setting(
         None,

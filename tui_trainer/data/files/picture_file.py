@@ -12,7 +12,7 @@ import json
 import mmap
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BufferedReader
 from typing import IO, Any
 
@@ -55,6 +55,8 @@ class StoredPictures:
     """Where they are: cache, memory or file; training: nowhere, they are read while training."""
     mask_counts: tuple[int, ...] = (0,) * 256
     """How many pixels of the masks have each number."""
+    colours: tuple[int, ...] = ()
+    """The colour that each number in the masks stands for, if colours are the classes."""
     reason: str = ""
     """Why they are read while training, unless that was asked for."""
 
@@ -94,6 +96,7 @@ def parts_of(
         "broken": [[broken.place, broken.reason] for broken in reader.broken],
         "animated": reader.animated,
         "mask_counts": reader.mask_counts.tolist(),
+        "colours": reader.colours.colours,
         "keeps_pictures": keeps_pictures,
     }
     text = json.dumps(described).encode()
@@ -128,6 +131,7 @@ def parsed(content: Bytes, place: str, count: int) -> StoredPictures:
     described, end = description_of(content)
     pictures, each = described["pictures"], described["sample_bytes"]
     form = PictureForm(**described["form"])
+    form = replace(form, mask_colours=tuple(form.mask_colours))
     if described["files"] != count or min(pictures, each) < 0:
         raise ValueError("other pictures")
     size = pictures * each if described["keeps_pictures"] else 0
@@ -149,6 +153,7 @@ def parsed(content: Bytes, place: str, count: int) -> StoredPictures:
         int(described["animated"]),
         place if described["keeps_pictures"] else "training",
         tuple(map(int, described["mask_counts"])),
+        tuple(map(int, described["colours"])),
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.files.folders import ListedFile
+from tui_trainer.data.files.mask_colours import ColourNumbers, TooManyColours, colour_name
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
 from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.progress import ReadProgress
 
 RECORD = np.dtype(
@@ -45,6 +48,7 @@ _PIECE_BYTES = 4 << 20
 _MOST_PER_PIECE = 16
 _MOST_THREADS = 16
 _THUMBNAIL = 8
+_MOST_COLOURS_NAMED = 8
 _SHADES = 16
 """A thumbnail has so many, so that a picture that was saved again has the same."""
 
@@ -97,8 +101,14 @@ class PictureReader:
     """Whether a file is not as it was listed."""
     mask_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     """How many pixels of the masks have each number."""
+    colours: ColourNumbers = field(default_factory=ColourNumbers)
+    """The numbers of the colours in masks, if these are the classes."""
     _is_stopped: Event = field(default_factory=Event, repr=False)
     """Is set once nobody takes any more pictures, as after Ctrl-C."""
+
+    def __post_init__(self) -> None:
+        if self.form.mask_colours:
+            self.colours = ColourNumbers(self.form.mask_colours, has_all=True)
 
     def read(self) -> Generator[tuple[list[Tensor], Records], None, None]:
         """Yield the pictures, some at a time: the uint8 numbers of each sample, and the records.
@@ -160,12 +170,43 @@ class PictureReader:
         good = [result for result in results if not result.reason]
         if not good:
             return None
-        if self.files.masks:
-            for result in good:
-                mask = result.pixels[math.prod(self.form.shape) :].numpy()
-                self.mask_counts += np.bincount(mask, minlength=256)
+        for result in good if self.files.masks else ():
+            self._take_mask(result)
         records = np.array([result.record for result in good], dtype=RECORD)
         return [result.pixels for result in good], records
+
+    def _take_mask(self, result: _Result) -> None:
+        """Count the numbers in a mask, after those of its colours are known.
+
+        Raises:
+            BadInput: there are too many colours.
+        """
+        if result.colours is not None:
+            try:
+                numbers = self.colours.of(result.colours.numpy().reshape(-1))
+            except TooManyColours:
+                raise self._too_many_colours(result) from None
+            *known, check, _ = result.record
+            result.record = (*known, check, zlib.crc32(numbers.data, check))
+            result.pixels = torch.cat([result.pixels, torch.from_numpy(numbers)])
+        mask = result.pixels[math.prod(self.form.shape) :].numpy()
+        self.mask_counts += np.bincount(mask, minlength=256)
+
+    def _too_many_colours(self, result: _Result) -> BadInput:
+        colours, counts = self.colours.colours, self.mask_counts
+        common = np.argsort(-counts, kind="stable")[:_MOST_COLOURS_NAMED].tolist()
+        shown = ", ".join(
+            f"{colour_name(colours[number])} ({counts[number] / max(counts.sum(), 1):.1%})"
+            for number in common
+            if counts[number]
+        )
+        name = clean(self.files.masks[result.place].name, 200)
+        return BadInput(
+            f"{self.name}: the masks up to {name} have more than {len(colours)} different colours, "
+            "as photos and smoothed or JPEG masks have, so they are no classes; save them without "
+            f"smoothing, as PNG, or name those that are in dataset.mask_colours; the most frequent "
+            f"are {shown}"
+        )
 
 
 def threads() -> int:
@@ -211,10 +252,12 @@ class _Result:
     place: int
     read_bytes: int = 0
     pixels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
-    record: tuple[object, ...] = ()
+    record: tuple[Any, ...] = ()
     is_grey: bool = False
     is_animated: bool = False
     is_changed: bool = False
+    colours: Tensor | None = None
+    """(H, W) int32 of its mask, if colours are the classes; these pixels have no mask yet."""
     reason: str = ""
     """Why it is no picture; empty if it is one."""
 
@@ -238,7 +281,11 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
             result.is_changed = result.is_changed or is_changed
             digest.update(content)
             with picture_in(BytesIO(content)) as picture:
-                parts.append(decode_mask(picture, form).view(-1))
+                mask_values = decode_mask(picture, form)
+            if form.mask_values == "colours":
+                result.colours = mask_values
+            else:
+                parts.append(mask_values.view(-1))
         result.pixels = parts[0] if len(parts) == 1 else torch.cat(parts)
         result.record = _record(digest.digest(), place, parts, pixels)
     except NotAPicture as error:
@@ -268,7 +315,7 @@ def content_of(files: PictureFiles, listed: ListedFile) -> tuple[bytes, bool]:
 
 def _record(
     digest: bytes, place: int, samples: Sequence[Tensor], pixels: Tensor
-) -> tuple[object, ...]:
+) -> tuple[Any, ...]:
     """Return the record of a picture (C, H, W), given its sample in parts."""
     check = check_all = zlib.crc32(samples[0].numpy().data)
     for part in samples[1:]:

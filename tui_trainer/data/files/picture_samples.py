@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.base.batch import SampleLost
+from tui_trainer.data.files.mask_colours import ColourNumbers
 from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask
 from tui_trainer.data.files.picture_reader import PictureFiles, content_of
@@ -42,15 +44,16 @@ class PictureSamples:
     """(N,) the place of the picture of each row among the files."""
     checks: NDArray[np.uint32]
     """(N,) the CRC-32 of its numbers, with those of its mask."""
+    colours: tuple[int, ...] = ()
+    """The colour that each number in a mask stands for, if colours are the classes."""
     is_ready: list[bool] = field(default_factory=list)
     """Not empty once the readers of all formats are imported in this process."""
 
     @staticmethod
     def of(files: PictureFiles, stored: StoredPictures) -> PictureSamples:
         records = stored.records
-        return PictureSamples(
-            files, stored.form, records["place"].copy(), records["check_all"].copy()
-        )
+        places, checks = records["place"].copy(), records["check_all"].copy()
+        return PictureSamples(files, stored.form, places, checks, stored.colours)
 
     def name(self, row: int) -> str:
         return self.files.pictures[int(self.places[row])].name
@@ -88,7 +91,11 @@ class PictureSamples:
             parts = [decode(picture, self.form)]
         if files.masks:
             with picture_in(BytesIO(content_of(files, files.masks[place])[0])) as picture:
-                parts.append(decode_mask(picture, self.form))
+                mask = decode_mask(picture, self.form)
+            if self.form.mask_values == "colours":
+                numbers = ColourNumbers(self.colours, has_all=True)
+                mask = torch.from_numpy(numbers.of(mask.numpy()))
+            parts.append(mask)
         return parts
 
     def _import_readers(self) -> None:

@@ -100,9 +100,7 @@ def read_pictures(
         return stored
     forms = [form]
     if find_channels:
-        grey, colour = (
-            PictureForm(form.height, form.width, channels, form.fit) for channels in (1, 3)
-        )
+        grey, colour = (replace(form, channels=channels) for channels in (1, 3))
         forms = [grey, colour] if are_grey(files.some(_LOOKED_AT)) else [colour]
     for candidate in forms:
         try:

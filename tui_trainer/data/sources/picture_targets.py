@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.files.mask_colours import colour_name, colour_of
 from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
 _MOST_NAMED = 5
@@ -49,6 +51,11 @@ def _target_of_masks(
     section: PicturesSection, name: str, stored: StoredPictures
 ) -> tuple[Target, list[str]]:
     counts = np.array(stored.mask_counts, dtype=np.int64)
+    if stored.form.mask_values == "colours":
+        return _target_of_colours(section, name, stored, counts)
+    if section.void.startswith("#"):
+        message = "names a colour, and the classes in the masks are numbers"
+        raise ConfigError([Problem(message, "dataset.void")])
     present = np.flatnonzero(counts).tolist()
     has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
     numbers = [number for number in present if not (has_void and number == _VOID)]
@@ -70,3 +77,40 @@ def _target_of_masks(
         notes.append(f"pixels of {_VOID} are not measured{why}")
     values = np.zeros(len(stored.records), dtype=np.int64)
     return Target(tuple(map(str, numbers)), values, masks=stored.masks), notes
+
+
+def _target_of_colours(
+    section: PicturesSection, name: str, stored: StoredPictures, counts: NDArray[np.int64]
+) -> tuple[Target, list[str]]:
+    """Return the colours as classes, in the order of their names, and notes."""
+    if section.void == "255":
+        message = "is a number, and the classes in the masks are colours; name one, as #ffffff"
+        raise ConfigError([Problem(message, "dataset.void")])
+    void = colour_of(section.void) if section.void.startswith("#") else None
+    by_colour = {
+        colour: number
+        for number, colour in enumerate(stored.colours)
+        if counts[number] and colour != void
+    }
+    classes = sorted(by_colour)
+    if len(classes) < 2:
+        only = ", ".join(map(colour_name, classes)) or "none"
+        raise BadInput(
+            f"{name}: the masks have only one colour as a class: {only}; each pixel needs that of "
+            "its class"
+        )
+    numbers = tuple(by_colour[colour] for colour in classes)
+    names = tuple(map(colour_name, classes))
+    total = counts[list(numbers)].sum()
+    shares = ", ".join(
+        f"{colour} ({counts[number] / total:.1%})"
+        for colour, number in list(zip(names, numbers, strict=True))[:_MOST_NAMED]
+    )
+    rest = ", ..." if len(names) > _MOST_NAMED else ""
+    notes = [
+        f"the colours in the masks are the classes of pixels: {shares}{rest} (dataset.mask_values)"
+    ]
+    if lost := int(counts.sum() - total):
+        notes.append(f"pixels of other colours are not measured: {lost / counts.sum():.1%}")
+    values = np.zeros(len(stored.records), dtype=np.int64)
+    return Target(names, values, masks=stored.masks, mask_numbers=numbers), notes

@@ -28,6 +28,8 @@ from tui_trainer.data.base.augment import (
 )
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.mask_colours import colour_name, colour_of
+from tui_trainer.data.files.mask_look import look_at_masks
 from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, Records
@@ -68,6 +70,8 @@ class PictureSource:
     sha256: str
     files: PictureFiles
     stored: StoredPictures
+    palette: dict[str, str]
+    """The colours of classes of pixels, by their names, as far as a palette says them."""
     target: Target
     division: Division
     notes: tuple[str, ...]
@@ -91,7 +95,11 @@ class PictureSource:
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
         mean, std = _moments(self.stored.records[train], math.prod(self.stored.form.shape))
-        how = {"decode": "training"} if self.stored.place == "training" else {}
+        how: dict[str, Any] = {}
+        if self.stored.place == "training":
+            how["decode"] = "training"
+        if self.palette:
+            how["palette"] = self.palette
         return {"mean": mean, "std": std, "decoder": decoder_versions(), **how}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
@@ -158,8 +166,10 @@ def read_picture_files(
     form = form_for(section, older)
     check_changes(section, form.shape, f"dataset.size {form.height}x{form.width}")
     files = _listed(section, wanted)
+    palette: tuple[tuple[int, int], ...] = ()
     if files.layout == "masks":
         _check_suits_masks(section)
+        form, palette = _with_mask_values(section, form, files, older)
     find_channels = section.channels == "auto" and older is None
     decode = section.decode
     if older is not None and are_of_run and decode == "auto":
@@ -191,10 +201,31 @@ def read_picture_files(
         _sum_of(files, stored),
         files.files,
         stored,
+        {str(number): colour_name(colour) for number, colour in palette},
         target,
         Division(rule, own_keys, _file_keys(stored.records), test, val),
         (*notes, *notes_on_copies),
     )
+
+
+def _with_mask_values(
+    section: PicturesSection,
+    form: PictureForm,
+    files: PictureList,
+    older: Mapping[str, Any] | None,
+) -> tuple[PictureForm, tuple[tuple[int, int], ...]]:
+    """Return the form with what the classes in the masks are, and the palette of numbers.
+
+    `older` is as in `read_picture_files`: the masks of a run stay what they were.
+    """
+    look = look_at_masks(files.files)
+    values = look.values if section.mask_values == "auto" else section.mask_values
+    if section.mask_colours:
+        values = "colours"
+    if older is not None:
+        values = "colours" if older["classes"][0].startswith("#") else "numbers"
+    colours = tuple(map(colour_of, section.mask_colours))
+    return replace(form, mask_values=values, mask_colours=colours), look.palette
 
 
 def _listed(section: PicturesSection, wanted: str) -> PictureList:

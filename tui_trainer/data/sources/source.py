@@ -36,6 +36,8 @@ class Target:
     masks: Tensor | None = None
     """(N, H, W) uint8, if each pixel has a class: the numbers that `classes` are named after. Any
     other number is not measured. Then `values` are zeros. As the inputs, they may be on `meta`."""
+    mask_numbers: tuple[int, ...] = ()
+    """The number in the masks of each class, -1 if it is not there; empty: that of its name."""
 
     @property
     def problem(self) -> ProblemName:
@@ -44,6 +46,11 @@ class Target:
         if self.values.ndim == 2 and self.classes:
             return "multilabel"
         return "classification" if self.classes else "regression"
+
+    @property
+    def numbers_of_classes(self) -> tuple[int, ...]:
+        """The number of each class in the masks."""
+        return self.mask_numbers or tuple(map(int, self.classes))
 
     @property
     def outputs(self) -> int:
