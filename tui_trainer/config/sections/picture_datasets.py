@@ -5,9 +5,11 @@ Layer: config.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from tui_trainer.config.sections.datasets import ImagesSection, Side, as_sign
 from tui_trainer.config.sections.section import Items, Spec, setting
@@ -21,7 +23,14 @@ def _as_colour(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$"), BeforeValidator(_as_colour)]
+def _checked_colour(name: str) -> str:
+    if not re.fullmatch("#[0-9a-f]{6}", name):
+        message = "should be a colour, as #ff8000: red, green and blue"
+        raise PydanticCustomError("no_colour", "{message}", {"message": message})
+    return name
+
+
+Colour = Annotated[str, BeforeValidator(_as_colour), AfterValidator(_checked_colour)]
 TABLE_SETTINGS = ("picture", "target", "split", "label_separator")
 """The settings that are for tables of paths alone."""
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
@@ -87,8 +96,8 @@ class PicturesSection(ImagesSection):
     )
     mask_colours: Items[Colour] = setting(
         (),
-        "the colours in masks that are classes, as [#ff0000, #00ff00]; others are not measured; "
-        "empty: all that are found",
+        'the colours in masks that are classes, as ["#ff0000", "#00ff00"]; others are not '
+        "measured; empty: all that are found",
     )
     void: Literal["auto", "none", "255"] | Colour = setting(
         "auto",

@@ -185,27 +185,26 @@ class PictureReader:
             try:
                 numbers = self.colours.of(result.colours.numpy().reshape(-1))
             except TooManyColours:
-                raise self._too_many_colours(result) from None
+                raise self._too_many_colours(result.place, result.colours) from None
             *known, check, _ = result.record
             result.record = (*known, check, zlib.crc32(numbers.data, check))
             result.pixels = torch.cat([result.pixels, torch.from_numpy(numbers)])
         mask = result.pixels[math.prod(self.form.shape) :].numpy()
         self.mask_counts += np.bincount(mask, minlength=256)
 
-    def _too_many_colours(self, result: _Result) -> BadInput:
-        colours, counts = self.colours.colours, self.mask_counts
+    def _too_many_colours(self, place: int, mask: Tensor) -> BadInput:
+        colours, counts = np.unique(mask.numpy(), return_counts=True)
         common = np.argsort(-counts, kind="stable")[:_MOST_COLOURS_NAMED].tolist()
         shown = ", ".join(
-            f"{colour_name(colours[number])} ({counts[number] / max(counts.sum(), 1):.1%})"
-            for number in common
-            if counts[number]
+            f"{colour_name(colours[index])} ({counts[index] / counts.sum():.1%})"
+            for index in common
         )
-        name = clean(self.files.masks[result.place].name, 200)
+        name = clean(self.files.masks[place].name, 200)
         return BadInput(
-            f"{self.name}: the masks up to {name} have more than {len(colours)} different colours, "
-            "as photos and smoothed or JPEG masks have, so they are no classes; save them without "
-            f"smoothing, as PNG, or name those that are in dataset.mask_colours; the most frequent "
-            f"are {shown}"
+            f"{self.name}: the masks up to {name} have more than {len(self.colours.colours)} "
+            "different colours, as photos and smoothed or JPEG masks have, so they are no classes; "
+            "save them without smoothing, as PNG, or name those that are classes, as "
+            f'\'dataset.mask_colours=["#000000", "#ff0000"]\'; that one has mostly {shown}'
         )
 
 
