@@ -33,6 +33,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
+from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
 from tui_trainer.data.rows import encode_target
@@ -171,7 +172,7 @@ def _pictures(
             f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
             "pictures for each class"
         )
-    is_folder = os.path.isdir(path)
+    is_folder = os.path.isdir(path) and hub_columns(path, section.config) is None
     if is_folder and info.problem in ("multilabel", "regression"):
         what = "labels" if info.problem == "multilabel" else "numbers"
         raise BadInput(

@@ -29,6 +29,7 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
+from tui_trainer.data.files.hub_pictures import hub_columns, sample_of
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
@@ -100,6 +101,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     if stat.S_ISDIR(status.st_mode):
         if stated.get("type") == "huggingface":
             return Recognised({"type": "huggingface", "path": where})
+        if (pictures := _hub_pictures(where, stated)) is not None:
+            return pictures
         if "type" not in stated and is_dataset_folder(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
@@ -156,6 +159,18 @@ def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
         columns["target"] = targets[0] if len(targets) == 1 else list(targets)
         found.reasons["target"] = reason
     return Recognised({**found.settings, **columns}, found.reasons)
+
+
+def _hub_pictures(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a Hugging Face data set with pictures; None if it is none."""
+    if stated.get("type", "pictures") != "pictures" or stated.get("layout", "auto") != "auto":
+        return None
+    columns = hub_columns(where, stated.get("config"))
+    if columns is None:
+        return None
+    files = sample_of(where, columns, _MOST_OPENED)
+    reasons = {"type": "a data set of Hugging Face's library with pictures"}
+    return picture_settings(where, stated, reasons, files)
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:

@@ -52,9 +52,14 @@ class PicturesSection(ImagesSection):
     type: Literal["pictures"]
     path: str = setting(
         ...,
-        "folder with a sub-folder for each class, also below train, val and test; or a table of "
-        "paths and labels",
+        "folder with a sub-folder for each class, also below train, val and test; a table of paths "
+        "and labels; or the folder of a data set of Hugging Face with pictures",
         path=True,
+    )
+    config: str | None = setting(
+        None,
+        "of a data set of Hugging Face with several configurations, the name of one",
+        min_length=1,
     )
     layout: Literal["auto", "classes", "splits", "masks"] = setting(
         "auto",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.picture_form import MaskValues
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import NotAPicture, open_regular, picture_in
+from tui_trainer.data.files.pictures import NotAPicture
 
 _LOOKED_AT = 40
 
@@ -37,7 +37,7 @@ def look_at_masks(files: PictureFiles) -> MaskLook:
     has_conflict = False
     for file in files.masks[:: max(1, len(files.masks) // _LOOKED_AT)]:
         try:
-            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
+            with files.open(file) as picture:
                 if picture.mode == "P":
                     numbered += 1
                     pairs = _palette_of(np.asarray(picture), picture.getpalette() or [])

@@ -13,11 +13,12 @@ import zlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +33,9 @@ from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regula
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.progress import ReadProgress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 RECORD = np.dtype(
     [
@@ -53,6 +57,19 @@ _SHADES = 16
 """A thumbnail has so many, so that a picture that was saved again has the same."""
 
 
+class Contents(Protocol):
+    """Gives the bytes of pictures by their names; is sent to workers."""
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a picture.
+
+        Raises:
+            OSError: they cannot be read.
+            NotAPicture: there are none.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PictureFiles:
     """Files to be read as pictures."""
@@ -62,6 +79,8 @@ class PictureFiles:
     pictures: Sequence[ListedFile]
     masks: Sequence[ListedFile] = ()
     """The file with the classes of the pixels of each picture; or none at all."""
+    contents: Contents | None = None
+    """What gives the bytes of pictures that are no files of their own; None: they are files."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -71,7 +90,18 @@ class PictureFiles:
 
     def some(self, count: int) -> PictureFiles:
         """Return about so many of the pictures, evenly spread, without masks."""
-        return PictureFiles(self.root, self.pictures[:: max(1, len(self.pictures) // count)])
+        step = max(1, len(self.pictures) // count)
+        return PictureFiles(self.root, self.pictures[::step], contents=self.contents)
+
+    @contextmanager
+    def open(self, file: ListedFile) -> Iterator[Image]:
+        """Open a picture; raises as `content_of` and `picture_in` do."""
+        if self.contents is not None:
+            with picture_in(BytesIO(self.contents.content(file.name))) as picture:
+                yield picture
+        else:
+            with open_regular(self.path(file)) as stream, picture_in(stream) as picture:
+                yield picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +254,7 @@ def are_grey(files: PictureFiles) -> bool:
     """Whether these files have shades of grey only, as far as they can be opened."""
     for file in files.pictures:
         try:
-            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
+            with files.open(file) as picture:
                 if not is_grey(picture):
                     return False
         except (OSError, NotAPicture):
@@ -237,7 +267,7 @@ def sizes_of(files: PictureFiles) -> list[tuple[int, int]]:
     sizes = []
     for file in files.pictures:
         try:
-            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
+            with files.open(file) as picture:
                 sizes.append((picture.height, picture.width))
         except (OSError, NotAPicture):
             continue
@@ -301,15 +331,21 @@ def content_of(files: PictureFiles, listed: ListedFile) -> tuple[bytes, bool]:
         OSError: it cannot be opened.
         NotAPicture: it is too large, empty, or no regular file.
     """
+    if files.contents is not None:
+        return files.contents.content(listed.name) or _no_bytes(), False
     with open_regular(files.path(listed)) as stream:
         status = os.fstat(stream.fileno())
         if status.st_size > MOST_BYTES:
             raise NotAPicture(f"more than {MOST_BYTES:,} bytes")
         content = stream.read()
     if not content:
-        raise NotAPicture("is empty")
+        _no_bytes()
     is_as_listed = (len(content), status.st_mtime_ns) == (listed.size, listed.mtime_ns)
     return content, not is_as_listed
+
+
+def _no_bytes() -> NoReturn:
+    raise NotAPicture("is empty")
 
 
 def _record(

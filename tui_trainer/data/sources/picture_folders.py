@@ -43,7 +43,7 @@ class PictureList:
     """Of the folder or table, cleaned for messages."""
     path: str
     """Of the same, absolute."""
-    layout: Layout | Literal["table", "single"]
+    layout: Layout | Literal["table", "single", "dataset"]
     files: PictureFiles
     classes: tuple[str, ...]
     labels: NDArray[np.int64]

@@ -94,7 +94,9 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
         ),
     )
     if is_single and section.label_separator is None:
-        return _with_target(listed, table.columns[targets[0]].take(rows), targets[0], wanted)
+        column = table.columns[targets[0]].take(rows)
+        said = labels_note(targets[0], column)
+        return with_single_labels(listed, _texts(column), targets[0], wanted, said)
     as_table = TableSection(
         type="table",
         path=section.path,
@@ -249,9 +251,17 @@ def _as_file(folder: Path, name: str) -> ListedFile:
     return ListedFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _with_target(listed: PictureList, column: Column, target: str, wanted: str) -> PictureList:
-    """Return the list with classes, or with numbers if that is wanted or all are decimals."""
-    labels = _texts(column)
+def with_single_labels(
+    listed: PictureList,
+    labels: Sequence[str],
+    target: str,
+    wanted: str,
+    notes: Sequence[str] = (),
+) -> PictureList:
+    """Return the list with classes, or with numbers if that is wanted or all are decimals.
+
+    `notes` are on classes, as `labels_note` makes them.
+    """
     distinct = {*labels}
     numbers, foreign = to_numbers(labels)
     is_decimal = not foreign and not np.isnan(numbers).any() and (numbers % 1 != 0).any()
@@ -265,7 +275,6 @@ def _with_target(listed: PictureList, column: Column, target: str, wanted: str) 
         return replace(listed, target=Target((), numbers))
     classes = order_classes(distinct)
     place = {label: index for index, label in enumerate(classes)}
-    notes = labels_note(target, column)
     if 2 * len(classes) > len(labels) > _FIRST_ROWS:
         way = "name the column to predict: --target COLUMN"
         if notes:

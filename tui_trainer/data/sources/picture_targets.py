@@ -5,14 +5,18 @@ Layer: data.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.mask_colours import colour_name, colour_of
+from tui_trainer.data.files.mask_look import look_at_masks
 from tui_trainer.data.files.picture_file import StoredPictures
+from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.clean import clean
@@ -21,6 +25,26 @@ from tui_trainer.text.format import counted
 
 _MOST_NAMED = 5
 _VOID = 255
+
+
+def with_mask_values(
+    section: PicturesSection,
+    form: PictureForm,
+    files: PictureList,
+    older: Mapping[str, Any] | None,
+) -> tuple[PictureForm, tuple[tuple[int, int], ...]]:
+    """Return the form with what the classes in the masks are, and the palette of numbers.
+
+    `older` is as in `read_picture_files`: the masks of a run stay what they were.
+    """
+    look = look_at_masks(files.files)
+    values = look.values if section.mask_values == "auto" else section.mask_values
+    if section.mask_colours:
+        values = "colours"
+    if older is not None:
+        values = "colours" if older["classes"][0].startswith("#") else "numbers"
+    colours = tuple(map(colour_of, section.mask_colours))
+    return replace(form, mask_values=values, mask_colours=colours), look.palette
 
 
 def target_of_pictures(

@@ -28,8 +28,8 @@ from tui_trainer.data.base.augment import (
 )
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
-from tui_trainer.data.files.mask_colours import colour_name, colour_of
-from tui_trainer.data.files.mask_look import look_at_masks
+from tui_trainer.data.files.hub_pictures import hub_columns
+from tui_trainer.data.files.mask_colours import colour_name
 from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, Records
@@ -42,8 +42,9 @@ from tui_trainer.data.sources.picture_folders import (
     list_pictures,
     list_unlabelled,
 )
+from tui_trainer.data.sources.picture_hub import list_hub
 from tui_trainer.data.sources.picture_table import list_table
-from tui_trainer.data.sources.picture_targets import target_of_pictures
+from tui_trainer.data.sources.picture_targets import target_of_pictures, with_mask_values
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
@@ -169,7 +170,7 @@ def read_picture_files(
     palette: tuple[tuple[int, int], ...] = ()
     if files.layout == "masks":
         _check_suits_masks(section)
-        form, palette = _with_mask_values(section, form, files, older)
+        form, palette = with_mask_values(section, form, files, older)
     find_channels = section.channels == "auto" and older is None
     decode = section.decode
     if older is not None and are_of_run and decode == "auto":
@@ -184,9 +185,9 @@ def read_picture_files(
     target, target_notes = target_of_pictures(section, files, stored)
     notes += target_notes
     rule = rule_for(section, older)
-    is_by_folders = files.sides is not None and files.layout != "table"
-    if is_by_folders and section.split_by == "auto" and older is None:
-        rule = "folders"
+    has_own_split = files.sides is not None and files.layout != "table"
+    if has_own_split and section.split_by == "auto" and older is None:
+        rule = "folders" if files.files.contents is None else "column"
     if rule == "folders" and files.sides is None and older is None:
         message = "there are no folders train, val and test with folders of classes in them"
         raise ConfigError([Problem(message, "dataset.split_by")])
@@ -208,26 +209,6 @@ def read_picture_files(
     )
 
 
-def _with_mask_values(
-    section: PicturesSection,
-    form: PictureForm,
-    files: PictureList,
-    older: Mapping[str, Any] | None,
-) -> tuple[PictureForm, tuple[tuple[int, int], ...]]:
-    """Return the form with what the classes in the masks are, and the palette of numbers.
-
-    `older` is as in `read_picture_files`: the masks of a run stay what they were.
-    """
-    look = look_at_masks(files.files)
-    values = look.values if section.mask_values == "auto" else section.mask_values
-    if section.mask_colours:
-        values = "colours"
-    if older is not None:
-        values = "colours" if older["classes"][0].startswith("#") else "numbers"
-    colours = tuple(map(colour_of, section.mask_colours))
-    return replace(form, mask_values=values, mask_colours=colours), look.palette
-
-
 def _listed(section: PicturesSection, wanted: str) -> PictureList:
     """List the pictures of a folder or table.
 
@@ -236,6 +217,11 @@ def _listed(section: PicturesSection, wanted: str) -> PictureList:
     """
     if os.path.isfile(section.path):
         return list_table(section, wanted)
+    if section.layout == "auto" and (columns := hub_columns(section.path, section.config)):
+        return list_hub(section, columns, wanted)
+    if section.config is not None:
+        message = "is for a data set of Hugging Face, and dataset.path is a folder of pictures"
+        raise ConfigError([Problem(message, "dataset.config")])
     for key in TABLE_SETTINGS:
         if getattr(section, key) is not None:
             message = "is for a table of paths, and dataset.path is a folder"
@@ -380,7 +366,7 @@ def _sum_of(files: PictureList, stored: StoredPictures) -> str:
         digest.update(hashes[row].tobytes())
         if files.target is not None:
             digest.update(files.target.values[place].tobytes())
-        elif files.layout == "table":
+        elif files.layout in ("table", "dataset"):
             digest.update(files.classes[files.labels[place]].encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
