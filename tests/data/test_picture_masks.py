@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,24 @@ def test_predicted_masks_have_the_colours_of_those_trained_on(kind: str, tmp_pat
     write(tmp_path / "others", (4, 5))
     with pytest.raises(BadInput, match=r"the masks have|cannot be read as a picture|colours"):
         evaluate_file(run.directory, run.experiment, CPU, str(tmp_path / "others"), "last")
+
+
+def test_masks_with_names_of_their_own_are_to_be_renamed(tmp_path: Path) -> None:
+    write(tmp_path, count=6)
+    for path in (tmp_path / "masks").iterdir():
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    with pytest.raises(BadInput, match=r"00_mask belongs to 00; rename the masks") as caught:
+        load(section(tmp_path))
+    command = str(caught.value).partition(" by: ")[2].partition("; done")[0] + "; done"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path / "masks", check=True)
+    assert load(section(tmp_path)).classes == ("0", "255")
+
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number in range(6):
+        (tmp_path / "images" / f"{number:02}.png").rename(flat / f"{number}.png")
+        (tmp_path / "masks" / f"{number:02}.png").rename(flat / f"mask_{number}.png")
+    with pytest.raises(
+        BadInput, match=r"as mask_0\.png for 0\.png; put the pictures into a folder"
+    ):
+        load(section(flat))

@@ -22,6 +22,7 @@ from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
 from tui_trainer.data.files.picture_reader import Broken, PictureFiles
 from tui_trainer.data.files.pictures import is_picture_name
+from tui_trainer.data.sources.mask_names import check_has_no_masks, mask_name_hint
 from tui_trainer.data.sources.source import Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.split_column import split_of_word
@@ -191,6 +192,7 @@ def _with_classes(
     for problem, count in beside.items():
         found.notes.append(f"{counted(count, 'picture')} left out: in {clean(problem, 120)}")
     if not found.files:
+        check_has_no_masks(folder.name, files)
         raise BadInput(
             f"{folder.name}: there are pictures but no folders of classes; put the pictures of "
             "each class into a folder of their own, or name a table of paths and labels"
@@ -265,6 +267,7 @@ def _with_masks(folder: SourceFolder, files: Sequence[ListedFile], below: str) -
     if not found.files:
         raise BadInput(
             f"{folder.name}: no picture in images/ has a mask of the same name in masks/"
+            + mask_name_hint(pictures, masks)
             + "".join(f"; {note}" for note in found.notes)
         )
     return found
