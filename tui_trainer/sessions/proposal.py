@@ -19,9 +19,9 @@ from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.picture_lines import picture_lines
 from tui_trainer.text.clean import clean, slug
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
@@ -350,29 +350,11 @@ def _lines(
         if "samples" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
-        lines += _augment_line(experiment)
-        if dataset.left_out is not None:
-            workers = counted(experiment.loader.num_workers, "process", "processes")
-            text = f"while training, by {workers}: decoded, they are too large to be kept"
-            if getattr(experiment.dataset, "decode", "") == "training":
-                text = f"while training, by {workers}"
-            lines.append(ProposalLine("reading", text, "loader.num_workers"))
+        lines += [ProposalLine(*line) for line in picture_lines(dataset, experiment)]
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
-
-
-def _augment_line(experiment: Experiment) -> list[ProposalLine]:
-    """Return a line on the random changes that were chosen for pictures."""
-    data = experiment.dataset
-    if not isinstance(data, PicturesSection) or not data.crop_padding:
-        return []
-    text = (
-        f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
-        "could make another thing of them"
-    )
-    return [ProposalLine("augment", text, "dataset.crop_padding")]
 
 
 def _target_line(

@@ -18,7 +18,7 @@ from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.hub_columns import features_in, is_list, names_of, stored_values
-from tui_trainer.data.files.huggingface import Part, is_dataset_folder, parts_in
+from tui_trainer.data.files.huggingface import HubSplit, is_dataset_folder, parts_in
 from tui_trainer.data.files.picture_reader import PictureFiles
 from tui_trainer.data.files.pictures import NotAPicture, open_regular
 from tui_trainer.text.clean import clean
@@ -47,7 +47,7 @@ class HubColumns:
 
     name: str
     """Of the folder, cleaned for messages."""
-    parts: Mapping[str, Part]
+    parts: Mapping[str, HubSplit]
     """By split."""
     names: tuple[str, ...]
     pictures: tuple[str, ...]

@@ -58,7 +58,7 @@ class OpenDataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HubSplit:
     """The files of a split."""
 
     files: Sequence[Path]
@@ -94,7 +94,7 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
     elif os.path.isdir(path):
         parts = parts_in(Path(path), section.config, name)
     elif path.endswith(_FILES) and os.path.exists(path):
-        parts = {"all": Part([Path(path)], {})}
+        parts = {"all": HubSplit([Path(path)], {})}
     elif os.path.exists(path):
         raise BadInput(f"{name}: is a file; name the folder of the data set, or dataset.type=table")
     else:
@@ -105,7 +105,7 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
 
 
 def _joined(
-    parts: Mapping[str, Part], name: str, dropped: Sequence[str], *, with_splits: bool
+    parts: Mapping[str, HubSplit], name: str, dropped: Sequence[str], *, with_splits: bool
 ) -> OpenDataset:
     """Return all splits as one table, and what was done to it."""
     import pyarrow as pa
@@ -184,7 +184,7 @@ def _with_word(table: pa.Table, column: str, word: str) -> pa.Table:
     return table.add_column(0, column, words.dictionary_decode())
 
 
-def parts_in(folder: Path, config: str | None, name: str) -> dict[str, Part]:
+def parts_in(folder: Path, config: str | None, name: str) -> dict[str, HubSplit]:
     """Return the splits in a folder, by what the library or the hub wrote there."""
     try:
         if (folder / "dataset_dict.json").is_file():
@@ -215,7 +215,7 @@ def _json(file: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _saved_part(folder: Path, name: str) -> Part:
+def _saved_part(folder: Path, name: str) -> HubSplit:
     """Return the split that `save_to_disk` wrote into a folder."""
     if not (folder / "state.json").is_file():
         raise BadInput(f"{name}: no state.json in {clean(folder.name, 80)}; write it again")
@@ -225,12 +225,12 @@ def _saved_part(folder: Path, name: str) -> Part:
         raise BadInput(f"{name}: the state.json in {clean(folder.name, 80)} names no data files")
     info = folder / "dataset_info.json"
     features = _json(info, name).get("features") if info.is_file() else None
-    return Part(
+    return HubSplit(
         [folder / str(one) for one in names], features if isinstance(features, dict) else {}
     )
 
 
-def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, Part]:
+def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, HubSplit]:
     """Return the splits of a folder of files, which their names tell."""
     files = [
         file
@@ -261,7 +261,7 @@ def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, Pa
         by_split.setdefault(_split_of(file.relative_to(folder)), []).append(file)
     if len(by_split) > 1 and "" in by_split:
         by_split["others"] = by_split.pop("")
-    return {split or "all": Part(one, {}) for split, one in by_split.items()}
+    return {split or "all": HubSplit(one, {}) for split, one in by_split.items()}
 
 
 def _words_of(part: str) -> list[str]:
@@ -283,7 +283,7 @@ def _config_of(file: Path) -> str:
     return "/".join(parts)
 
 
-def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, Part]:
+def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]:
     """Return the splits of a data set on the hub, from the cache of the library."""
     try:
         import datasets
@@ -316,7 +316,7 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, Part]:
     if not isinstance(loaded, datasets.DatasetDict):
         raise BadInput(f"{name}: is a stream, which cannot be trained on")
     return {
-        str(split): Part(
+        str(split): HubSplit(
             [Path(one["filename"]) for one in part.cache_files], part.features.to_dict()
         )
         for split, part in loaded.items()

@@ -54,10 +54,6 @@ def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> Pict
         BadInput: it has no such column, nothing to predict, or no row that can be used.
         ConfigError: a setting is for a table.
     """
-    for key in ("split", "label_separator"):
-        if getattr(section, key) is not None:
-            message = "is for a table of paths, and dataset.path is a data set with its own"
-            raise ConfigError([Problem(message, f"dataset.{key}")])
     chosen = _choose(section, columns)
     shards = shards_of(columns)
     rows = {split: list(range(sum(one.rows for one in own))) for split, own in shards.items()}
@@ -101,6 +97,10 @@ def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> Pict
 
 def _choose(section: PicturesSection, columns: HubColumns) -> _Chosen:
     """Return the column of pictures and that to predict, as they are stated or by their names."""
+    for key in ("split", "label_separator"):
+        if getattr(section, key) is not None:
+            message = "is for a table of paths, and dataset.path is a data set with its own"
+            raise ConfigError([Problem(message, f"dataset.{key}")])
     picture = section.picture or columns.pictures[0]
     if picture not in columns.pictures:
         shown = clean(", ".join(columns.pictures), 200)

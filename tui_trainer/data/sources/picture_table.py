@@ -59,13 +59,7 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
     """
     opened = open_table(TableSection(type="table", path=section.path, target="?"))
     name, header = opened.file.name, opened.header
-    picture = section.picture or picture_column(opened)
-    if picture is None:
-        raise BadInput(
-            f"{name}: no column has the paths of pictures; name it in dataset.picture; there are: "
-            f"{clean(', '.join(header[:20]), 400)}"
-        )
-    targets, reason = target_columns(section, opened, picture)
+    picture, targets, reason = _columns_of(section, opened)
     columns = [picture, *targets, *([section.split] if section.split else [])]
     _check_columns(section, opened, columns)
     is_single = len(targets) == 1 and wanted != "multilabel"
@@ -74,8 +68,7 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
     kinds |= dict.fromkeys(targets, "category" if are_texts else "number")
     table = read_table(opened.file, header, kinds, classes=targets[0])
     rows, notes = _used_rows(section, name, table, picture, targets)
-    paths = _texts(table.columns[picture])
-    names = [paths[row] for row in rows.tolist()]
+    names = _texts(table.columns[picture].take(rows))
     folder, folder_notes = _folder_of(Path(section.path), names)
     listed = PictureList(
         name,
@@ -85,14 +78,9 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
         (),
         np.zeros(len(names), dtype=np.int64),
         _sides(section, table, rows, name),
-        (
-            *opened.notes,
-            *table.notes,
-            *_notes(section, header, columns, reason),
-            *notes,
-            *folder_notes,
-        ),
+        (*opened.notes, *table.notes, *_notes(section, header, columns, reason), *notes),
     )
+    listed = replace(listed, notes=(*listed.notes, *folder_notes))
     if is_single and section.label_separator is None:
         column = table.columns[targets[0]].take(rows)
         said = labels_note(targets[0], column)
@@ -105,6 +93,17 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
     )
     target, target_notes = read_targets(as_table, wanted, name, table, rows)
     return replace(listed, target=target, notes=(*listed.notes, *target_notes))
+
+
+def _columns_of(section: PicturesSection, opened: OpenTable) -> tuple[str, tuple[str, ...], str]:
+    """Return the column of the pictures, those to predict, and how these were found."""
+    picture = section.picture or picture_column(opened)
+    if picture is None:
+        raise BadInput(
+            f"{opened.file.name}: no column has the paths of pictures; name it in "
+            f"dataset.picture; there are: {clean(', '.join(opened.header[:20]), 400)}"
+        )
+    return picture, *target_columns(section, opened, picture)
 
 
 def _check_columns(section: PicturesSection, opened: OpenTable, columns: Sequence[str]) -> None:

@@ -171,31 +171,18 @@ def read_picture_files(
     if files.layout == "masks":
         _check_suits_masks(section)
         form, palette = with_mask_values(section, form, files, older)
-    find_channels = section.channels == "auto" and older is None
     decode = section.decode
     if older is not None and are_of_run and decode == "auto":
         decode = older["inputs"].get("decode", decode)
+    find_channels = section.channels == "auto" and older is None
     stored = read_pictures(
         files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
     )
     notes = [*files.notes, *_notes_on(section, files, stored)]
     if are_of_run:
         notes += _form_notes(stored)
-    places = stored.records["place"]
-    target, target_notes = target_of_pictures(section, files, stored)
-    notes += target_notes
-    rule = rule_for(section, older)
-    has_own_split = files.sides is not None and files.layout != "table"
-    if has_own_split and section.split_by == "auto" and older is None:
-        rule = "folders" if files.files.contents is None else "column"
-    if rule == "folders" and files.sides is None and older is None:
-        message = "there are no folders train, val and test with folders of classes in them"
-        raise ConfigError([Problem(message, "dataset.split_by")])
-    own_keys, notes_on_copies = _identities(files, stored)
-    test = val = None
-    if files.sides is not None and rule in ("folders", "column"):
-        check_sides(files)
-        test, val = _stated(files.sides[places])
+    target, notes_on_target = target_of_pictures(section, files, stored)
+    division, notes_on_copies = _division(section, files, stored, older)
     return PictureSource(
         section,
         files.name,
@@ -204,9 +191,31 @@ def read_picture_files(
         stored,
         {str(number): colour_name(colour) for number, colour in palette},
         target,
-        Division(rule, own_keys, _file_keys(stored.records), test, val),
-        (*notes, *notes_on_copies),
+        division,
+        (*notes, *notes_on_target, *notes_on_copies),
     )
+
+
+def _division(
+    section: PicturesSection,
+    files: PictureList,
+    stored: StoredPictures,
+    older: Mapping[str, Any] | None,
+) -> tuple[Division, list[str]]:
+    """Return by what the pictures are split, and notes on copies; `older` is as above."""
+    rule = rule_for(section, older)
+    has_own_split = files.sides is not None and files.layout != "table"
+    if has_own_split and section.split_by == "auto" and older is None:
+        rule = "folders" if files.files.contents is None else "column"
+    if rule == "folders" and files.sides is None and older is None:
+        message = "there are no folders train, val and test with folders of classes in them"
+        raise ConfigError([Problem(message, "dataset.split_by")])
+    identities, notes = _identities(files, stored)
+    test = val = None
+    if files.sides is not None and rule in ("folders", "column"):
+        check_sides(files)
+        test, val = _stated(files.sides[stored.records["place"]])
+    return Division(rule, identities, _file_keys(stored.records), test, val), notes
 
 
 def _listed(section: PicturesSection, wanted: str) -> PictureList:
