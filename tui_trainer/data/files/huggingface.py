@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from itertools import islice
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ _FILES = (".parquet", ".arrow")
 """The files whose types and features say more than a table does."""
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _MOST_FILES = 10_000
+_MOST_LOOKED_AT = 1_000
 _MOST_JSON_BYTES = 16 << 20
 
 
@@ -70,7 +72,23 @@ def is_dataset_folder(where: str) -> bool:
     folder = Path(where)
     if any(all((folder / name).is_file() for name in names) for names in _MARKERS):
         return True
-    return any(next(folder.glob(form), None) for form in ("*.parquet", "*/*.parquet"))
+    try:
+        with os.scandir(folder) as entries:
+            first = list(islice(entries, _MOST_LOOKED_AT))
+        inner = [entry.path for entry in first if entry.is_dir()]
+        return _has_parquet(first) or any(_has_parquet_in(path) for path in inner)
+    except OSError:
+        return False
+
+
+def _has_parquet(entries: Iterable[os.DirEntry[str]]) -> bool:
+    return any(entry.name.endswith(".parquet") for entry in entries)
+
+
+def _has_parquet_in(path: str) -> bool:
+    with os.scandir(path) as entries:
+        # A folder of pictures may have a million of them.
+        return _has_parquet(islice(entries, _MOST_LOOKED_AT))
 
 
 def is_other_table(path: str) -> bool:

@@ -95,6 +95,17 @@ def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> Pict
     return with_single_labels(listed, [one[0] for one in kept], chosen.target, wanted)
 
 
+def list_unlabelled_hub(section: PicturesSection, path: str, columns: HubColumns) -> PictureList:
+    """List all pictures of a data set, in the column of the section's if it has that one."""
+    column = section.picture if section.picture in columns.pictures else columns.pictures[0]
+    shards = shards_of(columns)
+    rows = {split: range(sum(shard.rows for shard in own)) for split, own in shards.items()}
+    listed = listed_pictures(shards, rows, column)
+    files = PictureFiles("", listed, contents=HubPictures(os.path.abspath(path), shards))
+    labels = np.zeros(len(files), dtype=np.int64)
+    return PictureList(columns.name, os.path.abspath(path), "dataset", files, (), labels)
+
+
 def _choose(section: PicturesSection, columns: HubColumns) -> _Chosen:
     """Return the column of pictures and that to predict, as they are stated or by their names."""
     for key in ("split", "label_separator"):

@@ -42,7 +42,7 @@ from tui_trainer.data.sources.picture_folders import (
     list_pictures,
     list_unlabelled,
 )
-from tui_trainer.data.sources.picture_hub import list_hub
+from tui_trainer.data.sources.picture_hub import list_hub, list_unlabelled_hub
 from tui_trainer.data.sources.picture_table import list_table
 from tui_trainer.data.sources.picture_targets import target_of_pictures, with_mask_values
 from tui_trainer.data.sources.source import Encoded, Target
@@ -259,7 +259,10 @@ def read_unlabelled_pictures(
     Raises:
         BadInput: there is none, or the one that is named is broken.
     """
-    files = list_unlabelled(path)
+    columns = hub_columns(path, section.config)
+    files = (
+        list_unlabelled(path) if columns is None else list_unlabelled_hub(section, path, columns)
+    )
     form = form_for(section, preprocessing)
     decode: Decode = "once" if section.decode == "once" else "auto"
     stored = read_pictures(
