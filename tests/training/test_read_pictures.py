@@ -12,7 +12,9 @@ import torch
 
 from tests.training.harness import Run, at_step, same, small_experiment
 from tests.training.test_pictures import write
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.cache_store import VARIABLE
+from tui_trainer.data.load import load
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import Notice, RunEnded
 from tui_trainer.runs.manifests import read_manifests
@@ -207,3 +209,19 @@ def test_it_is_measured_and_compared_with_what_knows_no_inputs(data: Path, tmp_p
     assert whole.file is not None
     assert whole.file.count == "80 pictures"
     assert outcome.state == "finished"
+
+
+def test_a_run_goes_on_in_the_form_that_it_began_with(data: Path) -> None:
+    values = {"type": "pictures", "path": str(data), "size": 8}
+    asked, auto = (
+        PicturesSection.model_validate({**values, "decode": decode})
+        for decode in ("training", "auto")
+    )
+    began, other = load(asked), load(auto)
+    assert began.left_out is not None
+    assert other.left_out is None
+    assert began.fingerprint == other.fingerprint
+    again = load(auto, began.preprocessing, record=began.split_record)
+    assert again.left_out is not None
+    once = PicturesSection.model_validate({**values, "decode": "once"})
+    assert load(once, began.preprocessing, record=began.split_record).left_out is None
