@@ -17,9 +17,10 @@ from PIL import Image
 from tui_trainer.cli.main import main
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.files.folders import open_folder, walk_files
+from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, PictureReader
-from tui_trainer.data.files.picture_store import StoredPictures, read_pictures
+from tui_trainer.data.files.picture_store import read_pictures
 from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.text.errors import BadInput
 
@@ -188,8 +189,13 @@ def test_what_has_no_room_is_refused_with_a_size_that_fits(
     monkeypatch.setattr(os, "statvfs", lambda place: room)
     files = PictureFiles(str(pictures), [*files_in(pictures).pictures] * 40)
     with pytest.raises(BadInput, match=r"20,000 pictures of 64x64 take 246 MB") as caught:
-        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True)
+        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True, decode="once")
     assert "dataset.size=9 fits, or make room there" in str(caught.value)
+    few = PictureFiles(str(pictures), files.pictures[: 2 * COUNT])
+    stored = read_pictures("x", "x", few, PictureForm(256, 256, 3), find_channels=True)
+    assert (stored.place, len(stored.records)) == ("training", 2 * COUNT - 2)
+    assert stored.samples.is_meta
+    assert "1,000 pictures of 256x256 take 197 MB" in stored.reason
 
 
 def test_the_command_lists_and_clears_pictures(

@@ -22,6 +22,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import (
     NEEDS_ITS_DATA,
     Dataset,
@@ -30,7 +31,9 @@ from tui_trainer.data.base.dataset import (
     identity,
 )
 from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
@@ -48,8 +51,6 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 _FEW_NUMBERS = 20
 """Up to this many distinct whole numbers may be meant as classes."""
 _NAMED_NUMBERS = 5
-MASKED_OUT = 255
-"""Stands in masks for pixels that are not measured."""
 
 
 def load_rows(
@@ -75,7 +76,15 @@ def load_rows(
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
     notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
-    train, val, test = _splits(source, encoded, preprocessing, parts)
+    left_out: LeftOut | None = None
+    splits: tuple[Split, Split, Split]
+    if encoded.samples is None:
+        splits = _splits(source, encoded, preprocessing, parts)
+    else:
+        targets = encode_target(source.name, source.target, preprocessing)
+        splits, left_out = read_splits(encoded, source.target, targets, split)
+        split = stay_out(split, encoded)
+    train, val, test = splits
     return Dataset(
         train=train,
         val=val,
@@ -100,6 +109,7 @@ def load_rows(
         split_record=split.record,
         changes=split.changes,
         split_summary=_summary(section, source),
+        left_out=left_out,
     )
 
 
@@ -326,21 +336,20 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
-def _classes_of_pixels(masks: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return masks (N, H, W) with the positions of the classes that their numbers name, as uint8.
+def _classes_of_pixels(masks: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Return masks (N, H, W) with the places of the classes that have these numbers, as uint8.
 
     Other numbers become MASKED_OUT.
     """
-    positions = np.full(256, MASKED_OUT, dtype=np.uint8)
-    for position, name in enumerate(classes):
-        positions[int(name)] = position
-    return torch.from_numpy(positions[masks.numpy()])
+    if masks.is_meta:
+        return masks
+    return torch.from_numpy(class_places(numbers)[masks.numpy()])
 
 
 def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
     if target.masks is not None:
-        return _classes_of_pixels(target.masks, target.classes)
+        return _classes_of_pixels(target.masks, target.numbers_of_classes)
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -19,9 +19,9 @@ from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.picture_lines import picture_lines
 from tui_trainer.text.clean import clean, slug
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
@@ -41,6 +41,8 @@ _MOST_LOGITS = 1 << 27
 """A language model gives so many numbers per batch, or less: half a gigabyte."""
 _SMALL_PICTURE = 64
 """The longest side of a picture for which a plain CNN is chosen."""
+_WORKERS = 2
+"""Processes that decode pictures while training; more of them are for more cores."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
 """Batch sizes for up to so many samples; beyond them, the last."""
 
@@ -266,6 +268,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
     settings = {"model": model, "optimizer": optimizer, "training": training}
+    if dataset.left_out is not None:
+        settings["loader"] = {"num_workers": _WORKERS}
     if len(dataset.val):
         return {**settings, "early_stopping": {"patience": patience}}
     # Nothing says when to stop, so the steps are fewer.
@@ -346,23 +350,11 @@ def _lines(
         if "samples" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
-        lines += _augment_line(experiment)
+        lines += [ProposalLine(*line) for line in picture_lines(dataset, experiment)]
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
-
-
-def _augment_line(experiment: Experiment) -> list[ProposalLine]:
-    """Return a line on the random changes that were chosen for pictures."""
-    data = experiment.dataset
-    if not isinstance(data, PicturesSection) or not data.crop_padding:
-        return []
-    text = (
-        f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
-        "could make another thing of them"
-    )
-    return [ProposalLine("augment", text, "dataset.crop_padding")]
 
 
 def _target_line(

@@ -107,6 +107,8 @@ class CheckpointData:
     """The preprocessing fitted to the training split, to be passed to `load` again."""
     dataset: dict[str, Any] | None = None
     """`DatasetInfo.to_dict`; None in older checkpoints, which do not describe their data."""
+    left_out: list[list[Any]] | None = None
+    """`LeftOut.to_list`, of data that are read while training."""
     origin: Origin
     format: int = FORMAT
     """The format of the file that this was read from."""
@@ -153,6 +155,7 @@ class CheckpointData:
             "best": self.best,
             "preprocessing": self.preprocessing,
             "data": self.dataset,
+            "left_out": self.left_out,
             "origin": self.origin.to_dict(),
         }
 
@@ -187,6 +190,7 @@ class CheckpointData:
             best=content["best"],
             preprocessing=content["preprocessing"],
             dataset=content.get("data"),
+            left_out=content.get("left_out"),
             origin=Origin.from_dict(content["origin"]),
             format=content["format"],
         )
@@ -264,6 +268,17 @@ def _is_named(_: Mapping[str, Any], value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
 
+def _are_left_out(_: Mapping[str, Any], value: object) -> bool:
+    """Whether these are rows with the name of the file of each."""
+    return isinstance(value, list) and all(
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and is_count(item[0])
+        and isinstance(item[1], str)
+        for item in value
+    )
+
+
 def _or_none(fits: Callable[[Mapping[str, Any], object], bool]) -> Any:
     return lambda content, value: value is None or fits(content, value)
 
@@ -286,5 +301,6 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
     # A user's own dataset may put anything that torch can save into its state.
     "stream": _or_none(_is_named),
     "data": _or_none(_are_facts),
+    "left_out": _or_none(_are_left_out),
 }
 """A check of each part: a correct checksum does not mean that the file was written by a run."""

@@ -134,6 +134,7 @@ def _loop(training: Training) -> RunEnded:
         # Steps up to that border, with no more than a look at the clock and for commands.
         while (
             progress.step < border.step
+            and progress.batch != 0
             and watch.elapsed_s() < border.elapsed_s
             and not commands.is_pending
             and not saver.is_busy

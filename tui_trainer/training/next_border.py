@@ -23,18 +23,14 @@ class NextBorder(NamedTuple):
 def next_border(training: Training) -> NextBorder:
     """Return the next border with anything to do; call it when all is done at this one.
 
-    Commands, and saves that end, are not foreseen.
+    Commands, saves that end, and the end of the epoch are not foreseen: a step may be passed over
+    if its samples cannot be read.
     """
     progress, settings = training.progress, training.experiment
     if training.commands.replay or training.directory.is_due:
         return NextBorder(progress.step, 0.0)
     limits, saves = settings.training, settings.checkpoint
-    left = training.task.batches.per_epoch - progress.batch
-    steps = [
-        # The end of the epoch: limits, validations and saves may count epochs.
-        progress.step + -(-left // limits.grad_accumulation),
-        progress.step + training.recorder.room,
-    ]
+    steps = [progress.step + training.recorder.room]
     steps += [
         progress.step + every - progress.step % every
         for every in (limits.validate_every_steps, saves.every_steps)

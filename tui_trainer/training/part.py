@@ -12,6 +12,7 @@ from typing import Literal
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor
+from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.runs.events import Event, Notice, RunState, StateChanged
 from tui_trainer.training.progress import Progress, Stopwatch
 
@@ -60,6 +61,11 @@ class RunEvents:
     def note(self, text: str, level: Literal["note", "warning", "error"] = "note") -> None:
         """Emit a message for the people who watch the run."""
         self.emit(Notice(self._progress.step, text, level))
+
+    def note_left_out(self, left_out: LeftOut | None) -> None:
+        """Say which samples could not be read since the last call; None: none can be lost."""
+        if left_out is not None and (text := left_out.take_news()):
+            self.note(text, "warning")
 
     def enter(self, state: RunState, reason: str = "", *, freed_bytes: int = 0) -> None:
         """Enter a state; `freed_bytes` is how much device memory was released for it."""

@@ -6,7 +6,7 @@ read, and need not exist any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.base.to_device import placed_on
+from tui_trainer.data.files.mask_colours import colour_of
 from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
@@ -53,6 +54,8 @@ class Predicted:
     place: str
     """The position of the sample in its file; empty if the whole file is one sample."""
     prediction: Prediction
+    colours: Sequence[int | None] = ()
+    """Of the classes of a mask, as in the masks that were trained on."""
 
     @property
     def is_mask(self) -> bool:
@@ -66,7 +69,7 @@ class Predicted:
     def write(self, path: Path) -> None:
         """Write the mask or picture as a PNG; CannotWrite if the file cannot be written."""
         if self.prediction.mask is not None:
-            write_mask(self.prediction.mask, path)
+            write_mask(self.prediction.mask, path, self.colours)
             return
         assert self.prediction.picture is not None, "others are not written to a file each"
         write_picture(self.prediction.picture, path)
@@ -205,13 +208,25 @@ class Predictor:
             predictions += decoded
             if unseen.is_one:
                 parts.append(outputs)
-        samples = tuple(map(Predicted, unseen.places, predictions))
+        colours = self._colours()
+        samples = tuple(
+            Predicted(place, prediction, colours)
+            for place, prediction in zip(unseen.places, predictions, strict=False)
+        )
         if len(samples) > 1 and parts:
             together = self._kind.combine(torch.cat(parts))
             if together is not None:
                 whole = self._kind.decode(together, self.outline)[0]
                 samples = (*samples, Predicted("whole file", whole))
         return samples
+
+    def _colours(self) -> list[int | None]:
+        """Return the colours of the classes in masks, by their names or their palette."""
+        if not self.makes_masks:
+            return []
+        palette = self._preprocessing.get("inputs", {}).get("palette", {})
+        names = [palette.get(name, name) for name in self.outline.classes]
+        return [colour_of(name) if name.startswith("#") else None for name in names]
 
     @torch.inference_mode()
     def _batches(self, unseen: Unseen) -> Iterator[tuple[Tensor, list[Prediction]]]:

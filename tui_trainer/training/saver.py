@@ -199,7 +199,7 @@ class Saver(Part):
             raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
         if self.best_weights is None and self._best_job is not None:
             self.best_weights = self._best_job.data.state.measured
-        carry = self._stepper.carry
+        carry, left_out = self._stepper.carry, task.dataset.left_out
         is_best = progress.best is None or progress.best.step == progress.step
         data = CheckpointData(
             state=state,
@@ -209,6 +209,7 @@ class Saver(Part):
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
             dataset=task.dataset.info.to_dict(),
+            left_out=None if left_out is None else left_out.to_list(),
             origin=origin_of(task, broken=self.step_failed),
         )
         keep_last = self._settings.experiment.checkpoint.keep_last

@@ -111,6 +111,8 @@ def begin(
     if saved is not None:
         if saved.stream:
             task.batches.restore(saved.stream)
+        if saved.left_out and task.dataset.left_out is not None:
+            task.dataset.left_out.restore(saved.left_out)
         notes += bitwise_notes(task, saved.origin, run)
     shared = _shared(task, start, emit, clock)
     buffer, measured = StepBuffer(), task.forward.of(state.measured)

@@ -31,6 +31,7 @@ from tui_trainer.data.base.random import GeneratorStates, seeded
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
+from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.own_metrics import totals_of
@@ -83,7 +84,7 @@ def _a_batch(task: Task) -> Batch | None:
     split: Split | None = next((one for one in splits if len(one)), None)
     if split is None:
         return None
-    if isinstance(split, MapSplit):
+    if isinstance(split, MapSplit | ReadSplit):
         # Its workers would take longer to start than this takes.
         split = replace(split, pool=None)
     first = next(split.in_order(min(training.batch_size, len(split))))

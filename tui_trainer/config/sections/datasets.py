@@ -206,6 +206,11 @@ class PixelsSection(ImagesSection):
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
 
 
+def as_sign(value: str | None) -> str | None:
+    """Return the sign for a word such as `bar`, which `separator` takes too."""
+    return value if value is None else SEPARATORS.get(value, value)
+
+
 class TableSection(NumbersSection, DelimitedSection):
     """A table with a header: numbers and categories in; a class, labels or numbers out."""
 
@@ -260,8 +265,7 @@ class TableSection(NumbersSection, DelimitedSection):
     @field_validator("label_separator")
     @classmethod
     def _as_sign(cls, value: str | None) -> str | None:
-        """Return the sign for a word such as `bar`, which `separator` takes too."""
-        return value if value is None else SEPARATORS.get(value, value)
+        return as_sign(value)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -115,18 +115,13 @@ class TensorSplit:
     def _ready(self, batch: Batch) -> Batch:
         inputs, targets = batch[self.name], batch["target"]
         own = (self.name, "target")
+        is_bytes = targets.dtype == torch.uint8
         others = widened({name: column for name, column in batch.items() if name not in own})
         return {
             **others,
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
-            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
+            "target": classes_of(targets, self.ignored) if is_bytes else targets,
         }
-
-    def _classes(self, targets: Tensor) -> Tensor:
-        classes = targets.long()
-        if self.ignored is None:
-            return classes
-        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""
@@ -196,6 +191,12 @@ class TensorSplit:
 
     def shuffled(self, order: Order) -> TensorBatches:
         return TensorBatches(self, order)
+
+
+def classes_of(targets: Tensor, ignored: int | None) -> Tensor:
+    """Return classes of uint8 as int64; the number `ignored` becomes IGNORED."""
+    classes = targets.long()
+    return classes if ignored is None else classes.masked_fill_(targets == ignored, IGNORED)
 
 
 def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tensor:

@@ -7,6 +7,7 @@ Pillow is imported only when a file is written.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,10 @@ _GOLDEN = 0.618034
 """The golden ratio: hues in such steps stay far apart, however many there are."""
 
 
-def write_mask(mask: Tensor, path: Path) -> None:
+def write_mask(mask: Tensor, path: Path, colours: Sequence[int | None] = ()) -> None:
     """Write a mask (H, W) as a PNG of 8 bits with a palette, or for int32 of 16 bits in grey.
 
-    A file of that name is replaced.
+    `colours` are those of the classes, as far as they have some. A file of that name is replaced.
 
     Raises:
         CannotWrite: the file cannot be written.
@@ -36,7 +37,7 @@ def write_mask(mask: Tensor, path: Path) -> None:
 
     if mask.dtype.itemsize == 1:
         picture = Image.fromarray(mask.numpy())
-        picture.putpalette(_palette())
+        picture.putpalette(_palette(colours))
     else:
         picture = Image.fromarray(mask.numpy().astype(np.uint16))
     _save(picture, path)
@@ -69,9 +70,15 @@ def _save(picture: Image, path: Path) -> None:
         raise CannotWrite(f"{clean(str(path), 200)}: {reason}") from error
 
 
-def _palette() -> list[int]:
-    """Return red, green and blue of each class in turn: black for the first one, then colours."""
+def _palette(colours: Sequence[int | None]) -> list[int]:
+    """Return red, green and blue of each class in turn, of those without a colour black for the
+    first one, then colours.
+    """
     levels = [0.0, 0.0, 0.0]
     for index in range(1, _COLOURS):
         levels += colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.8, 1.0)
-    return [round(255 * level) for level in levels]
+    bytes_of = [round(255 * level) for level in levels]
+    for place, colour in enumerate(colours[:_COLOURS]):
+        if colour is not None:
+            bytes_of[3 * place : 3 * place + 3] = colour.to_bytes(3)
+    return bytes_of
