@@ -172,8 +172,7 @@ def column_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]
     if isinstance(column, NumberColumn):
         if fitted["kind"] == "date" and not column.missing.all():
             return [describe_dates(name, column, fitted)]
-        counts = rows > 2 and (np.diff(column.values) == 1).all()
-        if fitted["kind"] == "number" and counts:
+        if fitted["kind"] == "number" and rows > 2 and column.counts_rows:
             return [f"{shown}: only numbers the rows; dataset.drop leaves it out"]
         return []
     if fitted["kind"] in ("hash", "words"):

@@ -224,7 +224,7 @@ def _is_id(column: Column) -> bool:
     if len(present) < LEAST_ROWS:
         return False
     if isinstance(column, NumberColumn):
-        return bool((np.diff(column.values) == 1).all())
+        return column.counts_rows
     return 2 * int(present.sum()) >= len(present) and len(column.texts) == int(present.sum())
 
 

@@ -43,6 +43,7 @@ from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.kept_keys import kept_keys
 from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -159,8 +160,9 @@ def read_rows(
         if name not in section.targets
     }
     dates = {name for name, kind in input_kinds.items() if kind == "date"}
+    kept = kept_keys(table, len(kept_rows), section, input_kinds, older)
     division, columns, split_notes = divide_table(
-        section, columns, table.lines[kept_rows], older, file.name, dates
+        section, columns, table.lines[kept_rows], older, file.name, dates, kept
     )
     from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
     return TableSource(
