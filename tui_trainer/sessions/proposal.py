@@ -251,7 +251,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
             model = {"type": "cnn1d", "channels": [128, 128], "kernel_size": 7, "dropout": 0.5}
             training |= {"epochs": 30, "batch_size": min(batch_size, 64)}
             optimizer["lr"] = 2e-3
-            patience = 5
+            # A text and the numbers beside it may each say little before they are put together.
+            patience = 10 if dataset.signature.numbers else 5
         case "image":
             model = _image_model(dataset.signature)
             if isinstance(experiment.dataset, PicturesSection):
@@ -336,10 +337,16 @@ def _lines(
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
-            is_text = dataset.signature.kind == "tokens"
-            filling = "; missing ones " + (
-                "read as a text without words" if is_text else "filled with the training mean"
-            )
+            signature = dataset.signature
+            filled = [
+                *(["read as a text without words"] if signature.kind == "tokens" else []),
+                *(
+                    ["filled with the training mean"]
+                    if signature.kind != "tokens" or signature.numbers
+                    else []
+                ),
+            ]
+            filling = f"; missing ones {' or '.join(filled)}"
         filled_by = "dataset.missing" if filling else ""
         if "size" in recognised.reasons:
             filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"

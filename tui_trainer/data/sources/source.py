@@ -18,7 +18,7 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import NUMBERS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,13 @@ class Encoded:
     """Raises BadInput if the file of mapped inputs is no more as it was."""
     vocabulary: int = 0
     """Tokens are below this; 0 if the inputs are not tokens."""
+    numbers: Tensor | None = None
+    """(N, D) float32, the numbers beside each text; None if there are none."""
+
+    @property
+    def others(self) -> dict[str, Tensor]:
+        """The further fields of the samples, by name."""
+        return {} if self.numbers is None else {NUMBERS: self.numbers}
 
 
 class Source(Protocol):
