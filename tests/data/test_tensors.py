@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
-from tui_trainer.data.batches.reused_memory import LEAST_NUMBERS, take_floats
+from tui_trainer.data.batches.reused_memory import LEAST_BYTES, take_tensor
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit, gathered
 from tui_trainer.data.feed import DataFeed
 
@@ -78,8 +78,12 @@ def test_numbers_are_scaled_to_the_same_bits_in_parts(
 
 
 def test_memory_is_used_again_only_when_nobody_has_it() -> None:
-    shape, size = (3, LEAST_NUMBERS // 2), 6 * LEAST_NUMBERS
-    first = take_floats(shape)
+    shape, size = (4, LEAST_BYTES // 4), 4 * LEAST_BYTES
+
+    def taken(*shape: int) -> Tensor:
+        return take_tensor(shape, torch.float32)
+
+    first = taken(*shape)
     place = first.data_ptr()
     first.fill_(1)
     kept: list[object] = [first[1:, :7], first.numpy(), first.detach()]
@@ -88,20 +92,21 @@ def test_memory_is_used_again_only_when_nobody_has_it() -> None:
     del first
     # A view, an array, another tensor, or what a gradient needs: each holds it alone.
     for _ in range(4):
-        other = take_floats(shape).fill_(2)
+        other = taken(*shape).fill_(2)
         assert not place <= other.data_ptr() < place + size
         del other
         kept.pop(0)
-    assert take_floats((2, LEAST_NUMBERS // 2)).data_ptr() == place
     # Another thread has its own.
     with ThreadPoolExecutor(1) as pool:
-        theirs = pool.submit(take_floats, shape).result()
-    assert theirs.data_ptr() != take_floats(shape).data_ptr()
+        theirs = pool.submit(taken, *shape).result()
+        assert theirs.data_ptr() not in (taken(*shape).data_ptr(), place)
+    again = take_tensor((size,), torch.uint8)
+    assert again.data_ptr() == place
     # More than a loop holds are no more than that.
-    many = [take_floats(shape).fill_(number) for number in range(9)]
+    many = [taken(*shape).fill_(number) for number in range(9)]
     assert [int(one[0, 0]) for one in many] == [*range(9)]
-    assert len({one.data_ptr() for one in many}) == 9
-    small = [take_floats((5,)) for _ in range(2)]
+    assert len({one.data_ptr() for one in (again, *many)}) == 10
+    small = [taken(5) for _ in range(2)]
     assert small[0].data_ptr() != small[1].data_ptr()
 
 

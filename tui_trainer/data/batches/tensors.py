@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.batches.order import epoch_order
-from tui_trainer.data.batches.reused_memory import take_floats
+from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 _GATHERED_BYTES = 64 << 20
@@ -52,7 +52,7 @@ class Scaling:
 
     def _in_parts(self, numbers: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
         """Return the same inputs, computed in parts that stay in the processor's cache."""
-        inputs = take_floats(numbers.shape)
+        inputs = take_tensor(numbers.shape, torch.float32)
         count = max(1, _PART_NUMBERS // max(numbers[:1].numel(), 1))
         for begin in range(0, len(numbers), count):
             stored = numbers[begin : begin + count]
