@@ -356,7 +356,7 @@ def _lines(
         lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
-    lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
+    lines.append(ProposalLine("model", _model_text(experiment, dataset), "--save FILE.yaml"))
     return tuple(lines)
 
 
@@ -385,12 +385,16 @@ def _target_line(
     return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
 
 
-def _model_text(experiment: Experiment) -> str:
+def _model_text(experiment: Experiment, dataset: Dataset) -> str:
     """Return the model, the optimizer and the end of the training in a few words."""
     model = experiment.model
     sizes = getattr(model, "layers", None)
     shape = " " + "-".join(map(str, sizes)) if isinstance(sizes, tuple) else ""
-    parts = [f"{model.type}{shape}", f"{experiment.optimizer.type} {experiment.optimizer.lr:g}"]
+    both = " of the text and the numbers" if dataset.signature.numbers else ""
+    parts = [
+        f"{model.type}{shape}{both}",
+        f"{experiment.optimizer.type} {experiment.optimizer.lr:g}",
+    ]
     if experiment.early_stopping.patience is not None:
         parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
     training = experiment.training
