@@ -122,11 +122,12 @@ def _digests_of_part(split: TensorSplit) -> list[bytes]:
     columns = [split.ready_inputs(), *split.others.values()]
     arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
     # Adding 0 makes one zero of two.
-    arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
+    inputs, *others = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
     lengths = [None] * len(split) if split.lengths is None else split.lengths.tolist()
     return [
         b"".join(
-            blake2b(array[row][:length].tobytes(), digest_size=16).digest() for array in arrays
+            blake2b(values.tobytes(), digest_size=16).digest()
+            for values in (inputs[row][:length], *(array[row] for array in others))
         )
         for row, length in enumerate(lengths)
     ]
@@ -315,6 +316,7 @@ def _labelled(
         encode_target(name, known, preprocessing),
         torch.from_numpy(rows),
         encoded.lengths,
+        others=encoded.others,
         scaling=encoded.scaling,
         ignored=MASKED_OUT if known.masks is not None else None,
     )

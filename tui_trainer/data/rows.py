@@ -44,7 +44,7 @@ from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
 from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -122,6 +122,7 @@ def _splits(
         encode_target(source.name, source.target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
+        others=encoded.others,
         places=torch.arange(len(source.rows)) if encoded.is_shared else None,
         scaling=encoded.scaling,
         ignored=MASKED_OUT if source.target.masks is not None else None,
@@ -201,13 +202,19 @@ def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any
         outputs=target.outputs,
         vocabulary=encoded.vocabulary,
         places=PROBLEMS[target.problem].places,
+        numbers=0 if encoded.numbers is None else encoded.numbers.shape[1],
     )
+    others = [
+        SampleField(name, tuple(values.shape[1:]), "float32")
+        for name, values in encoded.others.items()
+    ]
     return DatasetInfo(
         signature,
         target.problem,
         target.classes,
         target_mean=_scale(preprocessing["target_mean"]),
         target_std=_scale(preprocessing["target_std"]),
+        fields=(signature.field(), *others) if others else (),
         target_names=target.names,
     )
 

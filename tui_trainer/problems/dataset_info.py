@@ -91,6 +91,7 @@ class DatasetInfo:
             for field in plain.get("fields", ())
         )
         sizes = [*signature.input_shape, signature.outputs, signature.vocabulary]
+        sizes.append(signature.numbers)
         for size in sizes + [size for field in fields for size in field.shape]:
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")

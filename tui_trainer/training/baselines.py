@@ -25,7 +25,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.sources.forecast import last_values
 from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.problem import f1_of
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import NUMBERS, Signature
 from tui_trainer.training.regressions import (
     Tick,
     fit_linear,
@@ -88,7 +88,7 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
     deviation of each channel; for texts `bag_of_bytes` or `bag_of_tokens` (logistic regression on
-    their frequencies).
+    their frequencies), or with numbers beside them `logistic_regression` on both.
     Multilabel: `label_rates` (the labels whose share of the training samples is above the
     threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
     with a bias); for forecasts also `last_value`, the naive method (Hyndman and Athanasopoulos,
@@ -194,7 +194,7 @@ def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) ->
     nearest = _nearest_neighbour(dataset, train, split, _accuracy)
     name = "bag_of_bytes" if dataset.signature.vocabulary == _BYTES else "bag_of_tokens"
     logistic = Baseline(
-        name if kind == "tokens" else "logistic_regression",
+        name if kind == "tokens" and not dataset.signature.numbers else "logistic_regression",
         lambda tick: _accuracy(split, _logistic(dataset, train, split, tick)),
         logistic_cost(len(train), features, dataset.outputs),
     )
@@ -318,7 +318,7 @@ def _sizes(dataset: Dataset) -> int:
     """Return the number of features per sample that `_features` returns."""
     kind, shape = dataset.signature.kind, dataset.input_shape
     if kind == "tokens":
-        return min(dataset.signature.vocabulary, _MOST_TOKENS)
+        return min(dataset.signature.vocabulary, _MOST_TOKENS) + dataset.signature.numbers
     has_lengths = isinstance(dataset.train, TensorSplit) and dataset.train.lengths is not None
     return 2 * shape[-1] if kind == "sequence" and has_lengths else math.prod(shape)
 
@@ -330,7 +330,8 @@ def _features(signature: Signature, split: TensorSplit, tick: Tick = no_tick) ->
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
     if signature.kind == "tokens":
-        return _shares(inputs, lengths, min(signature.vocabulary, _MOST_TOKENS), tick)
+        shares = _shares(inputs, lengths, min(signature.vocabulary, _MOST_TOKENS), tick)
+        return torch.cat([shares, split.others[NUMBERS]], 1) if signature.numbers else shares
     # Sequences are padded with zeros, which do not change the sum for the mean; for the deviation
     # the padding must be masked.
     inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]

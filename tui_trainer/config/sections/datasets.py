@@ -37,7 +37,7 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
-ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
+ColumnKind = Literal["number", "category", "boolean", "date", "text", "words", "hash"]
 """The kinds that a table's column can be stated to have."""
 
 
@@ -227,17 +227,21 @@ class TableSection(NumbersSection, DelimitedSection):
     kinds: dict[Name, ColumnKind] = setting(
         {},
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
-        "number, category, boolean, date, text or hash",
+        "number, category, boolean, date, text, words or hash",
     )
     dates: Dates = DATES
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
     )
     word_buckets: int = setting(
-        1024, "inputs of a free text beside other columns: its words, hashed", ge=2, le=65536
+        1024, "inputs of a column of the kind words: counts of its words, hashed", ge=2, le=65536
     )
     max_text_bytes: int = setting(
-        1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
+        1024,
+        "of a text that is read token by token; the rest is cut off",
+        unit="bytes",
+        ge=2,
+        le=65536,
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY

@@ -183,7 +183,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
     places = tuple(f"{place} {line}" for line in table.lines)
     notes = (*opened.notes, *table.notes, *encoded.notes)
     rows = rows_of_table(opened.file, opened.header)
-    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, others=encoded.others, rows=rows)
 
 
 def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:

@@ -19,7 +19,7 @@ from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.read_rows import SampleReader
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import NUMBERS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,13 @@ class Encoded:
     """Reads the inputs of a row while training; None: they are there."""
     skips_lost: bool = True
     """Whether rows are left out that can be read no more; if not, the run ends."""
+    numbers: Tensor | None = None
+    """(N, D) float32, the numbers beside each text; None if there are none."""
+
+    @property
+    def others(self) -> dict[str, Tensor]:
+        """The further fields of the samples, by name."""
+        return {} if self.numbers is None else {NUMBERS: self.numbers}
 
 
 class Source(Protocol):
