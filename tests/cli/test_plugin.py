@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.plugins import loaded
 from tests.training.own_code import restored
 from tui_trainer.cli.main import main
 from tui_trainer.cli.plugin_templates import KINDS
@@ -104,3 +105,66 @@ def test_types_of_plugins_are_listed_and_in_the_schema(capsys: pytest.CaptureFix
     assert "recipe gan" not in printed
     assert main(["presets", "schema", "--plugin", plugin]) == 0
     assert "recipe-gan" in json.loads(capsys.readouterr().out)["$defs"]
+
+
+CLOUDS = """
+import torch
+from tui_trainer.plugins import Data, dataset, model
+
+@dataset("NAME")
+def NAME(count: int = 60):
+    label = torch.arange(count) % 2
+    return Data({"input": torch.randn(count, 2) + label[:, None], "target": label}, classes="ab")
+"""
+
+
+def test_a_plugin_with_one_data_set_needs_no_experiment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("sky", "sea"):
+        (tmp_path / f"{name}.py").write_text(CLOUDS.replace("NAME", name))
+    (tmp_path / "none.py").write_text("from tui_trainer.plugins import dataset\n")
+
+    def dry(*words: str) -> tuple[int, str, str]:
+        with loaded():
+            code = main(["train", *words, "--dry-run", "--log-format", "json"])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    code, out, err = dry("dataset.count=80", "--plugin", "sky.py", "epochs=2")
+    config = json.loads(out)["config"]
+    assert code == 0
+    assert (config["name"], config["dataset"]["count"]) == ("sky", 80)
+    assert (config["model"]["type"], config["training"]["epochs"]) == ("mlp", 2)
+    assert config["early_stopping"]["patience"]
+    assert "sky (sky.py): 80 samples: classification" in err
+    both = ("--plugin", "sky.py", "--plugin", "sea.py")
+    code, _, err = dry(*both)
+    assert code == 2
+    assert "there are several data sets: sky, sea; name one: dataset=sky" in err
+    code, out, _ = dry("dataset=sea", *both)
+    assert json.loads(out)["config"]["dataset"]["type"] == "sea"
+    code, _, err = dry("--plugin", "none.py")
+    assert code == 2
+    assert "there is no data set in it; name an experiment" in err
+    code, _, err = dry("dataset=digits", "--plugin", "sky.py")
+    assert code == 2
+    assert "digits is no data set of a plugin; name an experiment" in err
+
+
+def test_a_clash_of_names_says_both_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(CLOUDS.replace("NAME", "twins"))
+    (tmp_path / "c.py").write_text(CLOUDS.replace("NAME", "table"))
+    with loaded():
+        assert main(["presets", "list", "--plugin", "a.py", "--plugin", "b.py"]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/b.py:5: " in err
+    assert f"dataset 'twins' is registered by {tmp_path}/a.py:5, too; give this one another" in err
+    with loaded():
+        assert main(["presets", "list", "--plugin", "c.py"]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/c.py:5: " in err
+    assert "dataset 'table' is built in" in err

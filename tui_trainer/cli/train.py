@@ -64,7 +64,7 @@ def train(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.names import free_name
     from tui_trainer.sessions.requests import NewRun
 
-    if not arguments.experiment and arguments.data is None:
+    if not arguments.experiment and arguments.data is None and not arguments.plugin:
         example = EXAMPLES["train"][0]
         raise BadInput(f"train: expected EXPERIMENT or DATA, as in: {example}")
     asked_at = datetime.now()
@@ -154,7 +154,7 @@ def _compose_request(
     from tui_trainer.ui.assembly import ComposeRequest
 
     options.load_plugins(arguments)
-    if asked.reference:
+    if asked.reference or asked.plugin:
         asked.experiment()
     return _app_arguments(arguments, asked.library), ComposeRequest(
         asked.reference, asked.overrides

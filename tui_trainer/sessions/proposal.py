@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tui_trainer.data.recognition import Recognised
     from tui_trainer.problems.signature import Signature
 
-_PLACEHOLDER: dict[str, Any] = {
+PLACEHOLDER: dict[str, Any] = {
     "model": {"type": "mlp"},
     "optimizer": {"type": "adamw"},
     "training": {"epochs": 1},
@@ -116,7 +116,7 @@ def propose(
     chosen = _dataset_overrides(overrides)
     recognised, section = _dataset_section(path, library, chosen)
     about_data = [*chosen, *(one for one in overrides if one.section == "problem")]
-    first = _composed(library, path, {"dataset": section, **_PLACEHOLDER}, about_data)
+    first = _composed(library, path, {"dataset": section, **PLACEHOLDER}, about_data)
     guessed: DelimitedSection | None = None
     if "target" in recognised.reasons and isinstance(first.dataset, DelimitedSection):
         guessed = first.dataset
@@ -201,7 +201,7 @@ def _dataset_section(
     kind = spec.params
     needed = {"target": "?"} if "target" in kind.model_fields else {}
     named = {**section, **needed}
-    known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
+    known = _composed(library, path, {"dataset": named, **PLACEHOLDER}, chosen).dataset
     reasons = dict(recognised.reasons)
     if needed and "target" not in stated and isinstance(known, DelimitedSection):
         if not stated.keys() & {"type", "drop"} and (text := find_only_text(known)):
@@ -349,7 +349,7 @@ def _lines(
         lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
-    lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
+    lines.append(ProposalLine("model", model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
 
 
@@ -378,7 +378,7 @@ def _target_line(
     return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
 
 
-def _model_text(experiment: Experiment) -> str:
+def model_text(experiment: Experiment) -> str:
     """Return the model, the optimizer and the end of the training in a few words."""
     model = experiment.model
     sizes = getattr(model, "layers", None)
