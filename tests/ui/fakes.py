@@ -22,6 +22,7 @@ from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.misfits import Misfits, SharedData
+from tui_trainer.sessions.plugin_proposal import propose_own
 from tui_trainer.sessions.proposal import Proposal, propose
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import LayerShape, Preview
@@ -135,6 +136,11 @@ class FakeWorkbench:
         if self.failure is not None:
             raise self.failure
         return propose(path, PresetLibrary([builtin_dir()]))
+
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        if self.failure is not None:
+            raise self.failure
+        return propose_own(PresetLibrary([builtin_dir()]), overrides)
 
     def devices(self) -> Sequence[DeviceState]:
         return (

@@ -188,6 +188,11 @@ class Bench:
         # Not the library of the app, which is used in another thread.
         return propose(path, PresetLibrary(self._preset_dirs))
 
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        from tui_trainer.sessions.plugin_proposal import propose_own
+
+        return propose_own(PresetLibrary(self._preset_dirs), overrides)
+
     def why_no_run(self) -> str:
         return why_not_writable(self._runs_dir)
 

@@ -41,6 +41,13 @@ class Workbench(Protocol):
         """Read the data at a path, and return the experiment that would be made of them."""
         ...
 
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        """Return the experiment that would be made for the data set of a plugin.
+
+        `dataset.type` among the overrides names it.
+        """
+        ...
+
     def devices(self) -> Sequence[DeviceState]: ...
 
     def why_no_run(self) -> str:
