@@ -13,14 +13,16 @@ from tui_trainer.sessions.plugin_proposal import reference_of, words_for
 from tui_trainer.sessions.proposal import Proposal
 
 
-def take_file(draft: Draft, proposal: Proposal) -> None:
-    """Start the draft over from what is made of a file or folder."""
+def take_file(draft: Draft, proposal: Proposal, target: str = "") -> None:
+    """Start the draft over from what is made of a file or folder, for a target if one is named."""
     library, path = draft.library, proposal.path
     word = path if os.sep in path else f"./{path}"
     # A file may have the name of a preset.
     reference = os.path.abspath(path) if library.has("experiment", path) else path
     library.add_unwritten(reference, proposal.document, [word])
     draft.choose_experiment(reference)
+    if target:
+        draft.set("dataset.target", target)
 
 
 def take_own(draft: Draft, proposal: Proposal) -> None:

@@ -50,6 +50,7 @@ from tui_trainer.ui.terminal.clipboard import copy
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.proposal import Proposal
+    from tui_trainer.ui.compose.data_picker import Picked
 
 TITLE = "tui-trainer · compose"
 Severity = Literal["information", "warning", "error"]
@@ -170,7 +171,7 @@ class ComposeScreen(Screen[None]):
         if not isinstance(result, TrainerError):
             take_own(self.draft, result)
             self._refill()
-            self._say("\n".join(f"{line.subject}: {line.text}" for line in result.lines))
+            self._tell_of(result, len(result.lines))
             return
         if self.draft.own_type("dataset") != name:
             self.draft.choose_type("dataset", name)
@@ -288,16 +289,21 @@ class ComposeScreen(Screen[None]):
         place = Path(os.path.expanduser(self.draft.text("dataset.path")))
         self.app.push_screen(DataPicker(self._services, place.parent), self._fill)
 
-    def _fill(self, proposal: Proposal | None) -> None:
-        if proposal is None:
+    def _fill(self, picked: Picked | None) -> None:
+        if picked is None:
             return
-        take_file(self.draft, proposal)
+        proposal = picked.proposal
+        take_file(self.draft, proposal, picked.target)
         self._refill()
         form = self.query_one(Form)
         form.go_home()
         # Not in the lists of presets, where another enter would take a preset in its place.
         form.focus_field("training.epochs")
-        self._say("\n".join(proposal.lines_shown()[:2]))
+        self._tell_of(proposal, 2)
+
+    def _tell_of(self, proposal: Proposal, most: int) -> None:
+        """Say of what an experiment was made, in its first lines."""
+        self._say("\n".join(f"{line.subject}: {line.text}" for line in proposal.lines[:most]))
 
     def action_runs(self) -> None:
         """Show the list of runs."""

@@ -37,8 +37,11 @@ class Workbench(Protocol):
         """Return which presets cannot be used with the data of an experiment, and why."""
         ...
 
-    def propose(self, path: str) -> Proposal:
-        """Read the data at a path, and return the experiment that would be made of them."""
+    def propose(self, path: str, target: str = "") -> Proposal:
+        """Read the data at a path, and return the experiment that would be made of them.
+
+        `target` names the column that is predicted, or several in brackets.
+        """
         ...
 
     def propose_own(self, overrides: Sequence[Override]) -> Proposal:
