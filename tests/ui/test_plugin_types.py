@@ -116,7 +116,7 @@ def test_types_stand_beside_the_presets_and_in_the_forms(
             assert draft.text(key) == name
         assert form.focus_field("checkpoint.monitor")
         await press(pilot, "enter", "end")
-        assert "Share that is right. · clouds.py" in shown(app)
+        assert "clouds.py: Share that is right." in shown(app)
         await press(pilot, "escape")
         assert form.focus_field("training.metrics")
         await pilot.pause()

@@ -310,7 +310,7 @@ def test_the_data_of_a_plugin_are_trained_and_its_file_is_kept(tmp_path: Path) -
         # From the experiments to the data sets, of which the first is that of the plugin.
         await pilot.press("tab", "home", "enter")
         await until(pilot, lambda: "Experiment clouds (clouds.py)" in shown(app))
-        for field, text in (("count", "900"), ("epochs", "2")):
+        for field, text in (("count", "400"), ("epochs", "2")):
             await pilot.press("f3", *field, "enter", "ctrl+u", *text, "escape")
 
     with loaded(file):

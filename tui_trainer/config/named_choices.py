@@ -29,8 +29,8 @@ def own_choices(word: object) -> str:
 
 
 def with_origin(description: str, origin: str) -> str:
-    """Return a description with the file of the plugin that it comes from, if it does."""
-    return " · ".join(filter(None, (description, file_of(origin))))
+    """Return a description behind the file of the plugin that it comes from, if it does."""
+    return ": ".join(filter(None, (file_of(origin), description)))
 
 
 def schema_of(section: type[Section]) -> dict[str, Any]:

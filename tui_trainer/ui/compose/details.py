@@ -226,6 +226,6 @@ def _row(name: str, value: str, note: str) -> Content:
 
 def _value(value: Any) -> str:
     """Return a value as YAML; a tuple, which may be a default, is written as a list."""
-    if value is None:
+    if value in (None, ""):
         return "empty"
     return clean(to_flow(list(value) if isinstance(value, tuple) else value), 300)
