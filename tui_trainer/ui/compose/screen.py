@@ -176,8 +176,8 @@ class ComposeScreen(Screen[None]):
         if self.draft.own_type("dataset") != name:
             self.draft.choose_type("dataset", name)
         self._refill()
-        again = f"choose {name} once more to fill the rest of the experiment"
-        self._say(f"{result}\nset what is missing, then {again}", "warning")
+        again = f"choose {name} once more for the rest of the experiment"
+        self._say(f"{result}\nOnce that is mended or set, {again}.", "warning")
 
     def on_form_changed(self) -> None:
         self._redraw()
