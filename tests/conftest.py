@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tui_trainer.config import user_code
 from tui_trainer.config.plugins import LOADED
 
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
@@ -47,11 +48,15 @@ os.environ["TUI_TRAINER_CACHE"] = str(Path(STATE.name) / "cache")
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins_of_the_module() -> Iterator[None]:
-    """Forget the plugins that the tests of a module load: commands in messages name them all."""
-    before = dict(LOADED)
+    """Forget the plugins that the tests of a module load.
+
+    Commands in messages name them all, and lists have the types that files in their folders have.
+    """
+    before, folders = dict(LOADED), set(user_code._FOLDERS)
     yield
     for path in LOADED.keys() - before.keys():
         del LOADED[path]
+    user_code._FOLDERS.intersection_update(folders)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.plugins import loaded
 from tests.training.own_code import restored
 from tui_trainer.cli.main import main
 from tui_trainer.cli.plugin_templates import KINDS
@@ -159,18 +160,64 @@ def test_a_file_with_one_data_set_needs_no_experiment(
     assert f"{note}{tmp_path / 'sides.py'}:12" in capsys.readouterr().err
 
 
-def test_a_plugin_without_a_data_set_or_with_two_needs_an_experiment(
+CLOUDS = """
+import torch
+from tui_trainer.plugins import Data, dataset, model
+
+@dataset("NAME")
+def NAME(count: int = 60):
+    label = torch.arange(count) % 2
+    return Data({"input": torch.randn(count, 2) + label[:, None], "target": label}, classes="ab")
+"""
+
+
+def test_a_plugin_with_one_data_set_needs_no_experiment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with restored():
-        assert main(["train", "--plugin", str(EXAMPLES / "gan.py"), "--dry-run"]) == 2
-    text = "expected EXPERIMENT or DATA, because the plugins have no data"
-    assert text in capsys.readouterr().err
-    second = SIDES.partition("@model")[0].replace('"sides"', '"more"')
-    (tmp_path / "sides.py").write_text(SIDES.partition("@model")[0])
-    (tmp_path / "more.py").write_text(second)
-    words = ("train", "--plugin", "sides.py", "--plugin", "more.py", "--dry-run")
-    assert main([*words]) == 2
-    assert "name one: dataset=NAME, of sides, more" in capsys.readouterr().err
-    assert main([*words, "dataset=more"]) == 0
-    assert "type: more" in capsys.readouterr().out
+    for name in ("sky", "sea"):
+        (tmp_path / f"{name}.py").write_text(CLOUDS.replace("NAME", name))
+    (tmp_path / "none.py").write_text("from tui_trainer.plugins import dataset\n")
+
+    def dry(*words: str) -> tuple[int, str, str]:
+        with loaded():
+            code = main(["train", *words, "--dry-run", "--log-format", "json"])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    code, out, err = dry("dataset.count=80", "--plugin", "sky.py", "epochs=2")
+    config = json.loads(out)["config"]
+    assert code == 0
+    assert (config["name"], config["dataset"]["count"]) == ("sky", 80)
+    assert (config["model"]["type"], config["training"]["epochs"]) == ("mlp", 2)
+    assert config["early_stopping"]["patience"]
+    assert "sky (sky.py): 80 samples: classification" in err
+    both = ("--plugin", "sky.py", "--plugin", "sea.py")
+    code, _, err = dry(*both)
+    assert code == 2
+    assert "there are several data sets: sky, sea; name one: dataset=sky" in err
+    code, out, _ = dry("dataset=sea", *both)
+    assert json.loads(out)["config"]["dataset"]["type"] == "sea"
+    code, _, err = dry("--plugin", "none.py")
+    assert code == 2
+    assert "there is no data set in it; name an experiment" in err
+    code, _, err = dry("dataset=digits", "--plugin", "sky.py")
+    assert code == 2
+    assert "digits is no data set of a plugin; name an experiment" in err
+
+
+def test_a_clash_of_names_says_both_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(CLOUDS.replace("NAME", "twins"))
+    (tmp_path / "c.py").write_text(CLOUDS.replace("NAME", "table"))
+    with loaded():
+        assert main(["presets", "list", "--plugin", "a.py", "--plugin", "b.py"]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/b.py:5: " in err
+    assert f"dataset 'twins' is registered by {tmp_path}/a.py:5, too; give this one another" in err
+    with loaded():
+        assert main(["presets", "list", "--plugin", "c.py"]) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/c.py:5: " in err
+    assert "dataset 'table' is built in" in err

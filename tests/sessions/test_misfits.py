@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.plugins import loaded
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.misfits import SharedData, find_misfits
@@ -47,6 +48,20 @@ def test_losses_that_do_not_fit_have_a_reason() -> None:
     assert of_classes["mse"].startswith("mse is not a loss for classification, which predicts")
     of_numbers = find_misfits(LIBRARY.experiment("auto-mpg-mlp"), LIBRARY.folders)["loss"]
     assert set(of_numbers) == {"cross_entropy", "binary_cross_entropy", "focal", "dice"}
+
+
+def test_a_loss_that_needs_a_setting_is_not_tried(tmp_path: Path) -> None:
+    file = tmp_path / "hinge.py"
+    file.write_text(
+        "from tui_trainer.plugins import loss\n"
+        '@loss("hinge", problems=("segmentation",))\n'
+        "def hinge(outputs, target, margin: float):\n"
+        "    return outputs.mean() - margin\n"
+    )
+    with loaded(file):
+        losses = find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["loss"]
+    assert "mse" in losses
+    assert "hinge" not in losses
 
 
 def test_an_optimizer_for_matrices_does_not_fit_a_model_without_hidden_ones() -> None:

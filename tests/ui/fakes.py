@@ -22,7 +22,8 @@ from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.misfits import Misfits, SharedData
-from tui_trainer.sessions.proposal import Proposal, propose
+from tui_trainer.sessions.plugin_proposal import propose_own
+from tui_trainer.sessions.proposal import Proposal, propose, target_named
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
@@ -130,11 +131,16 @@ class FakeWorkbench:
     def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         return self.unfit
 
-    def propose(self, path: str) -> Proposal:
+    def propose(self, path: str, target: str = "") -> Proposal:
         self.proposed.append(path)
         if self.failure is not None:
             raise self.failure
-        return propose(path, PresetLibrary([builtin_dir()]))
+        return propose(path, PresetLibrary([builtin_dir()]), target_named(target))
+
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        if self.failure is not None:
+            raise self.failure
+        return propose_own(PresetLibrary([builtin_dir()]), overrides)
 
     def devices(self) -> Sequence[DeviceState]:
         return (

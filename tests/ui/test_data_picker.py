@@ -96,6 +96,26 @@ def test_a_path_is_typed_and_completed(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
+def test_the_target_is_named_where_the_last_column_is_none(tmp_path: Path, folder: Path) -> None:
+    rows = "".join(f"{n % 7 + n / 100},2024-{n // 28 + 1:02}-{n % 28 + 1:02}\n" for n in range(60))
+    (folder / "rows.csv").write_text("width,day\n" + rows)
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await opened(app, pilot)
+        await press(pilot, "end")
+        await until(pilot, lambda: "t goes to its field" in shown(app))
+        await press(pilot, "t", *"width", "enter")
+        await until(pilot, lambda: "width (numbers from" in shown(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.is_in_front)
+        draft = app.compose_screen.draft
+        assert draft.text("dataset.target") == "width"
+        assert draft.problems == {}
+        assert "train ./rows.csv dataset.target=width" in draft.command()
+
+    drive(tmp_path, step, size=(200, 50))
+
+
 def test_letters_that_arrive_with_the_key_of_the_field_are_typed(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         picker = await opened(app, pilot)

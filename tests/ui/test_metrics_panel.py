@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.ui.runs import USAGE, an_experiment, some_events
+from tui_trainer.config.overrides import with_value
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.machine.usage import GpuUsage, Usage
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -30,6 +32,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.view import Model, RunView, Scores
 from tui_trainer.ui.run.metrics_panel import (
     SavedProgress,
+    _content,
     column,
     device_text,
     metric,
@@ -179,6 +182,27 @@ def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
 def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
     assert two_lines(RunView(), None, None, SavedProgress(), 78)[0].startswith("train -")
     assert dict(column(RunView(), None, None, SavedProgress()))["checkpoint"] == "none yet"
+
+
+def test_a_recipe_shows_what_it_measures_in_the_place_of_the_loss() -> None:
+    experiment = replace(an_experiment(), recipe=TypedSection(type="gan"))
+    monitored = with_value(experiment, "checkpoint.monitor", "accuracy")
+    view, safety = after(started(), steps(10, 1.0))
+    first, _ = two_lines(view, None, an_experiment(), safety, 78)
+    assert first.split()[2:5] == ["val", "-", "best"]
+    first, _ = two_lines(view, None, experiment, safety, 78)
+    rows = dict(column(view, None, experiment, safety))
+    assert not {"val", "best", "-"} & set(first.split())
+    assert not {"val loss", "best loss", "  at step"} & rows.keys()
+    view.apply(ValidationEnded(10, 1, 1.0, {"accuracy": 0.5, "f1": 0.25}, 0.1, True, 0))
+    first, _ = two_lines(view, None, monitored, safety, 78)
+    assert " ".join(first.split()[2:]) == "val accuracy 50.00 % best 50.00 % epoch 1 f1 0.2500"
+
+
+def test_a_value_too_long_for_the_column_loses_its_second_part() -> None:
+    rows = [("val balanced accuracy", "0.5"), ("  behind by", "12,128 steps, 25.3 s")]
+    assert _content(rows, 39).plain.splitlines()[1].endswith(" 12,128 steps, 25.3 s")
+    assert _content(rows, 34).plain.splitlines()[1].endswith(" 12,128 steps")
 
 
 def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:

@@ -13,13 +13,13 @@ from tests.ui.composing import Host, drive, press, shown, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.cells import cut_end, cut_middle
-from tui_trainer.ui.compose.details import preset_text
+from tui_trainer.ui.compose.catalogue import Catalogue, Entry
+from tui_trainer.ui.compose.details import entry_text
 from tui_trainer.ui.compose.form import Form
-from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry
 from tui_trainer.ui.shared.lines import fitted
 
 
-def entry_of(folder: Path, kind: str, name: str) -> PresetEntry:
+def entry_of(folder: Path, kind: str, name: str) -> Entry:
     library = PresetLibrary([folder, builtin_dir()])
     return Catalogue(library).entry(library.find(kind, name))
 
@@ -27,19 +27,19 @@ def entry_of(folder: Path, kind: str, name: str) -> PresetEntry:
 def test_a_list_is_made_without_reading_a_file(tmp_path: Path) -> None:
     path = write_preset(tmp_path, "model", "late", "type: mlp\n")
     catalogue = Catalogue(PresetLibrary([tmp_path]))
-    names = [preset.name for preset in catalogue.presets("model")]
+    names = [preset.name for preset in catalogue.listed("model")]
     path.write_text("description: written later\ntype: mlp\n")
     assert names == ["late"]
-    assert catalogue.entry(catalogue.presets("model")[0]).description == "written later"
+    assert catalogue.entry(catalogue.listed("model")[0]).description == "written later"
 
 
 def test_a_catalogue_looks_again_when_told_to(tmp_path: Path) -> None:
     catalogue = Catalogue(PresetLibrary([tmp_path]))
-    assert catalogue.presets("model") == []
+    assert catalogue.listed("model") == []
     write_preset(tmp_path, "model", "new", "type: mlp\n")
-    assert catalogue.presets("model") == []
+    assert catalogue.listed("model") == []
     catalogue.forget()
-    assert [preset.name for preset in catalogue.presets("model")] == ["new"]
+    assert [preset.name for preset in catalogue.listed("model")] == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_a_list_of_a_thousand_presets_can_be_searched(tmp_path: Path) -> None:
 
 
 def test_details_tell_given_values_from_defaults(tmp_path: Path) -> None:
-    lines = preset_text(entry_of(tmp_path, "optimizer", "adamw")).plain.splitlines()
+    lines = entry_text(entry_of(tmp_path, "optimizer", "adamw")).plain.splitlines()
     assert lines[0].startswith("Adam with decoupled")
     values = {line.split()[0]: line for line in lines if line.strip()}
     assert "(default)" not in values["weight_decay"]
@@ -301,12 +301,12 @@ def test_details_tell_given_values_from_defaults(tmp_path: Path) -> None:
 
 
 def test_details_say_what_a_preset_and_its_kind_have_in_common_once(tmp_path: Path) -> None:
-    text = preset_text(entry_of(tmp_path, "optimizer", "radam")).plain
+    text = entry_text(entry_of(tmp_path, "optimizer", "radam")).plain
     assert text.count("Adam that needs no warm-up") == 1
 
 
 def test_details_of_an_experiment_have_a_line_for_each_setting(tmp_path: Path) -> None:
-    text = preset_text(entry_of(tmp_path, "experiment", "stdlib-gpt")).plain
+    text = entry_text(entry_of(tmp_path, "experiment", "stdlib-gpt")).plain
     rows = [line.split() for line in text.splitlines()]
     assert ["dataset", "stdlib"] in rows
     assert ["sequence_length", "128"] in rows
@@ -318,7 +318,7 @@ def test_details_of_an_experiment_have_a_line_for_each_setting(tmp_path: Path) -
 
 def test_details_of_a_broken_preset_begin_with_what_is_wrong(tmp_path: Path) -> None:
     write_preset(tmp_path, "model", "broken", "description: x\ntype: mpl\n")
-    text = preset_text(entry_of(tmp_path, "model", "broken")).plain
+    text = entry_text(entry_of(tmp_path, "model", "broken")).plain
     assert text.startswith("It cannot be used:\n")
 
 

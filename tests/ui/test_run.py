@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from tests.ui.composing import until
+from tests.ui.fakes import FakeServices
 from tests.ui.host import Host, drive
 from tests.ui.runs import a_pause, an_ending, some_events
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Validate
@@ -243,6 +245,17 @@ def test_what_the_program_printed_is_said_in_the_log_after_what_had_happened() -
 
 
 EVIL = "\x1b]0;evil\x07[red]名前[/red] \u202eback\u202c \r\n\x9b2J"
+
+
+def test_what_is_printed_before_the_screen_is_there_is_in_its_log() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        screen = RunScreen(host.session, FakeServices(Path("presets")))
+        screen.say("said early")
+        await host.push_screen(screen)
+        await pilot.pause()
+        assert "said early" in host.text
+
+    drive(play)
 
 
 def test_foreign_text_is_harmless_wherever_it_is_shown() -> None:

@@ -17,7 +17,7 @@ from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.preset_files import SUFFIXES
 from tui_trainer.config.presets import PresetLibrary, experiment_path
 from tui_trainer.config.sections.datasets import NO_FILES
-from tui_trainer.sessions.plugin_experiment import propose_for_plugin
+from tui_trainer.sessions.plugin_proposal import propose_own, reference_of, words_for
 from tui_trainer.sessions.proposal import name_of, propose, with_data
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error, print_json, print_line
@@ -26,23 +26,25 @@ from tui_trainer.text.format import size_text
 
 _FILE_NAME = re.compile(r".+\.[A-Za-z][A-Za-z0-9]{1,7}")
 """Looks like the name of a file, and not like that of a preset."""
+_NAMES_DATASET = ("dataset=", "dataset.type=")
+"""What may stand in place of an experiment, if the data set is that of an installed plugin."""
 _LARGE_BYTES = 8_000_000
 """A larger file takes a second or more, with the import of torch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """The experiment and the data that `train` names."""
 
     library: PresetLibrary
     base: str
-    """The experiment; empty if only data are named."""
+    """The experiment; empty if only data are named, and as long as one of plugins is not made."""
     path: str
     """The data; empty if they are those of the experiment."""
     overrides: list[Override]
     note: str = ""
     plugin: str = ""
-    """The plugin of whose types the experiment is made, if nothing else is named."""
+    """The file whose data set the experiment is made for, if there is no other experiment."""
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Asked:
@@ -53,15 +55,18 @@ class Asked:
         """
         library = options.library(arguments)
         reference, words = arguments.experiment, options.overrides(arguments)
-        plugins = arguments.plugin if arguments.action == "train" else ()
-        if "=" in reference and (arguments.data is not None or plugins):
+        has_data = arguments.data is not None
+        if "=" in reference and (
+            has_data or arguments.plugin or reference.startswith(_NAMES_DATASET)
+        ):
             # The experiment was left out, because there are data.
             reference, words = "", [reference, *words]
         overrides = options.with_target(parse_overrides(words), arguments.target)
-        if arguments.data is not None:
+        if has_data:
             return cls(library, reference, arguments.data, overrides)
-        if not reference and plugins:
-            return cls(library, "", "", overrides, plugin=str(plugins[0]))
+        if not reference and (words or arguments.action == "train"):
+            file = str(arguments.plugin[0]) if arguments.plugin else "a plugin"
+            return cls(library, "", "", overrides, plugin=file)
         path, note = _data_in(reference, library)
         return cls(library, "" if path else reference, path, overrides, note)
 
@@ -73,14 +78,16 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """The name that the run gets."""
-        if self.path or self.plugin:
-            return name_of(self.path or self.plugin)
-        return experiment_path(self.library, self.base).stem
+        """The name that the run gets; for data of a plugin, as far as it is known."""
+        if self.plugin and not self.base:
+            return name_of(self.plugin)
+        return name_of(self.path) if self.path else experiment_path(self.library, self.base).stem
 
     def experiment(self) -> Experiment:
         """Return the experiment; data are read if one has to be proposed for them."""
         notes = [self.note] if self.note else []
+        if self.plugin:
+            notes += self._make_own()
         if self.path:
             _tell_of_large(self.path)
         if self.path and not self.base:
@@ -89,11 +96,17 @@ class Asked:
             notes += proposal.lines_shown()
         elif self.path:
             notes += self._exchange_data()
-        elif self.plugin:
-            document = propose_for_plugin(self.library, self.overrides)
-            self.library.add_unwritten(self.plugin, document, [])
         experiment = self.library.experiment(self.reference, self.overrides)
         return dataclasses.replace(experiment, notes=(*notes, *experiment.notes))
+
+    def _make_own(self) -> list[str]:
+        """Make the experiment for the data set of the loaded plugins; returns notes."""
+        proposal = propose_own(self.library, self.overrides)
+        self.base = reference_of(proposal.path)
+        named = ("dataset", "dataset.type")
+        self.overrides = [one for one in self.overrides if one.key not in named]
+        self.library.add_unwritten(self.base, proposal.document, words_for(proposal.path))
+        return proposal.lines_shown()
 
     def _exchange_data(self) -> tuple[str, ...]:
         """Make the reference that of the experiment with other data; returns notes."""

@@ -69,10 +69,12 @@ def train(arguments: argparse.Namespace) -> int:
         raise BadInput(f"train: expected EXPERIMENT or DATA, as in: {example}")
     asked_at = datetime.now()
     asked = Asked.of(arguments)
+    # Found out now: once the app is open, this process has no terminal to ask.
+    tells_notes = arguments.dry_run or not _opens_app(arguments)
 
     def request() -> NewRun:
         experiment = asked.experiment()
-        if arguments.dry_run or not _opens_app(arguments):
+        if tells_notes:
             # The app shows the notes in its own log.
             for note in experiment.notes:
                 print_error(note if note.startswith(" ") else f"tui-trainer: {note}")
@@ -154,7 +156,7 @@ def _compose_request(
     from tui_trainer.ui.assembly import ComposeRequest
 
     options.load_plugins(arguments)
-    if asked.reference:
+    if asked.reference or asked.plugin:
         asked.experiment()
     return _app_arguments(arguments, asked.library), ComposeRequest(
         asked.reference, asked.overrides

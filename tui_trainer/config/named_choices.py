@@ -9,11 +9,28 @@ from typing import Any
 
 from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.config.sections.section import Section
+from tui_trainer.config.user_code import file_of
 
 
-def named_choices(word: object) -> tuple[str, ...]:
-    """Return the names behind the `choices` of a setting; empty if it has none."""
-    return tuple(METRICS) if word == "metrics" else ()
+def named_choices(word: object) -> dict[str, str]:
+    """Return the names behind the `choices` of a setting, each with a description.
+
+    Empty if it has none.
+    """
+    if word != "metrics":
+        return {}
+    return {spec.name: with_origin(spec.description, spec.origin) for spec in METRICS.values()}
+
+
+def own_choices(word: object) -> str:
+    """Return the names of plugins behind the `choices` of a setting, as `dice (scans.py)`."""
+    specs = METRICS.values() if word == "metrics" else ()
+    return ", ".join(f"{spec.name} ({file_of(spec.origin)})" for spec in specs if spec.origin)
+
+
+def with_origin(description: str, origin: str) -> str:
+    """Return a description behind the file of the plugin that it comes from, if it does."""
+    return ": ".join(filter(None, (file_of(origin), description)))
 
 
 def schema_of(section: type[Section]) -> dict[str, Any]:

@@ -158,6 +158,15 @@ class PresetLibrary:
         there = f"there are: {', '.join(names)}" if names else "there are none"
         raise BadInput(f"no {kind} preset {clean(name, 80)!r}{suggest(name, names)}; {there}")
 
+    def note_on_type(self, kind: str, name: str) -> str:
+        """Return a note if a name is that of a preset, which wins, and of a plugin's type."""
+        spec = REGISTRIES[kind].find(name) if kind in REGISTRIES else None
+        if spec is None or not spec.origin or not self.has(kind, name):
+            return ""
+        shown, path = clean(name, 40), clean(str(self.find(kind, name).path), 300)
+        own = f"{kind}.type={shown} is that of {clean(spec.origin, 300)}"
+        return f"{kind} {shown} is the preset {path}; {own}"
+
     def _preset(self, kind: str, path: Path, folder: Path) -> Preset:
         builtin = builtin_dir()
         is_meant = folder == builtin or absolute(folder) in self._named
@@ -317,6 +326,8 @@ def _expand(
         name = value.get("preset", "")
         if name and not library.has(section, name) and REGISTRIES[section].find(name):
             value = {"type": name}
+        elif name and (note := library.note_on_type(section, name)):
+            tree.notes.append(note)
         tree.values[section] = value
     if not isinstance(value, dict) or "preset" not in value:
         return

@@ -71,6 +71,16 @@ def place_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__module__", "a plugin"))
 
 
+def is_of_user(place: str) -> bool:
+    """Whether a place such as `/home/me/scans.py:14` is in a plugin or beside it."""
+    return _is_users(place.rpartition(":")[0])
+
+
+def file_of(place: str) -> str:
+    """Return the name of the file in a place such as `/home/me/scans.py:14`, or of a module."""
+    return os.path.basename(place.rpartition(":")[0] or place)
+
+
 def place_of_users(*functions: Callable[..., Any] | None) -> str:
     """Return the place of the first function that is the user's, or of the last one."""
     known = [function for function in functions if function is not None]

@@ -152,6 +152,8 @@ class Head:
     more_columns: int = 0
     problem: str = ""
     """Why nothing of it is shown."""
+    is_binary: bool = False
+    """Whether it has the name of a form that only the readers of data know."""
 
 
 def read_head(path: Path) -> Head:
@@ -169,7 +171,8 @@ def read_head(path: Path) -> Head:
         return Head(size, problem="it is empty" if not status.st_size else "it cannot be unpacked")
     name = path.name.lower()
     if name.endswith(_BINARY):
-        return Head(size, problem="what is in it is only shown when it is read")
+        text = "what is in it is only shown when it is read"
+        return Head(size, problem=text, is_binary=True)
     if name.endswith(".bin"):
         return _numbers(size, raw)
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):

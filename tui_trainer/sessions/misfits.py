@@ -91,14 +91,9 @@ def find_misfits(
         build_criterion(section, dataset, torch.device("cpu"))
 
     with preserved_generators():
-        losses = {spec.name: spec.params for spec in LOSSES}
-        sections = {
-            name: experiment.loss if experiment.loss.type == name else kind(type=name)
-            for name, kind in losses.items()
-        }
         misfits = {
             "model": _reasons(_sections(library, "model"), try_model),
-            "loss": _reasons(sections, try_loss),
+            "loss": _reasons(_losses(experiment), try_loss),
         }
         try:
             model = build_model(experiment.model, dataset.signature)
@@ -107,6 +102,18 @@ def find_misfits(
         optimizers = _sections(library, "optimizer")
         misfits["optimizer"] = _reasons(optimizers, lambda section: build_optimizer(section, model))
     return misfits
+
+
+def _losses(experiment: Experiment) -> dict[str, Section]:
+    """Return the sections of the losses by type, without those that need a setting."""
+    sections: dict[str, Section] = {}
+    for spec in LOSSES:
+        needed = {name for name, info in spec.params.model_fields.items() if info.is_required()}
+        if experiment.loss.type == spec.name:
+            sections[spec.name] = experiment.loss
+        elif needed <= {"type"}:
+            sections[spec.name] = spec.params(type=spec.name)
+    return sections
 
 
 def _sections(library: PresetLibrary, kind: str) -> dict[str, Section]:

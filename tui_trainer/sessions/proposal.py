@@ -17,7 +17,7 @@ from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
-from tui_trainer.config.yaml.reader import Document
+from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.proposal_lines import ProposalLine, lines_of
 from tui_trainer.text.clean import clean, slug
@@ -129,6 +129,17 @@ def propose(
         lines_of(path, recognised, dataset, experiment),
         (*dataset.notes, *_forecast_note(dataset)),
     )
+
+
+def target_named(text: str) -> list[Override]:
+    """Return the overrides for a target as it is typed: a column, or several in brackets.
+
+    Raises:
+        BadInput: the brackets cannot be read.
+    """
+    if not text:
+        return []
+    return [Override("dataset", "target", parse_value(text) if text.startswith("[") else text)]
 
 
 def _forecast_note(dataset: Dataset) -> list[str]:

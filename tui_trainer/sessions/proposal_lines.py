@@ -45,7 +45,7 @@ def lines_of(
         lines += [ProposalLine(*line) for line in picture_lines(dataset, experiment)]
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
-    lines.append(ProposalLine("model", _model_text(experiment, dataset), "--save FILE.yaml"))
+    lines.append(ProposalLine("model", model_text(experiment, dataset), "--save FILE.yaml"))
     return tuple(lines)
 
 
@@ -78,7 +78,7 @@ def _target_line(
     return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
 
 
-def _model_text(experiment: Experiment, dataset: Dataset) -> str:
+def model_text(experiment: Experiment, dataset: Dataset) -> str:
     """Return the model, the optimizer and the end of the training in a few words."""
     model = experiment.model
     sizes = getattr(model, "layers", None)

@@ -198,6 +198,10 @@ class TrainerApp(App[int], inherit_bindings=False):
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def on_notify(self, event: Notify) -> None:
+        if not self._screen_stack:
+            # The app is closing.
+            event.prevent_default()
+            return
         if self._toasts is not None and not self._toasts.belongs_here(event.notification):
             event.prevent_default()
         self.call_later(self._place_toasts)

@@ -182,11 +182,16 @@ class Bench:
 
         return find_misfits(experiment, self._preset_dirs, data)
 
-    def propose(self, path: str) -> Proposal:
-        from tui_trainer.sessions.proposal import propose
+    def propose(self, path: str, target: str = "") -> Proposal:
+        from tui_trainer.sessions.proposal import propose, target_named
 
         # Not the library of the app, which is used in another thread.
-        return propose(path, PresetLibrary(self._preset_dirs))
+        return propose(path, PresetLibrary(self._preset_dirs), target_named(target))
+
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        from tui_trainer.sessions.plugin_proposal import propose_own
+
+        return propose_own(PresetLibrary(self._preset_dirs), overrides)
 
     def why_no_run(self) -> str:
         return why_not_writable(self._runs_dir)

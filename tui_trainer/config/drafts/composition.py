@@ -203,6 +203,11 @@ class Composition:
             return text
         return argument_text(value)
 
+    @property
+    def readable(self) -> list[Override]:
+        """The choices and the texts that can be read, as overrides."""
+        return self._read[0]
+
     @cached_property
     def _read(self) -> tuple[list[Override], dict[str, str]]:
         """The overrides that can be read, and the errors of the others by key."""

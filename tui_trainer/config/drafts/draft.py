@@ -74,6 +74,13 @@ class Draft:
             return ""
         return self._chosen.get(kind, self._now.preset_of_base(kind)[0])
 
+    def own_type(self, kind: str) -> str:
+        """Return the type of a plugin that fills a kind without a preset; empty if none does."""
+        if kind not in CHOSEN_KINDS or self.preset(kind):
+            return ""
+        spec = REGISTRIES[kind].find(self._now.types[kind])
+        return spec.name if spec is not None and spec.origin else ""
+
     def choose_experiment(self, name: str) -> None:
         """Start over from another experiment; all choices and edits are dropped."""
         self._base = name
@@ -96,6 +103,15 @@ class Draft:
         else:
             self._chosen[kind] = name
         self._now = self._composed()
+
+    def choose_type(self, kind: str, name: str) -> None:
+        """Fill a kind by a type without a preset; edits are dropped or kept as by `choose`."""
+        if kind not in CHOSEN_KINDS:
+            raise KeyError(kind)
+        self._drop(kind)
+        self._chosen.pop(kind, None)
+        self._now = self._composed()
+        self.set(f"{kind}.type", name)
 
     def groups(self) -> list[FieldGroup]:
         """Return the groups of fields that a form shows, which depend on the chosen types."""
@@ -203,6 +219,17 @@ class Draft:
             Change(key, self.preset_text(key), self._texts[key].strip())
             for key in self._now.changed
         ]
+
+    def overrides_of(self, section: str) -> list[Override]:
+        """Return what was typed into the fields of a section, without what cannot be read."""
+        read = self._now.readable
+        return [one for one in read if one.section == section and one.field not in ("", "type")]
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether it starts from a file that the user named, and not from a preset or from data."""
+        library = self._library
+        return not library.has_unwritten(self._base) and not library.has("experiment", self._base)
 
     def command(self, options: StartOptions | None = None) -> str:
         """Return the command line that starts an equal experiment, quoted for a shell."""

@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
-from tui_trainer.config.named_choices import named_choices
-from tui_trainer.config.sections.section import Section, extra_of
+from tui_trainer.config.named_choices import named_choices, own_choices, with_origin
+from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
+from tui_trainer.config.sections.metrics import METRICS
+from tui_trainer.config.sections.section import Section, Spec, extra_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,22 @@ def groups_of(
     that are not folded away although they are rarely changed.
     """
     types = tuple(chosen.get(section, "") for section in REGISTRIES)
+    data = REGISTRIES["dataset"].find(chosen.get("dataset", ""))
+    # What to fold away of a built-in data set is in the table above.
+    unfolded |= {f"dataset.{name}" for name in own_settings(data)}
     # A plugin that is loaded later adds to them.
-    known = tuple(registry.names for registry in REGISTRIES.values())
+    known = (*(registry.names for registry in REGISTRIES.values()), tuple(METRICS))
     return list(_groups(types, known, unfolded))
+
+
+def own_settings(data: Spec | None) -> list[str]:
+    """Return the settings that a plugin's data set has for itself, and no other one has."""
+    if data is None or not data.origin:
+        return []
+    shared = {*RowsSection.model_fields, "path"}
+    if issubclass(data.params, ImagesSection):
+        shared |= ImagesSection.model_fields.keys()
+    return [name for name in data.params.model_fields if name not in shared]
 
 
 @lru_cache(maxsize=64)
@@ -221,7 +236,7 @@ def _type_field(section: str) -> Field:
         live=False,
         bounds="",
         choices=registry.names,
-        choice_texts=tuple(spec.description for spec in registry),
+        choice_texts=tuple(with_origin(spec.description, spec.origin) for spec in registry),
         advanced=False,
     )
 
@@ -229,19 +244,25 @@ def _type_field(section: str) -> Field:
 def _field(section: str, name: str, info: FieldInfo) -> Field:
     extra = extra_of(info)
     shape = shape_of(info.annotation)
-    if shape.kind == "text" and (names := named_choices(extra.get("choices"))):
-        shape = Shape("choice", shape.optional, names)
+    texts = dict.fromkeys(shape.choices, "")
+    description = info.description or ""
+    if names := named_choices(extra.get("choices")):
+        if shape.kind == "text":
+            shape, texts = Shape("choice", shape.optional, tuple(names)), names
+        elif own := own_choices(extra.get("choices")):
+            # First, because a form cuts a long description.
+            description = f"of plugins: {own}; {description}"
     return Field(
         key=f"{section}.{name}",
         label=_words(name),
-        description=info.description or "",
+        description=description,
         unit=str(extra.get("unit", "")),
         kind=shape.kind,
         optional=shape.optional,
         live=bool(extra.get("live")),
         bounds=bounds_of(shape, info),
         choices=shape.choices,
-        choice_texts=("",) * len(shape.choices),
+        choice_texts=tuple(texts.values()),
         advanced=False,
         of_texts=shape.item is not None and shape_of(shape.item).kind == "text",
         is_limit=bool(extra.get("limit")),

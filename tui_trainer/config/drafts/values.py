@@ -32,6 +32,8 @@ def read_entry(field: Field | None, text: str) -> Any:
     if not stripped:
         if field.optional:
             return None
+        if field.default == "":
+            return ""
         raise _needed(field)
     # Keep numbers and booleans as text: a column may be named 5, or true.
     return value if isinstance(value, (str, list, dict)) else stripped

@@ -21,8 +21,11 @@ from textual.widgets.option_list import Option
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.lines import hanging
 
 SWITCH = ("false", "true")
+MENU_CELLS = 70
+_SCROLLBAR = 2
 
 
 class Menu(OptionList):
@@ -37,6 +40,7 @@ class Menu(OptionList):
         width: auto;
         min-width: 100%;
         max-width: 70;
+        scrollbar-size-vertical: 1;
         height: auto;
         max-height: 12;
         padding: 0;
@@ -155,8 +159,9 @@ class Choice(Widget, can_focus=True):
     def _make_menu(self) -> Menu:
         shown = [clean(choice, 60) for choice in self.choices]
         width = max(map(cell_len, shown), default=0)
+        room = min(MENU_CELLS, self.app.size.width) - _SCROLLBAR
         lines = [
-            Option(self._line(choice, padded(name, width), text))
+            Option(self._line(choice, padded(name, width), text, room))
             for choice, name, text in zip(self.choices, shown, self._texts, strict=True)
         ]
         menu = Menu(*lines, compact=True)
@@ -164,12 +169,14 @@ class Choice(Widget, can_focus=True):
             menu.highlighted = self.choices.index(self.value)
         return menu
 
-    def _line(self, choice: str, name: str, text: str) -> Content:
+    def _line(self, choice: str, name: str, text: str, room: int) -> Content:
+        """Return a choice and what is said of it, wrapped beside the choice."""
         misfit = self.misfits.get(choice)
         if misfit:
-            return Content.styled(f"✗{name}  {clean(misfit, 80)}", "dim")
-        told = f" {clean(text, 80)} " if text else ""
-        return Content.assemble(f" {name} ", (told, "$foreground 60%"))
+            rows = hanging(Content(f"✗{name}  "), Content(clean(misfit, 80)), room)
+            return Content("\n").join(rows).stylize("dim")
+        told = Content.styled(clean(text, 120), "$foreground 60%")
+        return Content("\n").join(hanging(Content(f" {name}  "), told, room))
 
     @on(Menu.OptionSelected)
     def _menu_chosen(self, event: Menu.OptionSelected) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 MOMENT_S = 0.15
 """The time between the last key and the look at what is under the cursor."""
+TYPING_S = 0.4
+"""The time between the last letter of a target and the look at what would be made."""
+NO_TARGET = "the last column of a table, unless another is named here"
 MOST_PICTURES = 12
 """So many pictures of a folder are shown."""
 PICTURE_SIZE = (14, 7)
@@ -76,28 +80,38 @@ class PathInput(TextInput):
         await super()._on_key(event)
 
 
-class DataPicker(ModalScreen["Proposal | None"]):
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The experiment for what was chosen, and the target that was typed, if one was."""
+
+    proposal: Proposal
+    target: str
+
+
+class DataPicker(ModalScreen["Picked | None"]):
     """A path, the entries of its folder, and what is in the one under the cursor."""
 
     ABOUT = (
         "Choose a file of rows or texts, or a folder of texts or pictures: arrows or j and k move, "
         "enter opens a folder or chooses a file, backspace goes to the folder above. Type a path "
-        "in the field on top; tab completes it. What would be made of a file is shown beside it; "
-        "enter fills the experiment with that."
+        "in the field on top; tab completes it. t goes to the field for the column that is "
+        "predicted. What would be made of a file is shown beside it; enter fills the experiment "
+        "with that."
     )
     AUTO_FOCUS = "EntryList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace,left,h", "up", "Up a folder"),
         Binding("slash,f3", "type", "Type a path"),
+        Binding("t", "target", "Target column"),
         Binding("escape", "cancel", "Cancel", priority=True),
     ]
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     DEFAULT_CSS = """
     DataPicker { align: center middle; background: $background; }
     DataPicker > Vertical { width: 100%; height: 1fr; padding: 0; }
-    DataPicker #path-row { height: 1; padding: 0 1; }
-    DataPicker #path-row Static { width: 6; color: $text-muted; }
-    DataPicker PathInput { width: 1fr; }
+    DataPicker #path-row, DataPicker #target-row { height: 1; padding: 0 1; }
+    DataPicker #path-row Static, DataPicker #target-row Static { width: 8; color: $text-muted; }
+    DataPicker #path, DataPicker #target { width: 1fr; }
     DataPicker #both { height: 1fr; }
     DataPicker EntryList { width: 30; }
     DataPicker.-wide EntryList { width: 50; }
@@ -128,6 +142,9 @@ class DataPicker(ModalScreen["Proposal | None"]):
             with Horizontal(id="path-row"):
                 yield Static("path", markup=False)
                 yield PathInput(_shown_folder(self._folder), compact=True, id="path")
+            with Horizontal(id="target-row"):
+                yield Static("target", markup=False)
+                yield TextInput(placeholder=NO_TARGET, compact=True, id="target")
             with Horizontal(id="both"):
                 yield EntryList()
                 yield DataPreview()
@@ -165,13 +182,32 @@ class DataPicker(ModalScreen["Proposal | None"]):
         entries.show(self._folder, listing, point_at, is_filtered=bool(self._beginning))
         self._problem = listing.problem
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    @on(Input.Changed, "#target")
+    def _name_target(self, event: Input.Changed) -> None:
+        """Look at the same data again, once the name of the column is typed."""
+        event.stop()
+        self._proposal, self._is_chosen = None, False
+        if self._timer is not None:
+            self._timer.stop()
+        path = self._wanted
+        if path is not None:
+            self._timer = self.set_timer(TYPING_S, lambda: self._propose(path))
+
+    @on(Input.Submitted, "#target")
+    def _take_target(self, event: Input.Submitted) -> None:
+        """Go back to the entries, of which enter chooses one."""
+        event.stop()
+        self.query_one(EntryList).focus()
+
+    @on(Input.Changed, "#path")
+    def _path_typed(self, event: Input.Changed) -> None:
         event.stop()
         self._is_chosen = False
         folder, beginning = split_typed(event.value)
         self._go_to(folder, beginning)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    @on(Input.Submitted, "#path")
+    def _path_entered(self, event: Input.Submitted) -> None:
         """Open the typed folder, or choose the typed file."""
         event.stop()
         path = Path(os.path.expanduser(event.value.strip() or "."))
@@ -191,6 +227,10 @@ class DataPicker(ModalScreen["Proposal | None"]):
         # At once: letters that arrive together with the key belong into the field.
         self.set_focus(field)
         field.cursor_position = len(field.value)
+
+    def action_target(self) -> None:
+        """Go to the field for the column that is predicted."""
+        self.set_focus(self.query_one("#target"))
 
     def action_up(self) -> None:
         """Go to the folder above, and point at the one that was left."""
@@ -264,7 +304,8 @@ class DataPicker(ModalScreen["Proposal | None"]):
         if path != self._wanted:
             return
         self.query_one(DataPreview).show_head(head)
-        if entry.kind == "data" and not head.problem and await _is_small(path):
+        is_readable = entry.kind == "data" and (head.is_binary or not head.problem)
+        if is_readable and await _is_small(path):
             self._propose(path)
 
     # The experiment that would be made of it.
@@ -272,7 +313,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
     def _choose(self, path: Path) -> None:
         """Fill the experiment from this path, as soon as the data are read."""
         if self._proposal is not None and path == self._wanted:
-            self.dismiss(self._proposal)
+            self.dismiss(Picked(self._proposal, self._target))
             return
         preview = self.query_one(DataPreview)
         if path != self._wanted:
@@ -293,7 +334,15 @@ class DataPicker(ModalScreen["Proposal | None"]):
             if self.is_attached and path == self._wanted:
                 self._take(result)
 
-        self._services.loader.submit("inspect", lambda: workbench.propose(os.fspath(path)), done)
+        target = self._target
+        self._services.loader.submit(
+            "inspect", lambda: workbench.propose(os.fspath(path), target), done
+        )
+
+    @property
+    def _target(self) -> str:
+        """The column that is typed as the target; empty to have it found."""
+        return self.query_one("#target", Input).value.strip()
 
     def _take(self, result: Proposal | TrainerError) -> None:
         preview = self.query_one(DataPreview)
@@ -304,7 +353,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
         self._proposal = result
         preview.show_proposal(result)
         if self._is_chosen:
-            self.dismiss(result)
+            self.dismiss(Picked(result, self._target))
 
 
 async def _is_small(path: Path) -> bool:

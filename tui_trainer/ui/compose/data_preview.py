@@ -103,6 +103,7 @@ class DataPreview(VerticalScroll):
     def complain(self, text: str) -> None:
         """Show why it cannot be used."""
         shown = clean(text, 1000, multiline=True).replace("\n", "; ")
+        shown = shown.replace("--target COLUMN", "t goes to its field")
         head = Content.styled("✗ ", "$text-error")
         self._made.show([(head, Content.styled(shown, "$text-error"))])
 

@@ -16,11 +16,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_trainer.config.drafts.draft import Change, Draft
-from tui_trainer.config.experiment import REGISTRIES
+from tui_trainer.config.drafts.fields import own_settings
 from tui_trainer.config.sections.section import Spec, extra_of
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.preset_list import MISFIT, PresetEntry
+from tui_trainer.ui.compose.catalogue import Entry
+from tui_trainer.ui.compose.preset_list import MISFIT
 
 
 class DetailsScreen(ModalScreen[None]):
@@ -103,8 +104,8 @@ class Details(VerticalScroll, can_focus=False):
             self.scroll_home(animate=False)
 
 
-def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
-    """Describe a preset: its problem, description, values and defaults, and file.
+def entry_text(entry: Entry, misfit: str = "") -> Content:
+    """Describe a preset or a type: its problem, description, values and defaults, and file.
 
     `misfit` says why it does not fit the data, if that is so.
     """
@@ -114,12 +115,10 @@ def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
     if misfit:
         told = f"{MISFIT} It does not fit the data:\n{clean(misfit, 2000)}"
         parts += [Content.styled(told, "$text-warning"), Content("")]
-    if note := entry.preset.note:
+    if note := entry.note:
         parts += [Content.styled(note, "$text-warning"), Content("")]
     parts.append(Content.styled(entry.description or "no description", "bold"))
-    registry = REGISTRIES.get(entry.preset.kind)
-    spec = registry.find(entry.data.get("type")) if registry is not None else None
-    if spec is not None:
+    if (spec := entry.spec) is not None:
         if spec.description != entry.description:
             what = f"{clean(spec.name, 60)}: {clean(spec.description, 300)}"
             parts.append(Content.styled(what, "$foreground-muted"))
@@ -130,13 +129,13 @@ def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
         for key, value in entry.data.items():
             if key != "description":
                 parts += _section(key, value)
-    parts += [Content(""), Content.styled(clean(str(entry.preset.path)), "$foreground-muted")]
+    parts += [Content(""), Content.styled(clean(entry.place, 300), "$foreground-muted")]
     return Content("\n").join(parts)
 
 
-def beside_text(entry: PresetEntry, draft: Draft, misfit: str = "") -> Content:
-    """Describe a preset, followed by the draft's changes, for the panel beside the lists."""
-    parts = [preset_text(entry, misfit)]
+def beside_text(entry: Entry, draft: Draft, misfit: str = "") -> Content:
+    """Describe an entry, followed by the draft's changes, for the panel beside the lists."""
+    parts = [entry_text(entry, misfit)]
     if changes := draft.changes:
         heading = Content.styled(f"changed from {clean(draft.base, 60)}", "bold")
         parts += [Content(""), heading, changes_text(changes)]
@@ -144,14 +143,14 @@ def beside_text(entry: PresetEntry, draft: Draft, misfit: str = "") -> Content:
 
 
 def everything_text(
-    entry: PresetEntry | None,
+    entry: Entry | None,
     draft: Draft,
     command: str,
     more: Sequence[tuple[str, Sequence[Content]]],
     misfit: str = "",
 ) -> Content:
-    """Describe a preset, the problems, the changes, the command line, and further titled parts."""
-    parts = [preset_text(entry, misfit)] if entry is not None else []
+    """Describe an entry, the problems, the changes, the command line, and further titled parts."""
+    parts = [entry_text(entry, misfit)] if entry is not None else []
     if problems := draft.problems:
         parts += [_title("needs attention"), problems_text(problems)]
     if changes := draft.changes:
@@ -203,9 +202,12 @@ def _section(name: str, value: Any) -> list[Content]:
 
 def _settings(spec: Spec, data: dict[str, Any]) -> list[Content]:
     rows = []
-    for name, field in spec.params.model_fields.items():
+    fields = spec.params.model_fields
+    own = own_settings(spec)
+    for name in [*own, *(name for name in fields if name not in own)]:
         if name == "type":
             continue
+        field = fields[name]
         unit = clean(str(extra_of(field).get("unit", "")), 20)
         is_given = name in data
         value = data[name] if is_given else None if field.is_required() else field.default
@@ -224,6 +226,6 @@ def _row(name: str, value: str, note: str) -> Content:
 
 def _value(value: Any) -> str:
     """Return a value as YAML; a tuple, which may be a default, is written as a list."""
-    if value is None:
+    if value in (None, ""):
         return "empty"
     return clean(to_flow(list(value) if isinstance(value, tuple) else value), 300)

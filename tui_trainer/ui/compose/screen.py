@@ -24,14 +24,17 @@ from textual.widget import Widget
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.export import StartOptions
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import is_default
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.compose.bars import DraftLine, LaunchBar, changes_of, prompted
 from tui_trainer.ui.compose.details import DetailsScreen, everything_text
 from tui_trainer.ui.compose.facts import free_text
 from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
 from tui_trainer.ui.compose.preset_list import PresetPane
+from tui_trainer.ui.compose.proposals import take_file, take_own
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.search import Search
@@ -47,6 +50,7 @@ from tui_trainer.ui.terminal.clipboard import copy
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.proposal import Proposal
+    from tui_trainer.ui.compose.data_picker import Picked
 
 TITLE = "tui-trainer · compose"
 Severity = Literal["information", "warning", "error"]
@@ -85,6 +89,8 @@ class ComposeScreen(Screen[None]):
         self._name_at_first = name
         self.draft = draft
         self._is_launching = False
+        self._reading = ""
+        """The data set of a plugin for which an experiment is being made."""
 
     def compose(self) -> ComposeResult:
         # Before there are widgets, because their styles would be computed a second time.
@@ -135,10 +141,43 @@ class ComposeScreen(Screen[None]):
     # Messages from the parts.
 
     def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
-        self.draft.choose(message.kind, message.name)
+        if message.takes == "experiment":
+            self._make_for(message.name)
+            return
+        choose = self.draft.choose_type if message.takes == "type" else self.draft.choose
+        choose(message.kind, message.name)
         self._refill()
         if message.kind == "experiment":
             self.query_one(Form).go_home()
+
+    def _make_for(self, name: str) -> None:
+        """Fill the experiment for a plugin's data once they are read, if nothing else is done."""
+        self._reading = name
+        self._shelf.say(f"reading the data of {clean(name, 60)} ...")
+        typed = self.draft.overrides_of("dataset")
+        given = typed if self.draft.own_type("dataset") == name else []
+        asked = [*given, Override("dataset", "type", name)]
+        workbench = self._services.workbench
+
+        def done(result: Proposal | TrainerError) -> None:
+            # Not at once: widgets can only be made where Textual handles messages.
+            self.call_later(self._take_own, name, result)
+
+        self._services.loader.submit("inspect", lambda: workbench.propose_own(asked), done)
+
+    def _take_own(self, name: str, result: Proposal | TrainerError) -> None:
+        if self._reading != name:
+            return
+        if not isinstance(result, TrainerError):
+            take_own(self.draft, result)
+            self._refill()
+            self._tell_of(result, len(result.lines))
+            return
+        if self.draft.own_type("dataset") != name:
+            self.draft.choose_type("dataset", name)
+        self._refill()
+        again = f"choose {name} once more for the rest of the experiment"
+        self._say(f"{result}\nOnce that is mended or set, {again}.", "warning")
 
     def on_form_changed(self) -> None:
         self._redraw()
@@ -237,8 +276,8 @@ class ComposeScreen(Screen[None]):
     def action_details(self) -> None:
         """Show all about the preset under the cursor, the changes, the layers and the devices."""
         entry = self._shelf.pane.pointed
-        title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
-        misfit = self._shelf.pane.misfit(entry.name) if entry is not None else ""
+        title = f"{self._shelf.kind} {entry.title}" if entry is not None else "details"
+        misfit = self._shelf.pane.misfit(entry.listed) if entry is not None else ""
         more = self.query_one(Summary).texts()
         text = everything_text(entry, self.draft, self._command, more, misfit)
         self.app.push_screen(DetailsScreen(title, text))
@@ -250,21 +289,21 @@ class ComposeScreen(Screen[None]):
         place = Path(os.path.expanduser(self.draft.text("dataset.path")))
         self.app.push_screen(DataPicker(self._services, place.parent), self._fill)
 
-    def _fill(self, proposal: Proposal | None) -> None:
-        if proposal is None:
+    def _fill(self, picked: Picked | None) -> None:
+        if picked is None:
             return
-        library, path = self._services.library, proposal.path
-        word = path if os.sep in path else f"./{path}"
-        # A file may have the name of a preset.
-        reference = os.path.abspath(path) if library.has("experiment", path) else path
-        library.add_unwritten(reference, proposal.document, [word])
-        self.draft.choose_experiment(reference)
+        proposal = picked.proposal
+        take_file(self.draft, proposal, picked.target)
         self._refill()
         form = self.query_one(Form)
         form.go_home()
         # Not in the lists of presets, where another enter would take a preset in its place.
         form.focus_field("training.epochs")
-        self._say("\n".join(proposal.lines_shown()[:2]))
+        self._tell_of(proposal, 2)
+
+    def _tell_of(self, proposal: Proposal, most: int) -> None:
+        """Say of what an experiment was made, in its first lines."""
+        self._say("\n".join(f"{line.subject}: {line.text}" for line in proposal.lines[:most]))
 
     def action_runs(self) -> None:
         """Show the list of runs."""
@@ -289,6 +328,7 @@ class ComposeScreen(Screen[None]):
 
     def _redraw(self) -> None:
         """Show the draft everywhere but in the form, which shows it already."""
+        self._reading = ""
         self._shelf.show(self.draft)
         self.query_one("#changes", DraftLine).show(changes_of(self.draft))
         self._show_command()

@@ -7,6 +7,7 @@ edits takes a second enter, and the chosen preset is never chosen again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -18,9 +19,11 @@ from textual.widgets import Static
 from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.sessions.misfits import Misfits
+from tui_trainer.sessions.plugin_proposal import reference_of
 from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.catalogue import Catalogue, Entry, OwnType
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
-from tui_trainer.ui.compose.preset_list import MISFIT, Catalogue, PresetPane
+from tui_trainer.ui.compose.preset_list import MISFIT, PresetPane
 
 
 class PresetShelf(Widget):
@@ -37,10 +40,12 @@ class PresetShelf(Widget):
 
     @dataclass
     class Chosen(Message):
-        """Posted when the user has chosen a preset, and confirmed it if needed."""
+        """Posted when the user has chosen a preset or a type, and confirmed it if needed."""
 
         kind: str
         name: str
+        takes: Literal["preset", "type", "experiment"] = "preset"
+        """The preset, the type of a plugin, or a whole experiment for the data of a plugin."""
 
     def __init__(self, library: PresetLibrary, draft: Draft, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -48,8 +53,8 @@ class PresetShelf(Widget):
         self.catalogue = Catalogue(library)
         self.kind = KINDS[0]
         """The list that has, or last had, the focus."""
-        self._warned_of: tuple[str, str] | None = None
-        """The kind and the preset that are chosen if the same key is pressed once more."""
+        self._warned_of: PresetShelf.Chosen | None = None
+        """What is chosen if the same key is pressed once more."""
         self._has_answer = False
         """Whether the hint answers a key; then only the next key replaces it."""
 
@@ -61,14 +66,14 @@ class PresetShelf(Widget):
         yield Static(id="hint", markup=False)
 
     def show(self, draft: Draft) -> None:
-        """Mark the presets that a draft uses, and those with changes."""
+        """Mark the presets and types that a draft uses, and those with changes."""
         self._draft = draft
         self._warned_of = None
         changes = draft.changes
-        edited = {change.key.partition(".")[0] for change in changes if "." in change.key}
         for pane in self.panes:
-            is_changed = bool(changes) if pane.kind == "experiment" else pane.kind in edited
-            pane.show(draft.preset(pane.kind), is_changed)
+            edits = changes if pane.kind == "experiment" else self._edits(pane.kind)
+            own_type = draft.own_type(pane.kind)
+            pane.show(draft.preset(pane.kind), own_type, is_changed=bool(edits))
         self._describe()
 
     def show_misfits(self, misfits: Misfits) -> None:
@@ -118,36 +123,70 @@ class PresetShelf(Widget):
             text = f"{clean(entry.name, 60)} cannot be used: {entry.wrong}"
             self.app.notify(text, severity="error", markup=False)
             self._describe()
-        elif entry.name == self._draft.preset(message.kind):
+        elif self.pane_of(entry.kind).is_chosen(entry.listed) and not self._makes_whole(entry):
             edits = "; r resets its settings" if self._edits(message.kind) else ""
             self._answer(f"{clean(entry.name, 60)} is chosen already{edits}", "$foreground-muted")
         else:
-            self._choose(message.kind, entry.name, "↵")
+            self._choose(self._choice(entry), self._lost_by(entry), "↵")
+
+    def _choice(self, entry: Entry) -> Chosen:
+        if self._makes_whole(entry):
+            return self.Chosen(entry.kind, entry.name, "experiment")
+        takes: Literal["preset", "type"] = "preset"
+        if isinstance(entry.listed, OwnType):
+            takes = "type"
+        return self.Chosen(entry.kind, entry.name, takes)
+
+    def _makes_whole(self, entry: Entry) -> bool:
+        """Whether choosing this entry composes a whole experiment: it is the data of a plugin.
+
+        An experiment that is made for these data already stays, and one from a file that the user
+        named only gets them.
+        """
+        is_data = entry.kind == "dataset" and isinstance(entry.listed, OwnType)
+        is_made = self._draft.base == reference_of(entry.name)
+        return is_data and not is_made and not self._draft.is_from_file
+
+    def _lost_by(self, entry: Entry) -> list[Change]:
+        """Return the changes that are discarded if this entry is chosen."""
+        if not self._makes_whole(entry):
+            return self._edits(entry.kind)
+        # The settings of these data are kept.
+        kept = "dataset." if self._draft.own_type("dataset") == entry.name else "dataset.type"
+        return [change for change in self._draft.changes if not change.key.startswith(kept)]
 
     def reset_experiment(self) -> None:
         """Discard all changes; ask once more first."""
         if self._draft.changes:
-            self._choose("experiment", self._draft.base, "r")
+            self._choose(self.Chosen("experiment", self._draft.base), self._draft.changes, "r")
         else:
             self._answer("nothing is changed", "$foreground-muted")
 
-    def _choose(self, kind: str, name: str, key: str) -> None:
-        """Choose a preset; if that discards edits, name them and wait for the same key again."""
-        edits = self._edits(kind)
-        if not edits or self._warned_of == (kind, name):
-            self.post_message(self.Chosen(kind, name))
+    def _choose(self, choice: Chosen, edits: list[Change], key: str) -> None:
+        """Make a choice; if that discards edits, name them and wait for the same key again."""
+        if not edits or self._warned_of == choice:
+            self.post_message(choice)
             return
-        self._warned_of = kind, name
+        self._warned_of = choice
         count = "1 change" if len(edits) == 1 else f"{len(edits)} changes"
-        text = f"{key} again takes {clean(name, 60)} and discards {count}: {changes_line(edits)}"
+        taken = clean(choice.name, 60)
+        text = f"{key} again takes {taken} and discards {count}: {changes_line(edits)}"
         self._answer(text, "$text-warning")
 
     def _edits(self, kind: str) -> list[Change]:
-        """Return the changes that are lost if another preset of a kind is chosen."""
+        """Return the changes that are lost if another preset of a kind is chosen.
+
+        A type of a plugin is chosen in the list, and not an edit of it.
+        """
         changes = self._draft.changes
         if kind == "experiment":
             return changes
-        return [change for change in changes if change.key.startswith(f"{kind}.")]
+        chosen = {f"{kind}.type"} if self._draft.own_type(kind) else set()
+        return [c for c in changes if c.key.startswith(f"{kind}.") and c.key not in chosen]
+
+    def say(self, text: str) -> None:
+        """Show a line below the lists, until something else is done there."""
+        self._answer(text, "$text-warning")
 
     def _answer(self, text: str, style: str) -> None:
         self._has_answer = True
@@ -159,20 +198,19 @@ class PresetShelf(Widget):
         if entry is None:
             self._hint("", "")
             return
-        name, misfit = clean(entry.name, 60), self.pane.misfit(entry.name)
+        name, misfit = clean(entry.name, 60), self.pane.misfit(entry.listed)
         if entry.wrong:
             self._hint(f"{name} cannot be used: {clean(entry.wrong, 300)}", "$text-error")
         elif misfit:
             self._hint(f"{MISFIT} {name} does not fit: {clean(misfit, 300)}", "$text-warning")
-        elif entry.preset.replaces:
-            self._hint(entry.preset.note, "$text-warning")
+        elif entry.note:
+            self._hint(entry.note, "$text-warning")
         else:
-            text = f"{name}: {entry.description or 'no description'}"
+            made = " (enter makes an experiment for it)" if self._makes_whole(entry) else ""
+            text = f"{entry.title}{made}: {entry.description or 'no description'}"
             self._hint(text, "$foreground-muted", is_in_details=True)
-        title = f"{self.kind} {entry.name}"
-        self.query_one(Details).show(
-            title, beside_text(entry, self._draft, self.pane.misfit(entry.name))
-        )
+        beside = beside_text(entry, self._draft, misfit)
+        self.query_one(Details).show(f"{self.kind} {entry.title}", beside)
 
     def _hint(self, text: str, style: str, *, is_in_details: bool = False) -> None:
         """Show a line, unless the details are shown and say the same."""

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.metrics import metric_label, metric_text
+from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed
 from tui_trainer.runs.history import History
@@ -138,22 +139,9 @@ def two_lines(
     width: int,
 ) -> list[str]:
     """Return the most important numbers in two lines, as many as fit."""
-    name = monitored(experiment)
-    best = f"best {metric(name, (view.scores.best or {}).get(name))}"
-    others = [
-        f"{metric_label(key)} {metric(key, value)}"
-        for key, value in view.scores.validation.items()
-        if key != "loss"
-    ]
     first, *rest = _briefly(view, "learning")
     speed, *more = _briefly(view, "speed")
-    learning = [
-        first,
-        f"val {steady(view.scores.validation.get('loss'))}",
-        f"{best} {_epoch_of(view.scores.best_step, view.steps_per_epoch):<8}",
-        *others,
-        *rest,
-    ]
+    learning = [first, *_validated(view, experiment), *rest]
     # As wide as it can become in this run, so that the text after it does not move.
     digits = len(f"{view.total_steps or view.step:,}")
     working = [
@@ -165,6 +153,35 @@ def two_lines(
         f"free memory {size(usage.free_bytes)}" if usage is not None else "",
     ]
     return [_fit(learning, width), _fit(working, width)]
+
+
+def _validated(view: RunView, experiment: Experiment | None) -> list[str]:
+    """Return the newest validation for the narrow panel: the loss, the best, the other metrics.
+
+    A recipe may have no loss to measure: then its first metric stands there.
+    """
+    if _measures_nothing(view, experiment):
+        return []
+    validation = view.scores.validation
+    leading = "loss" if "loss" in validation else next(iter(validation), "loss")
+    label = "" if leading == "loss" else f"{metric_label(leading)} "
+    name = monitored(experiment)
+    best = f"best {metric(name, (view.scores.best or {}).get(name))}"
+    return [
+        f"val {label}{metric(leading, validation.get(leading))}",
+        f"{best} {_epoch_of(view.scores.best_step, view.steps_per_epoch):<8}",
+        *(
+            f"{metric_label(key)} {metric(key, value)}"
+            for key, value in validation.items()
+            if key != leading
+        ),
+    ]
+
+
+def _measures_nothing(view: RunView, experiment: Experiment | None) -> bool:
+    """Whether this is a run of a recipe that has not measured anything, and may never do."""
+    is_own = experiment is not None and experiment.recipe.type != SUPERVISED
+    return is_own and not view.scores.validation and view.scores.best is None
 
 
 def _fit(parts: Iterable[str], width: int) -> str:
@@ -229,8 +246,7 @@ def column(
             (f"val {metric_label(key)}", metric(key, v))
             for key, v in view.scores.validation.items()
         ),
-        (f"best {metric_label(name)}", metric(name, (view.scores.best or {}).get(name))),
-        ("  at step", _found_at(view)),
+        *([] if _measures_nothing(view, experiment) else _best_rows(view, name)),
         ("patience", counter or "off"),
         *rest,
         ("speed", ""),
@@ -243,6 +259,11 @@ def column(
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
     return rows + _device_rows(view, usage, trail)
+
+
+def _best_rows(view: RunView, name: str) -> list[Row]:
+    best = metric(name, (view.scores.best or {}).get(name))
+    return [(f"best {metric_label(name)}", best), ("  at step", _found_at(view))]
 
 
 def _trained_rows(model: Model) -> list[Row]:
@@ -328,7 +349,7 @@ class MetricsPanel(Static):
         if rows == self._shown:
             return False
         self._shown = rows
-        self.update(_content(rows), layout=False)
+        self.update(_content(rows, self.content_size.width), layout=False)
         return True
 
     def on_resize(self) -> None:
@@ -340,17 +361,21 @@ LABEL_CELLS = range(13, 18)
 """How wide the labels of a column may be; a wider label is cut, so that values stay in line."""
 
 
-def _content(rows: Sequence[Row] | Sequence[str]) -> Content:
+def _content(rows: Sequence[Row] | Sequence[str], room: int) -> Content:
     longest = max((cell_len(row[0]) for row in rows if not isinstance(row, str)), default=0)
     width = min(max(longest, LABEL_CELLS[0]), LABEL_CELLS[-1])
-    lines = [
-        Content(row)
-        if isinstance(row, str)
-        else Content.assemble(
-            (f"{padded(cut_end(row[0], width), width)} ", "$foreground-muted"), row[1]
-        )
-        if row[1]
-        else Content.styled(row[0], "bold")
-        for row in rows
-    ]
-    return Content("\n").join(lines)
+    return Content("\n").join(
+        Content(row) if isinstance(row, str) else _line(row, width, room) for row in rows
+    )
+
+
+def _line(row: Row, width: int, room: int) -> Content:
+    """Return a row with a label of that width; a value that is too long loses its second part."""
+    label, value = row
+    if not value:
+        return Content.styled(label, "bold")
+    if width + 1 + cell_len(value.rstrip()) > room:
+        value = value.partition(", ")[0]
+    return Content.assemble(
+        (f"{padded(cut_end(label, width), width)} ", "$foreground-muted"), value
+    )

@@ -106,6 +106,7 @@ class RunScreen(Screen[None]):
         detach = self.action_detach if self._can_leave_it else None
         saved = self._parts.saved_progress
         self._asking = RunDialogs(self, session, self._commands, saved, self._toasts, detach)
+        self._said_early: list[tuple[str, Level]] = []
         self._over = False
         self._has_started = False
         # What the footer depends on.
@@ -132,6 +133,8 @@ class RunScreen(Screen[None]):
             # the plots would then take their place.
             self.set_focus(self.query_one(Plots))
         self._looking.begin(self)
+        for text, level in self._said_early:
+            self.say(text, level)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
         self._parts.saved_progress.begin(self.session.view)
@@ -209,6 +212,10 @@ class RunScreen(Screen[None]):
 
     def say(self, text: str, level: Level = "note") -> None:
         """Add lines that were printed to the log, after what has happened before them."""
+        if not self.query(Log):
+            # The parts of the screen are still being made.
+            self._said_early.append((text, level))
+            return
         self._looking.look()
         self.query_one(Log).say(text, level)
 

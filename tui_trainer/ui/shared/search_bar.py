@@ -54,7 +54,10 @@ class SearchBar(Horizontal):
         self.tell(what)
         # Immediately, not after the next message: keys typed from now on belong to the search.
         self.display = True
-        self.screen.set_focus(self.query_one(Input))
+        line = self.query_one(Input)
+        self.screen.set_focus(line)
+        # The text of a search that was left is replaced by the next one.
+        line.select_all()
 
     def tell(self, what: str) -> None:
         """Show a label that says where the search takes place."""

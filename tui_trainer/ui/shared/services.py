@@ -37,8 +37,18 @@ class Workbench(Protocol):
         """Return which presets cannot be used with the data of an experiment, and why."""
         ...
 
-    def propose(self, path: str) -> Proposal:
-        """Read the data at a path, and return the experiment that would be made of them."""
+    def propose(self, path: str, target: str = "") -> Proposal:
+        """Read the data at a path, and return the experiment that would be made of them.
+
+        `target` names the column that is predicted, or several in brackets.
+        """
+        ...
+
+    def propose_own(self, overrides: Sequence[Override]) -> Proposal:
+        """Return the experiment that would be made for the data set of a plugin.
+
+        `dataset.type` among the overrides names it.
+        """
         ...
 
     def devices(self) -> Sequence[DeviceState]: ...
