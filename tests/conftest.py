@@ -26,6 +26,8 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("patient")
+# For `./run test`: each call tries others, and the full form tries a hundred.
+settings.register_profile("quick", settings.get_profile("patient"), max_examples=40)
 
 
 def pytest_collection_finish() -> None:
