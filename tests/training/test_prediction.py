@@ -240,7 +240,7 @@ def test_a_text_of_a_table_is_predicted_from_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_language_model_goes_on_with_a_prompt_and_repeats_itself_by_seed(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("ab" * 3000)
+    (tmp_path / "t.txt").write_text("ab" * 1000)
     run = Run.new(
         tmp_path / "run",
         small_experiment(
