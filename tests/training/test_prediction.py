@@ -248,6 +248,7 @@ def test_a_language_model_goes_on_with_a_prompt_and_repeats_itself_by_seed(tmp_p
             dataset={"type": "text", "path": str(tmp_path / "t.txt"), "sequence_length": 20},
             model={"type": "rnn", "cell": "gru", "hidden": 16, "embedding": 8},
             loss={"type": "auto"},
+            optimizer={"lr": 0.05},
             training={"epochs": 12},
             early_stopping={"patience": None},
         ),
