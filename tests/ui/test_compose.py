@@ -70,7 +70,7 @@ def test_choosing_an_experiment_fills_the_other_lists(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
-def test_choosing_a_model_marks_the_experiment_as_modified(tmp_path: Path) -> None:
+def test_choosing_a_model_marks_the_experiment_as_modified_until_r(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         assert "unmodified" in shown(app)
         await press(pilot, "f6", "f6", "end", "space")
@@ -80,13 +80,7 @@ def test_choosing_a_model_marks_the_experiment_as_modified(tmp_path: Path) -> No
         assert f"modified: model cnn → {last}" in text
         assert "● digits-cnn *" in text
         assert f"tui-trainer train digits-cnn model={last}" in text
-
-    drive(tmp_path, step)
-
-
-def test_r_in_a_list_takes_the_choice_back(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "f6", "f6", "end", "enter", "r")
+        await press(pilot, "r")
         assert app.compose_screen.draft.preset("model") == "cnn"
         assert "unmodified" in shown(app)
 
@@ -385,10 +379,13 @@ def test_the_command_shown_and_copied_has_the_name_and_the_options_of_the_run(
     drive(tmp_path, step, services=services, size=(200, 50))
 
 
-def test_search_narrows_the_list_until_escape(tmp_path: Path) -> None:
+def test_search_narrows_the_list_until_escape_and_for_nothing_ends(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash", *"mlp")
         pane = app.pane("experiment")
+        await press(pilot, "slash", "enter")
+        assert app.focused is pane
+        assert not app.compose_screen.query_one(SearchBar).display
+        await press(pilot, "slash", *"mlp")
         count = len(app.presets("experiment", "mlp"))
         assert pane.option_count == count
         await press(pilot, "enter")
@@ -493,15 +490,6 @@ def test_letters_that_come_at_once_with_a_key_are_not_for_the_field_left(tmp_pat
     drive(tmp_path, step)
 
 
-def test_a_search_for_nothing_ends_with_enter(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash", "enter")
-        assert app.focused is app.pane("experiment")
-        assert not app.compose_screen.query_one(SearchBar).display
-
-    drive(tmp_path, step)
-
-
 def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: app.summary.survey.preview is not None)
@@ -574,17 +562,7 @@ def test_what_is_saved_stands_in_the_list_and_is_chosen(tmp_path: Path) -> None:
     drive(tmp_path, step, overrides=["optimizer.lr=0.01"])
 
 
-def test_another_draft_takes_the_place_of_this_one(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        other = Draft(app.services.library, "penguins-mlp")
-        app.compose_screen.take(other)
-        await pilot.pause()
-        assert "● penguins-mlp" in shown(app)
-
-    drive(tmp_path, step)
-
-
-def test_another_draft_ends_the_search_of_the_one_before(tmp_path: Path) -> None:
+def test_another_draft_takes_the_place_of_this_one_and_ends_its_search(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.compose_screen.query_one(Form).focus_field("training.epochs")
         await press(pilot, "f3", *"weight decay", "enter")
@@ -592,6 +570,7 @@ def test_another_draft_ends_the_search_of_the_one_before(tmp_path: Path) -> None
         assert "that match; esc shows all: " in shown(app)
         app.compose_screen.take(Draft(app.services.library, "penguins-mlp"))
         await pilot.pause()
+        assert "● penguins-mlp" in shown(app)
         assert not app.compose_screen.query_one(SearchBar).display
         assert "patience" in shown(app)
 
