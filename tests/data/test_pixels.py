@@ -263,6 +263,7 @@ def test_a_far_too_large_max_value_is_noted(tmp_path: Path) -> None:
     assert loaded(tmp_path, rows(20)).notes == ()
 
 
+@pytest.mark.further
 def test_a_hundred_thousand_images_are_read(tmp_path: Path) -> None:
     draw = random.Random(0)
     lines = [f"{draw.random()},1,2,{n % 11},{n % 10}\n" for n in range(100_000)]
