@@ -272,8 +272,9 @@ class _Trained:
 
 def first_difference(one: Any, other: Any, name: str) -> str:
     """Return where two plain values with tensors differ first, or an empty string."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same = one.dtype == other.dtype and one.equal(other)
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        are_tensors = isinstance(one, Tensor) and isinstance(other, Tensor)
+        same = are_tensors and one.dtype == other.dtype and one.equal(other)
         return "" if same else f"{name} differs"
     if isinstance(one, dict) and isinstance(other, dict):
         if one.keys() != other.keys():

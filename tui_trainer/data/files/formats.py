@@ -1,4 +1,4 @@
-"""`format_of`: what a data file is by its first bytes, and what to do with one that is no table.
+"""`format_of`: names the format of a data file by its first bytes, and the way out of a wrong one.
 
 Layer: data.
 """

@@ -152,11 +152,7 @@ def read_rows(
     tokenizer = _tokenizer(section, input_kinds, older)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
-    columns = {
-        name: column.take(kept_rows)
-        for name, column in table.columns.items()
-        if name not in section.targets
-    }
+    columns = _inputs(section, table, kept_rows)
     dates = {name for name, kind in input_kinds.items() if kind == "date"}
     kept = kept_keys(table, len(kept_rows), section, input_kinds, older)
     division, columns, split_notes = divide_table(
@@ -176,6 +172,15 @@ def read_rows(
         _contents(opened, table),
         tokenizer,
     )
+
+
+def _inputs(section: TableSection, table: Table, kept_rows: Rows) -> dict[str, Column]:
+    """Return the columns that are no targets, with the rows that are kept."""
+    return {
+        name: column.take(kept_rows)
+        for name, column in table.columns.items()
+        if name not in section.targets
+    }
 
 
 def _tokenizer(
