@@ -114,8 +114,7 @@ def _check_is_one_data_set(arrays: Sequence[StoredArray], shown: str) -> None:
         raise BadInput(
             f"{shown}: {count:,} files have an array called '{called}', so the folder is no data "
             "set: name one of its files, or put the samples into one, as by "
-            f"np.savez('data.npz', x=np.stack([np.load(file)['{called}'] for file in files]), "
-            "y=labels)"
+            "np.savez('data.npz', x=np.stack(arrays), y=labels)"
         )
 
 
