@@ -1,7 +1,6 @@
 """The API for plugins: `dataset`, `model`, `problem`, `loss`, `metric`, `recipe`, `Data`.
 
-Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
-under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
+Layer: plugins. docs/plugins.md shows one of each kind.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
+from tui_trainer.config.own_optimizers import optimizer
 from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
@@ -58,6 +58,7 @@ __all__ = [
     "loss",
     "metric",
     "model",
+    "optimizer",
     "problem",
     "recipe",
     "setting",
@@ -247,11 +248,10 @@ def metric(
 ) -> Callable[[Made], Made]:
     """Register a metric, which `training.metrics=[NAME]` or `checkpoint.monitor=NAME` asks for.
 
-    A function `(outputs, batch)`, or `(outputs, target)`, returns one number for each sample, (B,):
-    their mean over the split is the metric, whatever the size of the batches is. With `collect`, a
-    function `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a
-    number. A class has `update(outputs, batch)` and `compute()`, which returns a number, as the
-    metrics of torchmetrics do; a new object is made for each measurement.
+    A function `(outputs, batch)`, or `(outputs, target)`, returns one number for each sample, (B,),
+    whose mean over the split is the metric. With `collect`, a function `(outputs, targets)` gets
+    those of the whole split at once, on the CPU, and returns a number. A class has `update(outputs,
+    batch)` and `compute()`, as those of torchmetrics; each measurement makes a new object.
 
     Args:
         better: `higher` or `lower`.

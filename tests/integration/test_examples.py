@@ -92,10 +92,10 @@ def test_pets_are_trained_with_workers_and_predicted(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "pets.py"], cwd=tmp_path, check=True, timeout=60)
     plugin = ("--plugin", str(tmp_path / "pets.py"))
     words = ("train", str(tmp_path / "pets.yaml"), *plugin, "--log-format", "json")
-    done = call(tmp_path, *words, "training.epochs=10", "loader.num_workers=2")
+    done = call(tmp_path, *words, "loader.num_workers=2")
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout.splitlines()[-1])
-    assert ended["test"]["mae"] < 2.5
+    assert ended["test"]["mae"] < 1
     assert "within_one" in ended["best"]["metric"]
     files = [str(tmp_path / "pets" / f"{number:03}.json") for number in range(3)]
     done = call(tmp_path, "predict", "last", *files, "--json", *plugin)

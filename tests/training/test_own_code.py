@@ -16,7 +16,16 @@ from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
-from tui_trainer.plugins import dataset, loss, metric, model, recipe, setting, transform
+from tui_trainer.plugins import (
+    dataset,
+    loss,
+    metric,
+    model,
+    optimizer,
+    recipe,
+    setting,
+    transform,
+)
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.commands import Set
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -283,6 +292,77 @@ def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:
     plain = Run.new(tmp_path / "plain", experiment(data))
     plain.start()
     assert plain.lines()[0] != whole.lines()[0]
+
+
+class Signs(torch.optim.Optimizer):
+    """Steps by the signs of a running mean of the gradients (Bernstein et al., 2018)."""
+
+    def __init__(self, params: Any, lr: float, momentum: float) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                mean = state.setdefault("mean", torch.zeros_like(parameter))
+                mean.lerp_(parameter.grad, 1 - group["momentum"])
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(group["lr"] * mean.sign())
+
+
+def test_an_optimizer_is_exact_and_its_learning_rate_live(tmp_path: Path, data: Path) -> None:
+    @optimizer("signs")
+    def signs(groups: Any, lr: float, momentum: float = setting(0.9, "of the mean", ge=0)) -> Any:
+        return Signs(groups, lr, momentum)
+
+    chosen = experiment(
+        data, optimizer={"type": "signs", "lr": 0.01, "weight_decay": 0.1, "momentum": 0.5}
+    )
+    assert has_own_code(chosen)
+    edit = Set(key="optimizer.lr", value=0.002)
+    whole = Run.new(tmp_path / "whole", chosen)
+    assert whole.start(at_step(5, edit)).state == "finished"
+    assert whole.task().optimizer.param_groups[0]["momentum"] == 0.5
+    for step in (4, 8):
+        cut = Run.new(tmp_path / f"cut{step}", chosen)
+        cut.start(both(at_step(5, edit), at_step(step, Stop())))
+        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
+        assert cut.lines() == whole.lines()
+        assert same(cut.final(), whole.final())
+    plain = Run.new(tmp_path / "plain", chosen)
+    plain.start()
+    assert plain.lines()[5:] != whole.lines()[5:]
+
+
+def _own_groups(groups: Any, lr: float) -> Any:
+    return torch.optim.SGD([one for group in groups for one in group["params"]], lr=lr)
+
+
+def _failing(groups: Any, lr: float) -> Any:
+    return groups["all"]
+
+
+def _nothing(groups: Any, lr: float) -> Any:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (_own_groups, "optimizer mine has other groups of parameters than it was given"),
+        (_failing, "TypeError: list indices must be integers"),
+        (_nothing, "optimizer mine is a NoneType, not a torch.optim.Optimizer"),
+    ],
+)
+def test_a_wrong_optimizer_is_refused_with_its_line(
+    tmp_path: Path, data: Path, function: Any, text: str
+) -> None:
+    optimizer("mine")(function)
+    with pytest.raises(BadInput, match=f"test_own_code.py:.*{text}"):
+        Run.new(tmp_path / "run", experiment(data, optimizer={"type": "mine"})).task()
+    with pytest.raises(TypeError, match=r"begins with \(outputs, target\); it has to begin"):
+        optimizer("other")(_vector)
 
 
 def test_a_transform_that_loses_samples_is_refused(tmp_path: Path, data: Path) -> None:

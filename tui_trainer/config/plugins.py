@@ -35,7 +35,8 @@ MODEL_FACTORIES: dict[str, Callable[[Any, Any], Any]] = {}
 LOSS_FACTORIES: dict[str, Callable[..., Any]] = {}
 """Losses (outputs, batch, **settings) -> scalar, by the section's `type`."""
 
-
+OPTIMIZER_FACTORIES: dict[str, Callable[..., Any]] = {}
+"""Functions (groups, lr, **settings) -> optimizer, by the section's `type`."""
 TRANSFORM_FACTORIES: dict[str, Callable[..., Any]] = {}
 """Transforms (batch, generator, **settings) -> batch, by the section's `type`."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pydantic import BaseModel
@@ -87,10 +87,15 @@ def check_call(
         raise TypeError(f"{subject} is called with ({given}), but takes ({taken}){hint}") from error
 
 
-def check_not_live(subject: str, section: type[BaseModel]) -> None:
-    """Raise ValueError if a setting is live of what is not made again while a run is training."""
+def check_not_live(
+    subject: str, section: type[BaseModel], names: Collection[str] | None = None
+) -> None:
+    """Raise ValueError if a setting is live of what is not made again while a run is training.
+
+    `names` are the settings that are looked at; None: all.
+    """
     for name, info in section.model_fields.items():
-        if extra_of(info).get("live"):
+        if (names is None or name in names) and extra_of(info).get("live"):
             raise ValueError(
                 f"the setting {name!r} of {subject} cannot be live; those of losses, transforms "
                 "and recipes can"

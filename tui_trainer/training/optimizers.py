@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn, optim
 
+from tui_trainer.config.plugins import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import (
     AdamSection,
     AdamWSection,
@@ -23,7 +24,10 @@ from tui_trainer.config.sections.optimizers import (
     SgdSection,
 )
 from tui_trainer.config.sections.training import Arithmetic
-from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.config.signature_settings import values_of
+from tui_trainer.config.user_code import describe_error_near, place_of
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.flat_optimizer import (
     FlatAdam,
     FlatOptimizer,
@@ -71,6 +75,8 @@ def build_optimizer(
     optimizer: AnyOptimizer
     if isinstance(section, MuonSection):
         optimizer = _muon(section, model, trained, arithmetic)
+    elif section.type in OPTIMIZER_FACTORIES:
+        optimizer = _own(section, _groups_of_parts(parts or {"": model}, section))
     else:
         arguments = section.model_dump(exclude={"type", "decay"})
         groups = _groups_of_parts(parts or {"": model}, section)
@@ -82,6 +88,32 @@ def build_optimizer(
             optimizer = FlatOptimizer([arguments | group for group in groups], rule)
     retune(optimizer, section)
     return optimizer
+
+
+def _own(section: OptimizerSection, groups: list[Group]) -> optim.Optimizer:
+    """Return the optimizer that a plugin makes for some groups.
+
+    Raises:
+        BadInput: its function fails, or returns anything else.
+    """
+    function = OPTIMIZER_FACTORIES[section.type]
+    place, name = clean(place_of(function), 300), f"optimizer {section.type}"
+    taken = inspect.signature(function).parameters
+    settings = {key: value for key, value in values_of(section).items() if key in taken}
+    wanted = [[id(one) for one in group["params"]] for group in groups]
+    try:
+        made = function(groups, **settings)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{describe_error_near(error, place)} (in {name})") from error
+    if not isinstance(made, optim.Optimizer):
+        raise BadInput(f"{place}: {name} is a {type(made).__name__}, not a torch.optim.Optimizer")
+    there = [[id(one) for one in group["params"]] for group in made.param_groups]
+    if there != wanted or not all("decays" in group for group in made.param_groups):
+        raise BadInput(
+            f"{place}: {name} has other groups of parameters than it was given; pass groups to it "
+            "as they are"
+        )
+    return made
 
 
 def _may_lie_flat(model: nn.Module, trained: list[nn.Parameter]) -> bool:

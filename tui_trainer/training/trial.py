@@ -19,6 +19,7 @@ from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
     MODEL_FACTORIES,
+    OPTIMIZER_FACTORIES,
     OWN_METRICS,
     PROBLEM_CLASSES,
     RECIPE_FACTORIES,
@@ -53,6 +54,7 @@ def has_own_code(experiment: Experiment) -> bool:
         or experiment.model.type in MODEL_FACTORIES
         or experiment.loss.type in LOSS_FACTORIES
         or experiment.problem.type in PROBLEM_CLASSES
+        or experiment.optimizer.type in OPTIMIZER_FACTORIES
         or experiment.recipe.type in RECIPE_FACTORIES
         or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
