@@ -41,29 +41,29 @@ def lines_of(
         if noun and "type" in recognised.reasons:
             lines.append(ProposalLine(noun, recognised.reasons["type"], "dataset.type"))
         lines.append(_target_line(recognised, summary, dataset, experiment))
-        filling = ""
-        if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
-            signature = dataset.signature
-            filled = [
-                *(["read as a text without words"] if signature.kind == "tokens" else []),
-                *(
-                    ["filled with the training mean"]
-                    if signature.kind != "tokens" or signature.numbers
-                    else []
-                ),
-            ]
-            filling = f"; missing ones {' or '.join(filled)}"
-        filled_by = "dataset.missing" if filling else ""
-        if "size" in recognised.reasons:
-            filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
-        if "samples" in recognised.reasons:
-            filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
+        filling, filled_by = _filling(recognised, summary, dataset, experiment)
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
         lines += _augment_line(experiment)
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", _model_text(experiment, dataset), "--save FILE.yaml"))
     return tuple(lines)
+
+
+def _filling(
+    recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
+) -> tuple[str, str]:
+    """Return what is said behind the inputs, as how gaps are filled, and the setting for it."""
+    for key in ("samples", "size"):
+        if key in recognised.reasons:
+            return f"; {recognised.reasons[key]}", f"dataset.{key}"
+    if getattr(experiment.dataset, "missing", "") != "mean" or "empty" not in summary.contents:
+        return "", ""
+    signature = dataset.signature
+    ways = ["read as a text without words"] if signature.kind == "tokens" else []
+    if signature.kind != "tokens" or signature.numbers:
+        ways.append("filled with the training mean")
+    return f"; missing ones {' or '.join(ways)}", "dataset.missing"
 
 
 def _augment_line(experiment: Experiment) -> list[ProposalLine]:
