@@ -27,16 +27,23 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("patient")
+# For `./run test`: each call tries others, and the full form tries a hundred.
+settings.register_profile("quick", settings.get_profile("patient"), max_examples=40)
+
+
+# Nothing that is imported goes away again, and to look for it takes a tenth of the import.
+gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from looking at torch and at all tests again and again.
 
-    It took a fifth of the time of the app's tests, which make many objects and drop few.
+    It took a fifth of the time of the app's tests, which make many objects and drop few. An app
+    makes some hundred thousand, which are best looked at when all of them can go.
     """
-    gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    gc.enable()
+    gc.set_threshold(500_000, 10, 10)
 
 
 STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")

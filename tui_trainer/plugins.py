@@ -1,4 +1,4 @@
-"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `recipe`, `Data`.
+"""The API for plugins: `dataset`, `model`, `problem`, `loss`, `metric`, `recipe`, `Data`.
 
 Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
 under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
@@ -6,14 +6,13 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
+from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -33,12 +32,19 @@ from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 from tui_trainer.config.sections.transforms import TRANSFORMS
-from tui_trainer.config.signature_settings import settings_of, settings_of_class
+from tui_trainer.config.signature_settings import (
+    SIGNATURE,
+    called_with_settings,
+    has_settings,
+    settings_of,
+    settings_of_class,
+)
 from tui_trainer.config.user_calls import (
     check_call,
     check_loss,
     check_model,
     check_name,
+    check_not_live,
     check_recipe,
 )
 from tui_trainer.config.user_code import place_of
@@ -52,6 +58,7 @@ __all__ = [
     "loss",
     "metric",
     "model",
+    "problem",
     "recipe",
     "setting",
     "transform",
@@ -96,7 +103,7 @@ class Data:
     labels. Names become `classes`, in order, if there are none."""
     group: Callable[[Any], Any] | None = None
     """Names the group of an item; the items of a group are in one split together."""
-    problem: ProblemName | Literal["auto"] = "auto"
+    problem: ProblemName = "auto"
     """`auto`: classification if there are classes, and otherwise by the first target."""
     classes: Sequence[str] = ()
     collate: Callable[[list[Any]], Any] | None = None
@@ -143,42 +150,18 @@ def dataset(
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)
-        if params is DatasetParams and _has_settings(function, DatasetParams):
+        if params is DatasetParams and has_settings(function, DatasetParams):
             section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
-            make = _called_with_settings(function, section)
+            make = called_with_settings(function, section)
         else:
             check_call(f"the data set {name!r}", function, ("params",))
         if augment == "images":
             section = _with_images(section, name)
+        check_not_live(f"the data set {name!r}", section)
         _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
         return function
 
     return register
-
-
-def _has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool:
-    """Whether the parameters of a function are settings, and not a section that holds them."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters:
-        return True
-    first = parameters[0]
-    is_named_so = first.annotation is first.empty or first.name == "params"
-    is_section = first.default is first.empty and is_named_so
-    return not is_section or first.name in base.model_fields or first.name == SIGNATURE
-
-
-def _called_with_settings(
-    function: Callable[..., Any], section: type[TypedSection]
-) -> Callable[..., Any]:
-    """Return a function of a section that calls the user's with the settings it asks for."""
-    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
-
-    @functools.wraps(function)
-    def call(params: TypedSection, *signature: Any) -> Any:
-        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
-        return function(*signature, **settings)
-
-    return call
 
 
 def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
@@ -208,19 +191,19 @@ def model(
 
     def register(function: Made) -> Made:
         section, make = params, cast(Callable[..., Any], function)
-        if params is ModelParams and _has_settings(function, ModelParams):
+        if params is ModelParams and has_settings(function, ModelParams):
             check_model(name, function)
             section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
-            make = _called_with_settings(function, section)
+            make = called_with_settings(function, section)
         else:
             check_call(f"the model {name!r}", function, ("params", "signature"))
+        check_not_live(f"the model {name!r}", section)
         _register(MODELS, MODEL_FACTORIES, name, description, section, make)
         return function
 
     return register
 
 
-SIGNATURE = "signature"
 LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
 """The parameters of a loss that are no settings."""
 
@@ -297,6 +280,38 @@ def metric(
     return register
 
 
+def problem(
+    name: str,
+    *,
+    like: str,
+    description: str = "",
+    losses: Sequence[str] = (),
+    better: Mapping[str, Direction] | None = None,
+) -> Callable[[type], type]:
+    """Register a class as the problem `type: NAME`, for `problem=NAME` or `Data(problem=NAME)`.
+
+    docs/plugins.md describes the methods that the class may have; the rest is that of the problem
+    that it is `like`. Its annotated attributes are settings.
+
+    Args:
+        like: the problem that it has the rest from, with its losses and metrics.
+        losses: those it is trained with, if they are others; the first is that of `loss=auto`.
+        better: `higher` or `lower`, by name, for the metrics that its `totals` compute in place of
+            those of `like`; the loss is one of them without being named.
+    """
+
+    check_name(name)
+
+    def register(made: type) -> type:
+        text = description or _first_line(made)
+        register_problem(
+            name, made, like=like, description=text, losses=losses, better=dict(better or {})
+        )
+        return made
+
+    return register
+
+
 def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
     """Register a function as the transform `type: NAME`, which changes training batches.
 
@@ -320,7 +335,7 @@ def recipe(
     name: str,
     *,
     description: str = "",
-    problem: ProblemName | Literal["auto"] = "auto",
+    problem: ProblemName = "auto",
     better: Mapping[str, Direction] | None = None,
 ) -> Callable[[type], type]:
     """Register a class as the recipe `type: NAME`: its own way to take a step.

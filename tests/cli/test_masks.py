@@ -15,7 +15,7 @@ from tests.training.bars import SIDE, experiment, picture, registered
 from tests.training.harness import Run
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.cli.main import main
-from tui_trainer.data.files.masks import write_mask
+from tui_trainer.data.files.png import write_mask
 from tui_trainer.data.sources.new_samples import READERS, Unseen, read_image
 from tui_trainer.text.errors import CannotWrite
 

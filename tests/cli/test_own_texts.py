@@ -77,3 +77,30 @@ def test_a_language_model_of_a_tokenizer_file_needs_the_file_no_more(
     (folder / "b.txt").write_text("".join(LINES[:50]))
     assert main(["evaluate", run, "--data", "b.txt", *where, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["samples"] > 0
+
+
+def test_a_text_beside_numbers_gets_a_model_of_both(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        f"{LINES[n].strip() * (1 + n % 9)} so it is,{n % 7 or ''},{'uv'[n % 2]}" for n in range(90)
+    ]
+    (folder / "both.csv").write_text("\n".join(["review,age,verdict", *rows]))
+    told = inspected(capsys, "both.csv")
+    texts = {line["subject"]: line["text"] for line in told["lines"]}
+    assert texts["inputs"] == (
+        "1 text (review), 1 number (age); missing ones read as a text without words or filled "
+        "with the training mean"
+    )
+    assert texts["model"].startswith("cnn1d of the text and the numbers, adamw 0.002")
+    config = told["config"]
+    assert (config["model"]["type"], config["early_stopping"]["patience"]) == ("cnn1d", 10)
+    assert "group_by_length" in config["training"]
+    counted = inspected(capsys, "both.csv", "dataset.kinds={review: words}")
+    assert counted["config"]["model"]["type"] == "mlp"
+    words = ("train", "both.csv", "--no-ui", "--runs-dir", "runs", "training.device=cpu")
+    assert main([*words, "model=linear"]) == 2
+    assert "dataset.kinds={review: words} reads it as counts" in capsys.readouterr().err
+    assert not [*(folder / "runs").glob("both*")]
+    assert main([*words, "training.epochs=1", "--name", "both"]) == 0
+    assert "baseline logistic regression" in capsys.readouterr().out

@@ -107,6 +107,59 @@ def test_types_of_plugins_are_listed_and_in_the_schema(capsys: pytest.CaptureFix
     assert "recipe-gan" in json.loads(capsys.readouterr().out)["$defs"]
 
 
+SIDES = """
+import torch
+from tui_trainer.plugins import Data, dataset, loss, metric, model
+
+
+@dataset("sides")
+def sides(count: int = 80):
+    points = torch.randn(count, 2)
+    return Data({"input": points, "target": (points[:, 0] > 0).long()}, classes=("left", "right"))
+
+
+@model("lines")
+def lines(signature):
+    return torch.nn.Linear(*signature.input_shape, signature.outputs)
+
+
+@loss("plain")
+def plain(outputs, target):
+    return torch.nn.functional.cross_entropy(outputs, target)
+
+
+@metric("sure", better="higher", problems=("classification",))
+def sure(outputs, target):
+    return outputs.softmax(1).amax(1)
+
+
+@metric("sparse", better="higher", problems=("segmentation",))
+def sparse(outputs, target):
+    return outputs.mean((1, 2, 3))
+"""
+
+
+def test_a_file_with_one_data_set_needs_no_experiment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sides.py").write_text(SIDES)
+    words = ("train", "--plugin", "sides.py", "--no-ui", "--runs-dir", "runs", "--device", "cpu")
+    assert main([*words, "training.epochs=2", "dataset.count=60"]) == 0
+    (run,) = (tmp_path / "runs").glob("sides-*")
+    config = (run / "config.yaml").read_text()
+    for text in ("type: sides", "count: 60", "type: lines", "type: plain", "- sure"):
+        assert text in config
+    assert "sparse" not in config, "it is for another problem"
+    capsys.readouterr()
+    # A preset of that name is taken first.
+    presets = tmp_path / "presets" / "models"
+    presets.mkdir(parents=True)
+    (presets / "lines.yaml").write_text("type: mlp\nlayers: [8]\n")
+    assert main(["train", "digits-mlp", "model=lines", "--plugin", "sides.py", "--dry-run"]) == 0
+    note = "model=lines is the preset; model.type=lines means the type of "
+    assert f"{note}{tmp_path / 'sides.py'}:12" in capsys.readouterr().err
+
+
 CLOUDS = """
 import torch
 from tui_trainer.plugins import Data, dataset, model

@@ -555,8 +555,10 @@ def check(draft: Draft, library: PresetLibrary, folder: Path) -> None:
         draft.problem(key)
         assert not (draft.is_changed(key) and draft.text(key) == draft.preset_text(key))
     if draft.experiment is None:
-        with pytest.raises(TrainerError):
-            ran(draft.command())
+        # No shell hands a NUL over; what is left of the text may be right.
+        if "\\000" not in draft.command():
+            with pytest.raises(TrainerError):
+                ran(draft.command())
         return
     assert is_plain(draft.command())
     assert ran(draft.command()) == draft.experiment

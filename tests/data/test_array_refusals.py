@@ -304,6 +304,12 @@ def test_an_hdf5_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "empty" / "x.npy", numbers(30, 4))
     assert "one array, x (30, 4) float32, and none that says what is" in refusal(tmp_path / "empty")
     assert "no such file" in refusal(tmp_path / "nothing.npy")
+    (tmp_path / "many").mkdir()
+    for number in range(3):
+        np.savez(tmp_path / "many" / f"{number}.npz", a=numbers(3, 4))
+    assert "3 files have an array called 'a', so the folder is no data set: name one" in refusal(
+        tmp_path / "many"
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

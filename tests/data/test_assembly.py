@@ -28,7 +28,8 @@ PIXELS = MAKE.integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
 def spec_of(
     kind: Kind, shape: tuple[int, ...], problem: ProblemName, outputs: int, **more: Any
 ) -> SampleSpec:
-    return SampleSpec(DatasetInfo(Signature(kind, shape, outputs, **more), problem, ()))
+    classes = tuple("abcdef") if problem == "classification" else ()
+    return SampleSpec(DatasetInfo(Signature(kind, shape, outputs, **more), problem, classes))
 
 
 CLASSES = spec_of("image", (3, 5, 4), "classification", 6)
@@ -39,7 +40,7 @@ NAMED = SampleSpec(
     DatasetInfo(
         Signature("image", (3, 5, 4), 6),
         "classification",
-        (),
+        tuple("abcdef"),
         fields=(SampleField("picture", (3, 5, 4), "float32"), SampleField("age", (), "int64")),
     )
 )

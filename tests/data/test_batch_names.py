@@ -275,7 +275,7 @@ def test_a_function_of_the_user_makes_the_batches() -> None:
         (lambda samples: 1 / 0, "ZeroDivisionError"),
         (
             lambda samples: {"input": torch.zeros(len(samples), 2), "target": [7] * len(samples)},
-            "a target is 7, and classes go from 0 to 1",
+            "target is 7, and classes go from 0 to 1",
         ),
         (lambda samples: {"input": torch.zeros(len(samples), 2)}, "has no target, only input"),
     ],

@@ -12,14 +12,14 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
-from tests.data.test_table import all_inputs, loaded, other_notes, refusal, table
+from tests.data.test_table import all_inputs, all_numbers, loaded, other_notes, refusal, table
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.column_inputs import width_of
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.sources.new_samples import Unseen, read_unseen
 from tui_trainer.text.errors import BadInput
 
 BUILTIN = PresetLibrary([builtin_dir()])
@@ -27,10 +27,15 @@ BUILTIN = PresetLibrary([builtin_dir()])
 
 def new_inputs(tmp_path: Path, data: Dataset, content: str, **settings: Any) -> torch.Tensor:
     """The inputs that the rows of a new file have for a model trained on some data."""
+    return new_samples(tmp_path, data, content, **settings).inputs
+
+
+def new_samples(tmp_path: Path, data: Dataset, content: str, **settings: Any) -> Unseen:
+    """The samples that `predict` makes of new rows."""
     new = tmp_path / "new.csv"
     new.write_text(content)
     section = TableSection(type="table", path="gone.csv", target="y", **settings)
-    return read_unseen(section, data.preprocessing, str(new), data.info).inputs
+    return read_unseen(section, data.preprocessing, str(new), data.info)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +204,7 @@ def test_fault_37_hostile_names_of_columns_are_harmless_in_notes(tmp_path: Path)
     content = table(rows, ",".join([f'"{name}"' for name in evil] + ["y"]))
     data = loaded(tmp_path, content, kinds={evil[4]: "hash"})
     kinds = [data.preprocessing["layout"][f"column {name}"] for name in evil]
-    assert kinds == ["left out", "boolean", "date", "words", "hash"]
+    assert kinds == ["left out", "boolean", "date", "text", "hash"]
     told = "".join(data.notes)
     assert all(f"{kind}\\x07" in told for kind in ("id", "flag", "when", "text"))
     assert not {"\x1b", "\x07", "\u202e", "\n"} & {*told}
@@ -242,6 +247,7 @@ def test_new_rows_are_encoded_as_those_of_training_and_of_a_resumed_run(
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     kinds = data.draw(st.lists(st.sampled_from([*_COLUMNS]), min_size=1, max_size=4))
+    tokenizer = data.draw(st.sampled_from(["bytes", "words"]))
     count = data.draw(st.integers(25, 40))
     columns = [
         data.draw(st.lists(st.just("") | _COLUMNS[kind], min_size=count, max_size=count))
@@ -253,16 +259,23 @@ def test_new_rows_are_encoded_as_those_of_training_and_of_a_resumed_run(
     ]
     content = table(rows, ",".join([*names, "y"]))
     try:
-        trained = loaded(folder, content, missing="mean", word_buckets=32)
+        trained = loaded(folder, content, missing="mean", tokenizer=tokenizer)
     except BadInput:
         # A column without a value, or dates that may be two.
         reject()
-    inputs = all_inputs(trained)
+    inputs, numbers = all_inputs(trained), all_numbers(trained)
     fitted, record = trained.preprocessing, trained.split_record
-    resumed = loaded(folder, content, missing="mean", fitted=fitted, record=record)
-    assert torch.equal(all_inputs(resumed), inputs)
-    assert torch.equal(new_inputs(folder, trained, content, missing="mean"), inputs)
-    if len(inputs.shape) == 2 and trained.signature.kind == "features":
-        assert trained.input_shape == (
-            sum(map(width_of, trained.preprocessing["inputs"].values())),
-        )
+    way = {"missing": "mean", "tokenizer": tokenizer}
+    resumed = loaded(folder, content, fitted=fitted, record=record, **way)
+    unseen = new_samples(folder, trained, content, missing="mean")
+    for read, others in (
+        (all_inputs(resumed), all_numbers(resumed)),
+        (unseen.inputs, unseen.others.get("numbers")),
+    ):
+        assert torch.equal(read, inputs)
+        assert (others is None) == (numbers is None)
+        assert others is None or numbers is None or torch.equal(others, numbers)
+    width = sum(map(width_of, fitted["inputs"].values()))
+    signature = trained.signature
+    assert (signature.numbers or trained.input_shape[0]) == width or not width
+    assert signature.numbers == (0 if numbers is None else numbers.shape[1])

@@ -211,6 +211,8 @@ def test_excel_and_other_binary_files_are_refused_with_the_way_out(tmp_path: Pat
         book.writestr("xl/workbook.xml", "<workbook/>")
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("t.csv", "a,y\n1,2\n")
+    np.savez(tmp_path / "t.npz", x=np.zeros(3))
+    np.save(tmp_path / "t.npy", np.zeros(3))
     feather.write_feather(pa.table({"a": [1]}), tmp_path / "t.feather", "uncompressed")
     with sqlite3.connect(tmp_path / "t.sqlite") as base:
         base.execute("create table t (a)")
@@ -221,6 +223,8 @@ def test_excel_and_other_binary_files_are_refused_with_the_way_out(tmp_path: Pat
         "t.xlsx": "is an Excel file; save it as CSV",
         "t.xls": "is an Excel file; save it as CSV",
         "t.zip": "is a zip archive; unpack it",
+        "t.npz": "has NumPy arrays (.npz); dataset.type=arrays trains on them",
+        "t.npy": "is a NumPy array; dataset.type=arrays trains on it",
         "t.feather": "is a Feather file; write it as CSV or Parquet",
         "t.sqlite": "is an SQLite database; export the table as CSV",
         "t.pkl": "is a Python pickle, which can run code and is never loaded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tui_trainer.problems.batch import IGNORED
 from tui_trainer.runs.commands import Stop
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.evaluation import evaluate, evaluate_file
+from tui_trainer.training.prediction import load_predictor
 
 SIDE = 8
 CPU = torch.device("cpu")
@@ -142,3 +144,124 @@ def test_a_cut_run_on_masks_equals_the_uncut_one_and_is_measured(tmp_path: Path)
     whole = evaluate_file(run.directory, run.experiment, CPU, str(data), "last")
     assert whole.file is not None
     assert whole.file.count == "24 pictures"
+
+
+COLOURS = np.array([(0, 0, 0), (255, 0, 0), (0, 128, 255)], dtype=np.uint8)
+NAMES = ("#000000", "#0080ff", "#ff0000")
+
+
+def write_colours(folder: Path, *, has_palettes: bool = False, count: int = 24) -> Path:
+    """The masks of `write`, in colours; or with a palette each, which numbers them differently."""
+    write(folder, (0, 1, 2), count)
+    for number in range(count):
+        path = folder / "masks" / f"{number:02}.png"
+        classes = np.asarray(Image.open(path))
+        if not has_palettes:
+            Image.fromarray(COLOURS[classes]).save(path)
+            continue
+        order = np.random.default_rng(number).permutation(3)
+        mask = Image.fromarray(np.argsort(order).astype(np.uint8)[classes])
+        mask.putpalette(COLOURS[order].reshape(-1).tolist())
+        mask.save(path)
+    return folder
+
+
+@pytest.mark.parametrize("has_palettes", [False, True])
+@pytest.mark.parametrize("decode", ["once", "training"])
+def test_colours_of_masks_are_classes(has_palettes: bool, decode: str, tmp_path: Path) -> None:
+    path = write_colours(tmp_path, has_palettes=has_palettes)
+    dataset = load(section(path, decode=decode))
+    assert dataset.classes == NAMES
+    assert any("the colours in the masks are the classes" in note for note in dataset.notes)
+    train = dataset.train
+    rows = train.rows.tolist()  # type: ignore[attr-defined]
+    assert train.ready is not None
+    targets = train.ready(next(train.in_order(100)))["target"]
+    for row, target in zip(rows, targets, strict=True):
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{row:02}.png").convert("RGB"))
+        names = np.array([int(name[1:], 16).to_bytes(3) for name in NAMES])
+        assert mask.tobytes() == names[target.numpy()].tobytes()
+
+
+def test_colours_may_be_named_or_not_measured(tmp_path: Path) -> None:
+    write_colours(tmp_path)
+    dataset = load(section(tmp_path, void="#FF0000"))
+    assert dataset.classes == ("#000000", "#0080ff")
+    assert {*targets_of(dataset).flatten().tolist()} == {0, 1, IGNORED}
+    named = load(section(tmp_path, mask_colours=["#ff0000", "#000000"]))
+    assert named.classes == ("#000000", "#ff0000")
+    assert any("pixels of other colours are not measured: 3" in note for note in named.notes)
+    with pytest.raises(ConfigError, match="is a number, and the classes in the masks are colours"):
+        load(section(tmp_path, void="255"))
+    with pytest.raises(BadInput, match="only one colour as a class: #ff0000"):
+        load(section(tmp_path, mask_colours=["#ff0000"]))
+    with pytest.raises(BadInput, match="24 broken files"):
+        load(section(tmp_path, mask_values="numbers"))
+
+
+def test_too_many_colours_are_no_classes(tmp_path: Path) -> None:
+    write_colours(tmp_path)
+    for number in range(24):
+        noise = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        noise[:4] = 0
+        Image.fromarray(noise).save(tmp_path / "masks" / f"{number:02}.png")
+    with pytest.raises(BadInput, match="more than 255 different colours, as photos") as caught:
+        load(section(tmp_path))
+    assert "that one has mostly #000000 (5" in str(caught.value)
+    with pytest.raises(BadInput, match="only one colour as a class: #000000"):
+        load(section(tmp_path, mask_colours=["#000000", "#123456"]))
+
+
+@pytest.mark.parametrize("kind", ["colours", "palette"])
+def test_predicted_masks_have_the_colours_of_those_trained_on(kind: str, tmp_path: Path) -> None:
+    data = write_colours(tmp_path / "data")
+    if kind == "palette":
+        write(data, (3, 7, 9))
+        for path in (data / "masks").iterdir():
+            mask = Image.open(path)
+            mask.putpalette([c for n in range(10) for c in (n, 2 * n, 200)])
+            mask.save(path)
+    expected = {(0, 0, 0), (255, 0, 0), (0, 128, 255)}
+    if kind == "palette":
+        expected = {(3, 6, 200), (7, 14, 200), (9, 18, 200)}
+    experiment = small_experiment(
+        data,
+        dataset={"type": "pictures", "path": str(data), "size": SIDE},
+        model={"type": "unet", "width": 4, "depth": 1},
+        loss={"type": "cross_entropy"},
+        training={"epochs": 8, "batch_size": 4},
+    )
+    run = Run.new(tmp_path / "run", experiment)
+    assert run.start().state == "finished"
+    predictor, _ = load_predictor(run.directory, run.experiment, CPU, "last")
+    [sample] = predictor.file(str(data / "images" / "03.png")).samples
+    sample.write(tmp_path / "mask.png")
+    written = np.asarray(Image.open(tmp_path / "mask.png").convert("RGB")).reshape(-1, 3)
+    assert {tuple(colour) for colour in written.tolist()} <= expected
+    assert len(np.unique(written, axis=0)) > 1
+    whole = evaluate_file(run.directory, run.experiment, CPU, str(data), "last")
+    assert whole.metrics["mean_iou"] > 0.2
+    write(tmp_path / "others", (4, 5))
+    with pytest.raises(BadInput, match=r"the masks have|cannot be read as a picture|colours"):
+        evaluate_file(run.directory, run.experiment, CPU, str(tmp_path / "others"), "last")
+
+
+def test_masks_with_names_of_their_own_are_to_be_renamed(tmp_path: Path) -> None:
+    write(tmp_path, count=6)
+    for path in (tmp_path / "masks").iterdir():
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    with pytest.raises(BadInput, match=r"00_mask belongs to 00; rename the masks") as caught:
+        load(section(tmp_path))
+    command = str(caught.value).partition(" by: ")[2].partition("; done")[0] + "; done"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path / "masks", check=True)
+    assert load(section(tmp_path)).classes == ("0", "255")
+
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number in range(6):
+        (tmp_path / "images" / f"{number:02}.png").rename(flat / f"{number}.png")
+        (tmp_path / "masks" / f"{number:02}.png").rename(flat / f"mask_{number}.png")
+    with pytest.raises(
+        BadInput, match=r"as mask_0\.png for 0\.png; put the pictures into a folder"
+    ):
+        load(section(flat))

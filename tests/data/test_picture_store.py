@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from PIL import Image
 from tui_trainer.cli.main import main
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.files.folders import open_folder, walk_files
+from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, PictureReader
-from tui_trainer.data.files.picture_store import StoredPictures, read_pictures
+from tui_trainer.data.files.picture_store import read_pictures
 from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.text.errors import BadInput
 
@@ -109,7 +111,11 @@ def test_a_cache_that_cannot_be_written_to_is_done_without(
     assert len(read(pictures).pictures) == COUNT - 1
 
 
-@pytest.mark.parametrize("place", [0, 5000, 60_000, -1, -60, -400])
+def further(*cases: Any) -> list[Any]:
+    return [pytest.param(case, marks=pytest.mark.further) for case in cases]
+
+
+@pytest.mark.parametrize("place", [0, 60_000, -1, *further(5000, -60, -400)])
 def test_a_damaged_entry_is_decoded_again(place: int, pictures: Path, cache: Path) -> None:
     first = read(pictures)
     kept = first.samples.clone()
@@ -124,7 +130,8 @@ def test_a_damaged_entry_is_decoded_again(place: int, pictures: Path, cache: Pat
 
 
 @pytest.mark.parametrize(
-    "change", [lambda content: content[:-1], lambda content: content[50:], lambda content: b""]
+    "change",
+    [lambda content: content[:-1], *further(lambda content: content[50:], lambda content: b"")],
 )
 def test_an_entry_of_another_length_is_decoded_again(
     change: Callable[[bytes], bytes], pictures: Path, cache: Path
@@ -188,8 +195,13 @@ def test_what_has_no_room_is_refused_with_a_size_that_fits(
     monkeypatch.setattr(os, "statvfs", lambda place: room)
     files = PictureFiles(str(pictures), [*files_in(pictures).pictures] * 40)
     with pytest.raises(BadInput, match=r"20,000 pictures of 64x64 take 246 MB") as caught:
-        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True)
+        read_pictures("x", "x", files, PictureForm(64, 64, 3), find_channels=True, decode="once")
     assert "dataset.size=9 fits, or make room there" in str(caught.value)
+    few = PictureFiles(str(pictures), files.pictures[: 2 * COUNT])
+    stored = read_pictures("x", "x", few, PictureForm(256, 256, 3), find_channels=True)
+    assert (stored.place, len(stored.records)) == ("training", 2 * COUNT - 2)
+    assert stored.samples.is_meta
+    assert "1,000 pictures of 256x256 take 197 MB" in stored.reason
 
 
 def test_the_command_lists_and_clears_pictures(

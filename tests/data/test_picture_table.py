@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.data.splits import tensors
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.load import load
 from tui_trainer.data.recognition import recognise
@@ -115,7 +116,7 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path: Path) -> None:
         load(section(write(tmp_path / "a", "file,label", [[1, 2], [3, 4]])))
     with pytest.raises(BadInput, match="no picture is where the table says, as gone/0"):
         load(section(write(tmp_path / "b", "file,label,score,more", labelled("gone/"))))
-    with pytest.raises(ConfigError, match="names a column of a table, and"):
+    with pytest.raises(ConfigError, match="is for a table of paths, and"):
         load(section(tmp_path, target="label"))
 
 
@@ -127,3 +128,48 @@ def test_a_folder_whose_labels_are_in_a_table_names_the_table(tmp_path: Path) ->
     assert recognise(str(tmp_path), {"type": "pictures"}).type == "pictures"
     path.write_text("a,b\n1,2\n")
     assert recognise(str(tmp_path), {}).type == "pictures"
+
+
+def test_the_labels_in_a_cell_are_those_of_its_picture(tmp_path: Path) -> None:
+    sets = ["red|round", "round", "", "red | soft", "soft"]
+    rows = [[f"pictures/{n}.png", sets[n % 5]] for n in range(COUNT)]
+    path = write(tmp_path, "file,labels", rows)
+    dataset = load(section(path, label_separator="bar"))
+    assert (dataset.problem, dataset.classes) == ("multilabel", ("red", "round", "soft"))
+    expected = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 1], [0, 0, 1]]
+    train = tensors(dataset.train)
+    assert train.targets.tolist() == [expected[row % 5] for row in train.rows.tolist()]
+    assert any("3 labels in labels, 1.2 per row; 8 rows without any" in n for n in dataset.notes)
+    assert recognise(str(path), {"label_separator": "|"}).settings["type"] == "pictures"
+
+    plain = load(section(path))
+    assert plain.problem == "classification"
+    assert any("with dataset.label_separator='|' there are 3 labels" in n for n in plain.notes)
+    with pytest.raises(ConfigError, match="is for labels, and problem"):
+        load(
+            section(path, label_separator="|"), problem=ClassificationSection(type="classification")
+        )
+
+
+def test_columns_of_0_and_1_are_labels(tmp_path: Path) -> None:
+    rows = [[f"pictures/{n}.png", n % 2, int(n % 3 == 0), "x"] for n in range(COUNT)]
+    path = write(tmp_path, "file,red,round,rest", rows)
+    dataset = load(section(path, target=["round", "red"]))
+    assert (dataset.problem, dataset.classes) == ("multilabel", ("round", "red"))
+    train = tensors(dataset.train)
+    assert train.targets.tolist() == [[row % 3 == 0, row % 2] for row in train.rows.tolist()]
+
+    alone = write(tmp_path / "other", "file,red,round", [row[:3] for row in rows])
+    found = recognise(str(alone), {})
+    assert (found.settings["target"], found.reasons["target"]) == (
+        ["red", "round"],
+        "the columns of 0 and 1",
+    )
+    assert load(section(alone)).classes == ("red", "round")
+    with pytest.raises(BadInput, match="is used for two things"):
+        load(section(alone, target=["red", "red"]))
+    with pytest.raises(ConfigError, match=r"and dataset\.target has several"):
+        load(section(alone, target=["red", "round"], label_separator="|"))
+    rows[3][1] = 7
+    numbers = write(tmp_path / "numbers", "file,red,round,rest", rows)
+    assert load(section(numbers, target=["red", "round"])).problem == "regression"

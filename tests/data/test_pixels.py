@@ -203,7 +203,7 @@ def label_first(lines: list[list[Any]]) -> list[list[Any]]:
     return [[line[-1], *line[:-1]] for line in lines]
 
 
-@pytest.mark.parametrize("side", [8, 28])
+@pytest.mark.parametrize("side", [8, pytest.param(28, marks=pytest.mark.further)])
 @pytest.mark.parametrize("most", [1, 16, 255, 65535])
 def test_a_table_of_pixels_is_noticed_with_its_shape_and_range(
     tmp_path: Path, side: int, most: int
@@ -263,6 +263,7 @@ def test_a_far_too_large_max_value_is_noted(tmp_path: Path) -> None:
     assert loaded(tmp_path, rows(20)).notes == ()
 
 
+@pytest.mark.further
 def test_a_hundred_thousand_images_are_read(tmp_path: Path) -> None:
     draw = random.Random(0)
     lines = [f"{draw.random()},1,2,{n % 11},{n % 10}\n" for n in range(100_000)]

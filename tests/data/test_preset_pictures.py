@@ -44,6 +44,7 @@ def test_the_digits_are_those_of_the_table(tmp_path: Path) -> None:
     assert data.class_counts == pytest.approx(table.class_counts, abs=1)
 
 
+@pytest.mark.further
 @pytest.mark.skipif(
     not (FONT.is_file() and GROUPS.is_file()),
     reason="needs the packages fonts-noto-color-emoji and unicode-data",

@@ -29,7 +29,8 @@ def form(
 ) -> SampleSpec:
     outputs = {"classification": 2, "regression": 1, "language_modelling": vocabulary}[task]
     signature = Signature(kind, SHAPES[kind], outputs, vocabulary, PROBLEMS[task].places)
-    return SampleSpec(DatasetInfo(signature, task, ()))
+    classes = ("a", "b") if task == "classification" else ()
+    return SampleSpec(DatasetInfo(signature, task, classes))
 
 
 def fitted(a_form: SampleSpec, inputs: Any, target: Any) -> torch.Tensor:

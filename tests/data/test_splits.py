@@ -345,6 +345,7 @@ def test_a_record_with_a_right_sum_and_an_odd_header_is_refused(old: bytes, new:
         SplitRecord.from_bytes(head.replace(b" 1 ", b" 2 ") + b"\n" + odd)
 
 
+@pytest.mark.further
 def test_a_million_rows_are_split_and_recorded_in_seconds() -> None:
     count = 1_000_000
     columns = {f"c{n}": NumberColumn(np.arange(float(count)) * (n + 0.5)) for n in range(4)}

@@ -67,6 +67,15 @@ def all_inputs(dataset: Dataset) -> torch.Tensor:
     return torch.cat([tensors(split).inputs for split in splits])[rows.argsort()]
 
 
+def all_numbers(dataset: Dataset) -> torch.Tensor | None:
+    """The numbers beside the text of every row, in the order of the file; None if none are."""
+    splits = [tensors(split) for split in (dataset.train, dataset.val, dataset.test)]
+    if not all(split.others for split in splits):
+        return None
+    rows = torch.cat([split.rows for split in splits])
+    return torch.cat([split.others["numbers"] for split in splits])[rows.argsort()]
+
+
 def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, table(plain_rows()))
 

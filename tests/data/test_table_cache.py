@@ -15,6 +15,7 @@ import pytest
 from tests.data.test_csv_blocks import contents
 from tui_trainer.cli.main import main
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.files.array_cache import keep_results, load_results
 from tui_trainer.data.files.cache_store import (
     LEAST_BYTES,
     SETTLED_S,
@@ -29,6 +30,7 @@ from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.files.table_cache import TableKey, keep_table, load_table
 from tui_trainer.data.files.table_reader import FROM_CACHE, read_table
 from tui_trainer.data.files.tables import open_table
+from tui_trainer.data.load import load
 
 LINE = f"1.25,NA,{'word' * 250},é\n"
 
@@ -112,6 +114,73 @@ def test_small_files_and_those_of_a_cache_that_is_off_are_not_kept(
     for _ in range(2):
         assert FROM_CACHE not in read(data)[0].notes
     assert not cache.exists()
+
+
+def write_rows(path: Path) -> None:
+    """Numbers, some rows twice and some nearly twice, beside a long text that fills the file."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(1_000, 2))
+    numbers = np.arange(1_000) % 70
+    for part in (rows, numbers):
+        part[100:200] = part[:100]
+        part[300:340] = part[200:240]
+    rows[300:340] *= 1 + 1e-9
+    lines = [
+        f"{a!r},{b!r},{number},{'word' * 2_200},{'uvw'[place % 3]}"
+        for place, (number, (a, b)) in enumerate(zip(numbers, rows.tolist(), strict=True))
+    ]
+    path.write_text("a,b,c,d,y\n" + "\n".join(lines) + "\n")
+    os.utime(path, (time.time() - 60,) * 2)
+
+
+def split_of(path: Path, **settings: object) -> tuple[object, ...]:
+    """The sides, identities and contents of all rows, and the notes of a run on a file."""
+    dataset = load(TableSection.model_validate({"type": "table", "path": str(path), **settings}))
+    record = dataset.split_record
+    assert record is not None
+    arrays = (record.sides, record.identities, record.contents)
+    notes = tuple(note for note in dataset.notes if note != FROM_CACHE)
+    return (*(array.tobytes() for array in arrays), record.cuts, notes)
+
+
+def test_rows_are_known_by_the_same_keys_with_and_without_the_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.csv"
+    write_rows(path)
+    ways: list[dict[str, object]] = [
+        {"target": "y"},
+        {"target": "y", "split_seed": 1, "noise": 0.1},
+        {"target": "b"},
+        {"target": "y", "group": "c"},
+        {"target": "y", "time": "c"},
+        {"target": "y", "drop": ["a"]},
+        {"target": "y", "missing_values_by_column": {"c": [69]}, "missing": "drop"},
+        {"target": "y", "categorical": ["c"]},
+    ]
+    monkeypatch.setenv(VARIABLE, "off")
+    plain = [split_of(path, **way) for way in ways]
+    assert len({*plain}) == len(ways)
+    assert any("40 rows nearly equal" in note for note in plain[0][-1])  # type: ignore[attr-defined]
+    monkeypatch.setenv(VARIABLE, str(cache))
+    counts = []
+    for way, expected in zip(ways, plain, strict=True):
+        assert split_of(path, **way) == expected, f"{way} when nothing of it is kept"
+        counts.append(len([*cache.glob("*.arrays")]))
+    for way, expected in zip(ways, plain, strict=True):
+        assert split_of(path, **way) == expected, f"{way} from the cache"
+    # Another seed is another split of the same rows; a group or time has no near copies.
+    assert counts == [2, 2, 4, 5, 6, 8, 10, 12]
+    assert len([*cache.glob("*.arrays")]) == counts[-1]
+    # What is kept is used, and only as long as it is whole.
+    for kept in cache.glob("*.arrays"):
+        keys = load_results(kept.name)
+        assert keys is not None
+        keep_results(kept.name, {name: own ^ own.dtype.type(1) for name, own in keys.items()})
+    assert split_of(path, **ways[0]) != plain[0]
+    for kept in cache.glob("*.arrays"):
+        kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+    assert split_of(path, **ways[0]) == plain[0]
 
 
 def key_of(path: Path) -> TableKey:

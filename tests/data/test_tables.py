@@ -159,7 +159,7 @@ def test_new_rows_are_read_in_the_form_of_the_training_data(tmp_path: Path) -> N
     fitted = load(own).preprocessing
     new = tmp_path / "new.csv"
     new.write_text("a\n2 000\n1.000\n")
-    unseen = read_unseen(own, fitted, str(new), load(own).info).split().inputs
+    unseen = read_unseen(own, fitted, str(new), load(own).info).inputs
     mean, std = fitted["inputs"]["a"]["mean"], fitted["inputs"]["a"]["std"]
     assert (unseen[:, 0] * std + mean).tolist() == pytest.approx([2000, 1000])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
+from tui_trainer.data.batches.reused_memory import LEAST_BYTES, take_tensor
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit, gathered
 from tui_trainer.data.feed import DataFeed
 
@@ -54,6 +56,58 @@ def test_shared_samples_are_those_of_a_copy(pictures: Tensor) -> None:
             assert shared.ready(batch)["input"].equal(wanted["input"])
             assert batch["target"].equal(wanted["target"])
     assert shared.ready_inputs().equal(plain.inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16])
+@pytest.mark.parametrize("is_unsigned", [False, True])
+def test_numbers_are_scaled_to_the_same_bits_in_parts(
+    dtype: torch.dtype, is_unsigned: bool
+) -> None:
+    scaling = Scaling(torch.rand(3, 1, 1) * 90, torch.rand(3, 1, 1) + 0.5, is_unsigned)
+    limits = torch.iinfo(dtype)
+    for count, side in ((9, 3), (70, 70), (2, 300)):
+        stored = torch.randint(limits.min, limits.max + 1, (count, 3, side, side), dtype=dtype)
+        wide = stored.int() & 0xFFFF if is_unsigned else stored
+        expected = (wide.float() - scaling.mean) / scaling.std
+        scaled = scaling(stored)
+        assert scaled.equal(expected)
+        # The order of the axes in memory is kept, by which convolutions are chosen.
+        last = stored.contiguous(memory_format=torch.channels_last)
+        assert scaling(last).equal(expected)
+        assert scaling(last).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_memory_is_used_again_only_when_nobody_has_it() -> None:
+    shape, size = (4, LEAST_BYTES // 4), 4 * LEAST_BYTES
+
+    def taken(*shape: int) -> Tensor:
+        return take_tensor(shape, torch.float32)
+
+    first = taken(*shape)
+    place = first.data_ptr()
+    first.fill_(1)
+    kept: list[object] = [first[1:, :7], first.numpy(), first.detach()]
+    weight = torch.ones(1, requires_grad=True)
+    kept.append((weight * first).sum())
+    del first
+    # A view, an array, another tensor, or what a gradient needs: each holds it alone.
+    for _ in range(4):
+        other = taken(*shape).fill_(2)
+        assert not place <= other.data_ptr() < place + size
+        del other
+        kept.pop(0)
+    # Another thread has its own.
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(taken, *shape).result()
+        assert theirs.data_ptr() not in (taken(*shape).data_ptr(), place)
+    again = take_tensor((size,), torch.uint8)
+    assert again.data_ptr() == place
+    # More than a loop holds are no more than that.
+    many = [taken(*shape).fill_(number) for number in range(9)]
+    assert [int(one[0, 0]) for one in many] == [*range(9)]
+    assert len({one.data_ptr() for one in (again, *many)}) == 10
+    small = [taken(5) for _ in range(2)]
+    assert small[0].data_ptr() != small[1].data_ptr()
 
 
 def test_workers_are_not_sent_shared_samples(pictures: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Free text in a table: bytes for models of sequences, or counts of words beside other columns."""
+"""Free text in a table: tokens, alone, several or beside numbers, or counts of words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tests.data.test_column_kinds import new_inputs
-from tests.data.test_table import all_inputs, loaded, refusal, table
+from tests.data.test_column_kinds import new_inputs, new_samples
+from tests.data.test_table import all_inputs, all_numbers, loaded, refusal, table
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.sources.hashed_columns import hash_of
 from tui_trainer.data.sources.new_samples import read_unseen
@@ -80,13 +80,104 @@ def test_noise_on_a_text_is_refused(tmp_path: Path) -> None:
         loaded(tmp_path, table(reviews(), "text,y"), noise=0.5)
 
 
-def test_a_text_beside_numbers_is_counts_of_its_words(tmp_path: Path) -> None:
+def beside(count: int = 60, text: str = "{}") -> str:
+    """A number, a boolean and a text in each row."""
+    cells = [
+        f'{n % 7},{["yes", "no"][n // 3 % 2]},"{text.format(review(n))}"' for n in range(count)
+    ]
+    return table([f"{row},{n % 2}x" for n, row in enumerate(cells)], "a,b,text,y")
+
+
+def test_a_text_beside_numbers_is_tokens_with_the_numbers(tmp_path: Path) -> None:
+    data = loaded(tmp_path, beside())
+    assert (data.signature.kind, data.signature.numbers) == ("tokens", 2)
+    assert data.info.names == ("input", "numbers")
+    assert data.info == type(data.info).from_dict(data.info.to_dict())
+    alone = loaded(tmp_path, beside(), drop=["a", "b"])
+    without = loaded(tmp_path, beside(), drop=["text"])
+    assert torch.equal(all_inputs(data), all_inputs(alone))
+    numbers = all_numbers(data)
+    assert numbers is not None
+    assert numbers[:, 1].tolist() == [float(n // 3 % 2 == 0) for n in range(60)]
+    assert (without.info.fields, alone.info.fields) == ((), ())
+    (batch,) = data.test.in_order(60)
+    assert {*batch} == {"input", "lengths", "numbers", "target"}
+    assert batch["input"].dtype == torch.int64
+    (note,) = [note for note in data.notes if note.startswith("text: ")]
+    assert note == (
+        "text: free text: read byte by byte, or by dataset.tokenizer, for models of sequences, "
+        "with the other inputs as numbers beside it; dataset.kinds={text: words} takes "
+        "counts of words instead, dataset.categorical=[text] categories"
+    )
+    # Only what is beside it can be changed at random.
+    assert data.augment is None
+    noisy = loaded(tmp_path, beside(), noise=1.0)
+    assert noisy.augment is not None
+    changed = noisy.augment(batch, torch.Generator().manual_seed(1))
+    assert torch.equal(changed["input"], batch["input"])
+    assert (changed["numbers"] != batch["numbers"]).any(dim=0).tolist() == [True, False]
+    with pytest.raises(ConfigError, match=r"dataset\.mixup: .*kinds=\{text: words\} makes numbers"):
+        loaded(tmp_path, beside(), mixup=0.5)
+
+
+def test_several_texts_follow_each_other(tmp_path: Path) -> None:
+    rows = [
+        f'"{review(n)}",{n % 5},"{"so " * (n % 9)}it is film {n} of us",{n % 2}x' for n in range(60)
+    ]
+    content = table(rows, "first,a,second,y")
+    data = loaded(tmp_path, content)
+    train = tensors(data.train)
+    assert train.lengths is not None
+    longest = 0
+    for tokens, length, row in zip(train.inputs, train.lengths, train.rows, strict=True):
+        n = int(row)
+        expected = f"{review(n)}\0{'so ' * (n % 9)}it is film {n} of us"
+        assert bytes(tokens[:length].tolist()).decode() == expected
+        assert not tokens[length:].any()
+        longest = max(longest, len(expected))
+    assert data.input_shape == (longest,)
+    assert data.signature.numbers == 1
+    assert any("one after the other, with the other inputs" in note for note in data.notes)
+    # Words have one vocabulary for all texts, of training rows alone, which is kept once.
+    words = loaded(tmp_path, content, tokenizer="words")
+    first, second = (words.preprocessing["inputs"][name] for name in ("first", "second"))
+    assert {"good", "us"} < {*first["tokenizer"]["known"]}
+    assert "tokenizer" not in second
+    more = table([*rows, f'{"x " * 400},3,"{"unseen word " * 99}",0x'], "first,a,second,y")
+    resumed = loaded(
+        tmp_path, more, tokenizer="words", fitted=words.preprocessing, record=words.split_record
+    )
+    assert torch.equal(all_inputs(resumed), all_inputs(words))
+    # A gap is the token before a text, and what is too long is cut off.
+    unseen = new_samples(
+        tmp_path, data, f"second,first,a\n,{'f' * 999},1\nxy,,2\nuv,w,3\n", missing="mean"
+    )
+    assert unseen.lengths is not None
+    most = data.preprocessing["inputs"]["first"]["max_bytes"]
+    texts = [
+        bytes(row[:length].tolist())
+        for row, length in zip(unseen.inputs, unseen.lengths, strict=True)
+    ]
+    assert texts == [b"f" * most + b"\0\0", b"\0\0xy", b"w\0uv"]
+    assert "second: 1 missing text as a single zero byte" in unseen.notes
+
+
+def test_a_run_that_counted_words_still_does(tmp_path: Path) -> None:
+    old = loaded(tmp_path, beside(), kinds={"text": "words"}, word_buckets=64)
+    fitted, record = old.preprocessing, old.split_record
+    # Its settings do not say so: a text beside other columns was always read like this.
+    resumed = loaded(tmp_path, beside(), word_buckets=64, fitted=fitted, record=record)
+    assert resumed.input_shape == old.input_shape == (2 + 64,)
+    assert torch.equal(all_inputs(resumed), all_inputs(old))
+    assert resumed.info == old.info
+
+
+def test_words_are_counted_where_that_is_stated(tmp_path: Path) -> None:
     rows = [f'{n % 7},"{review(n)}",{n % 2}x' for n in range(60)]
     content = table(rows, "a,text,y")
-    data = loaded(tmp_path, content, word_buckets=512)
+    data = loaded(tmp_path, content, kinds={"text": "words"}, word_buckets=512)
     assert data.input_shape == (1 + 512,)
     assert data.preprocessing["layout"]["column text"] == "words"
-    assert any("text: free text, read as counts of its words" in note for note in data.notes)
     inputs = all_inputs(data)[:, 1:]
     torch.testing.assert_close(inputs.norm(dim=1), torch.ones(60))
     new = new_inputs(tmp_path, data, 'a,text\n1,"Good, good; BAD"\n2,!?\n')[:, 1:]
@@ -107,12 +198,13 @@ def test_a_text_beside_numbers_is_counts_of_its_words(tmp_path: Path) -> None:
 def test_characters_without_spaces_between_are_words(tmp_path: Path) -> None:
     rows = [f"{n % 7},これは第{n}番目の映画です,{n % 2}x" for n in range(60)]
     data = loaded(tmp_path, table(rows, "a,text,y"))
-    assert data.preprocessing["layout"]["column text"] == "words"
+    assert data.preprocessing["layout"]["column text"] == "text"
 
 
 def test_gaps_among_texts_have_an_input_of_their_own(tmp_path: Path) -> None:
     rows = [f'{n % 7},"{review(n) if n % 3 else ""}",{n % 2}x' for n in range(60)]
-    data = loaded(tmp_path, table(rows, "a,text,y"), missing="mean", word_buckets=64)
+    kinds = {"text": "words"}
+    data = loaded(tmp_path, table(rows, "a,text,y"), missing="mean", kinds=kinds, word_buckets=64)
     inputs = all_inputs(data)[:, 1:]
     assert inputs[:, 64].tolist() == [float(n % 3 == 0) for n in range(60)]
     assert not inputs[::3, :64].any()
@@ -121,15 +213,15 @@ def test_gaps_among_texts_have_an_input_of_their_own(tmp_path: Path) -> None:
 
 def test_inputs_that_take_too_much_memory_are_refused(tmp_path: Path) -> None:
     rows = [f"{n % 7},w{n % 9} and w{n % 4},{n % 2}x" for n in range(60_000)]
-    told = refusal(tmp_path, table(rows), kinds={"b": "text"}, word_buckets=65_536)
+    told = refusal(tmp_path, table(rows), kinds={"b": "words"}, word_buckets=65_536)
     assert "60,000 rows of 65,537 inputs take 16 GB; 65,536 are of the column 'b'" in told
 
 
 def test_a_text_is_stated_and_short_ones_stay_categories(tmp_path: Path) -> None:
     rows = [f"{n % 7},w{n % 9} and w{n % 4},{n % 2}x" for n in range(60)]
     assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column b"] == "category"
-    stated = loaded(tmp_path, table(rows), kinds={"b": "text"}, word_buckets=16)
-    assert stated.input_shape == (1 + 16,)
+    stated = loaded(tmp_path, table(rows), kinds={"b": "text"})
+    assert (stated.signature.kind, stated.signature.numbers) == ("tokens", 1)
     alone = loaded(tmp_path, table(rows), kinds={"b": "text"}, drop=["a"])
     assert alone.signature.kind == "tokens"
 
@@ -153,6 +245,7 @@ def test_a_free_text_alone_may_be_read_as_words(tmp_path: Path) -> None:
     assert words.fingerprint != loaded(tmp_path, table(reviews(), "text,y")).fingerprint
     # Where no text is read token by token, the setting changes nothing.
     rows = [f"{n % 7},{row}" for n, row in enumerate(reviews())]
-    beside = loaded(tmp_path, table(rows, "n,text,y"), tokenizer="words")
-    assert beside.signature.kind == "features"
-    assert beside.fingerprint == loaded(tmp_path, table(rows, "n,text,y")).fingerprint
+    kinds = {"text": "words"}
+    counted = loaded(tmp_path, table(rows, "n,text,y"), kinds=kinds, tokenizer="words")
+    assert counted.signature.kind == "features"
+    assert counted.fingerprint == loaded(tmp_path, table(rows, "n,text,y"), kinds=kinds).fingerprint

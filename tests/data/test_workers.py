@@ -252,7 +252,7 @@ def test_a_stop_breaks_off_the_wait_for_a_batch(pools: Any, tmp_path: Path) -> N
     assert pool.pids == []
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.further), "forkserver"])
 def test_workers_do_not_see_the_signals_of_a_terminal(pools: Any, method: str) -> None:
     pool = pools(1, start_method=method)
     split = split_of(Noisy(), pool)

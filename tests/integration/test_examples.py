@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # One epoch of each example has so many steps, at this size of a batch.
 SIZES = {
     "multilabel": (200, 7),
+    "ordinal": (40, 7),
     "two-inputs": (200, 7),
     "segmentation": (32, 7),
     "tags": (64, 7),
@@ -82,3 +83,20 @@ def test_the_forecast_is_better_than_the_last_value(tmp_path: Path) -> None:
     done = call(tmp_path, "predict", "last", str(tmp_path / "forecast.csv"), "--json")
     assert done.returncode == 0, done.stderr
     assert "series Borken, after line 2689" in done.stdout
+
+
+@pytest.mark.full
+def test_pets_are_trained_with_workers_and_predicted(tmp_path: Path) -> None:
+    for name in ("pets.py", "pets.yaml"):
+        shutil.copy(EXAMPLES / name, tmp_path / name)
+    subprocess.run([sys.executable, "pets.py"], cwd=tmp_path, check=True, timeout=60)
+    plugin = ("--plugin", str(tmp_path / "pets.py"))
+    words = ("train", str(tmp_path / "pets.yaml"), *plugin, "--log-format", "json")
+    done = call(tmp_path, *words, "training.epochs=10", "loader.num_workers=2")
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert ended["test"]["mae"] < 2.5
+    assert "within_one" in ended["best"]["metric"]
+    files = [str(tmp_path / "pets" / f"{number:03}.json") for number in range(3)]
+    done = call(tmp_path, "predict", "last", *files, "--json", *plugin)
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == files

@@ -27,9 +27,9 @@ logging: {every_steps: 1}
 def written(folder: Path) -> tuple[str, str, str]:
     """The plugins of the documentation, and an experiment: the files' names."""
     blocks = re.findall(
-        r"( *)```python\n([^`]*^ *import .*?)```", DOCS.read_text(), re.DOTALL | re.M
+        r"( *)```python\n([^`]*^ *(?:from|import) .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py")
+    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "stars.py")
     for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
@@ -116,11 +116,21 @@ def test_fault_50_a_changed_plugin_and_changed_data_are_told_apart(tmp_path: Pat
     Path(moons).write_text(source.replace("0.5 - y", "0.4 - y") + "# the end\n")
     done = call(tmp_path, "resume", "last", "training.max_steps=3", *words)
     assert done.returncode == 0, done.stderr
-    lines = f"{plugin}2 lines added, 1 removed; the data are the same by their version and size"
+    (run,) = (tmp_path / "runs").glob("moons*")
+    (copy,) = (one for one in (run / "plugins").iterdir() if one.read_text() == source)
+    same = f"(as it was: --plugin {copy}); the data are the same by their version and size"
+    lines = f"{plugin}2 lines added, 1 removed {same}"
     assert f"bitwise only if the changed lines do not take part in the training: {lines}" in (
         " ".join(done.stdout.split())
     )
     assert "data changed" not in done.stdout
+    # The copy is the same file: nothing changed but what the resume before it did.
+    done = call(
+        tmp_path, "resume", "last", "training.max_steps=4", "--plugin", str(copy), "--no-ui"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{plugin}1 line added, 2 removed (as it was: --plugin " in " ".join(done.stdout.split())
+    assert len([*(run / "plugins").iterdir()]) == 2
 
     more = source.replace("Moons(params.count,", "Moons(params.count + 20,")
     Path(moons).write_text(more)
@@ -130,7 +140,7 @@ def test_fault_50_a_changed_plugin_and_changed_data_are_told_apart(tmp_path: Pat
     data, code = (line for line in done.stderr.splitlines() if differs in line)
     assert "the data changed since the checkpoint was written: " in data
     assert " then, " in data
-    assert f"{plugin}2 lines added, 3 removed" in code
+    assert f"{plugin}1 line added, 1 removed" in code
 
 
 def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
@@ -277,6 +287,24 @@ def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
         terminal.until_text("finished")
         terminal.press("q")
         assert terminal.wait() == 0
+
+
+def test_the_problem_of_the_documentation_predicts_whole_stars(tmp_path: Path) -> None:
+    written(tmp_path)
+    rows = [f"{n % 7},{n % 5},{n % 3 + 1}" for n in range(60)]
+    (tmp_path / "dishes.csv").write_text("salt,heat,stars\n" + "\n".join(rows) + "\n")
+    (tmp_path / "new.csv").write_text("salt,heat\n90,-80\n-90,80\n0,0\n")
+    plugin = ("--plugin", str(tmp_path / "stars.py"))
+    words = ("dataset.target=stars", "problem=stars", "problem.most=2", "training.epochs=5")
+    done = call(tmp_path, "train", str(tmp_path / "dishes.csv"), *words, *plugin, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"), "--json", *plugin)
+    values = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
+    assert len(values) == 3
+    assert {*values} <= {0.0, 1.0, 2.0}
+    done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"))
+    assert done.returncode == 2
+    assert f"needs its own code: add --plugin {tmp_path / 'stars.py'}" in done.stderr
 
 
 def test_a_loss_and_a_metric_are_trained_with(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ TOOLS = (
     *("bash", "cat", "cksum", "df", "dirname", "env", "find", "flock", "grep", "ls", "mkdir", "mv"),
     *("readlink", "rm", "sed", "sh", "timeout", "tr", "uname"),
 )
-QUICK = "not full and not soak and not processes and not gpu"
+QUICK = [
+    "not full and not soak and not processes and not further and not gpu",
+    "--hypothesis-profile=quick",
+]
 BOUND_S = 120.0
 
 
@@ -462,7 +465,7 @@ def in_full(gpu: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "cuda", "expected"),
     [
-        (["-k", "a b"], False, [*pytest_with(3), QUICK, "-k", "a b"]),
+        (["-k", "a b"], False, [*pytest_with(3), *QUICK, "-k", "a b"]),
         (["--full", "-x"], False, [*in_full(" and not gpu"), "-x"]),
         (["-x", "--full"], True, [*in_full(""), "-x"]),
         (["--soak", "-x"], False, [*pytest_with(0), "soak", "-x"]),
@@ -479,7 +482,7 @@ def test_check_runs_format_lint_types_and_tests(fakes: Fakes) -> None:
     fakes.python()
     code, out, _ = fakes.run("check")
     assert code == 0
-    assert out == ["ruff format --check .", "ruff check .", "mypy", *pytest_with(3), QUICK]
+    assert out == ["ruff format --check .", "ruff check .", "mypy", *pytest_with(3), *QUICK]
     assert fakes.run("check", "--no-tests") == (0, out[:3], [])
 
 

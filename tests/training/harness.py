@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ import torch
 
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.runs.commands import Command, Set
+from tui_trainer.runs.commands import Command, Set, Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.exactness import first_difference
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.split_file import read_record, write_record
@@ -160,17 +161,7 @@ def scramble() -> None:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two checkpoints' contents are equal bit for bit."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and one.equal(other)
-    if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(same(one[key], other[key]) for key in one)
-        )
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+    return not first_difference(one, other, "")
 
 
 def at_step(step: int, *commands: Command) -> React:
@@ -192,6 +183,18 @@ def at_step(step: int, *commands: Command) -> React:
 def both(*reactions: React) -> React:
     """Several reactions as one."""
     return lambda event: [command for react in reactions for command in react(event)]
+
+
+def cut_at(run: Run, steps: Iterable[int], react: React = lambda event: ()) -> RunEnded:
+    """Train a run that is stopped and resumed at each of these steps, and return how it ends.
+
+    Leave a step between two cuts: what a resumed run does in its second step counts as well.
+    """
+    going: Callable[[React], RunEnded] = run.start
+    for step in steps:
+        assert going(both(react, at_step(step, Stop()))).step == step
+        going = run.resume
+    return going(react)
 
 
 def edit_of_lr() -> React:

@@ -16,6 +16,7 @@ from tui_trainer.config.plugins import (
     LOSS_FACTORIES,
     MODEL_FACTORIES,
     OWN_METRICS,
+    PROBLEM_CLASSES,
     RECIPE_FACTORIES,
     RECIPE_METRICS,
     TRANSFORM_FACTORIES,
@@ -30,7 +31,7 @@ def restored() -> Iterator[None]:
     """Remove what is registered inside afterwards."""
     tables: list[dict[str, Any]] = [LOSS_FACTORIES, OWN_METRICS, PROBLEMS, METRICS]
     tables += [DATASET_FACTORIES, MODEL_FACTORIES, RECIPE_FACTORIES, TRANSFORM_FACTORIES]
-    tables += [LOADED]
+    tables += [LOADED, PROBLEM_CLASSES]
     tables += [registry._specs for registry in REGISTRIES.values()]
     kept, names = [dict(table) for table in tables], set(RECIPE_METRICS)
     try:

@@ -24,7 +24,7 @@ def test_batch_norm_statistics_follow_the_formula_of_the_weights() -> None:
     mean, var = torch.zeros(2), torch.ones(2)
     for step in range(1, 12):
         model(torch.randn(8, 3) * step)
-        average.update(model, step)
+        average.update(step)
         decay = min(0.5, (1 + step) / (10 + step))
         statistics = model.get_buffer("1.running_mean"), model.get_buffer("1.running_var")
         mean = decay * mean + (1 - decay) * statistics[0]
@@ -43,7 +43,7 @@ def test_other_buffers_are_copied_with_their_infinities() -> None:
     average = Average(model, 0.9)
     for step in range(1, 4):
         model.get_buffer("seen").add_(1)
-        average.update(model, step)
+        average.update(step)
     assert torch.equal(average.model.get_buffer("mask"), mask)
     assert average.model.get_buffer("seen").item() == 3
 
@@ -58,7 +58,7 @@ def test_averaged_statistics_fit_the_averaged_weights_better_than_the_last_ones(
     for step in range(1, 1001):
         model.get_parameter("0.weight").data = centre + 0.01 * torch.randn(4, 4)
         model(torch.randn(8, 4))
-        average.update(model, step)
+        average.update(step)
         if step > 500:
             # Standard normal inputs: the variance of an output is the squared norm of its weights.
             right = average.model.get_parameter("0.weight").square().sum(dim=1)
@@ -102,7 +102,7 @@ def test_the_mean_of_the_weights_follows_its_formula() -> None:
     expected = average.model.get_parameter("weight").item()
     for step in range(1, 20):
         model.weight.data.fill_(float(step))
-        average.update(model, step)
+        average.update(step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
     assert average.model.get_parameter("weight").item() == pytest.approx(expected, rel=1e-5)

@@ -254,3 +254,62 @@ def test_a_change_of_the_horizon_reaches_whoever_watches(tmp_path: Path, data: P
     for event in run.events:
         view.apply(event)
     assert view.total_steps == 18
+
+
+@pytest.mark.parametrize(
+    ("settings", "validated", "saved"),
+    [
+        ({}, [3, 6, 9, 12], [12]),
+        ({"training": {"validate_every_steps": 1, "max_steps": 4}}, [1, 2, 3, 4], [4]),
+        ({"training": {"validate_every_steps": 5, "max_steps": 11}}, [5, 10], [11]),
+        ({"checkpoint": {"every_steps": 4}}, [3, 6, 9, 12], [4, 8, 12]),
+        ({"checkpoint": {"every_epochs": 2}}, [3, 6, 9, 12], [6, 12]),
+        ({"training": {"grad_accumulation": 1, "epochs": 2}}, [5, 10], [10]),
+    ],
+    ids=str,
+)
+def test_the_loop_stops_at_each_border_at_which_something_is_due(
+    tmp_path: Path,
+    data: Path,
+    settings: dict[str, Any],
+    validated: list[int],
+    saved: list[int],
+) -> None:
+    """Numbers are read rarely, so that most borders have nothing to do."""
+    experiment = small_experiment(
+        data,
+        logging={"every_steps": 1, "every_seconds": 60},
+        early_stopping={"patience": None},
+        **settings,
+    )
+    run = Run.new(tmp_path / "run", experiment)
+    run.start()
+    validations = [event.step for event in run.events if isinstance(event, ValidationEnded)]
+    assert validations[: len(validated)] == validated
+    checkpoints = [event for event in run.events if isinstance(event, CheckpointSaved)]
+    # The best step is saved as well, before the first checkpoint after it.
+    assert {event.step for event in checkpoints if not event.best} <= set(saved)
+    assert set(saved) <= {event.step for event in checkpoints}
+
+
+@pytest.mark.parametrize("key", ["training.max_seconds", "checkpoint.every_seconds"])
+def test_the_loop_stops_at_borders_that_are_due_by_time(
+    tmp_path: Path, data: Path, key: str
+) -> None:
+    """The clock goes on by 0.1 s each time it is read; an epoch has more steps than that."""
+    section, _, name = key.partition(".")
+    experiment = small_experiment(
+        data,
+        **{
+            "logging": {"every_steps": 1, "every_seconds": 60},
+            "early_stopping": {"patience": None},
+            "training": {"batch_size": 1, "grad_accumulation": 1, "epochs": 1, "max_steps": 40},
+            section: {name: 6},
+        },
+    )
+    run = Run.new(tmp_path / "run", experiment)
+    seconds = iter(range(100_000))
+    outcome = run.start(clock=lambda: next(seconds) / 10)
+    steps = [event.step for event in run.events if isinstance(event, CheckpointSaved)]
+    assert 1 < steps[0] < 40
+    assert (outcome.step < 40) == (key == "training.max_seconds")

@@ -19,8 +19,10 @@ from tui_trainer.config.sections.optimizers import (
     OptimizerSection,
     SgdSection,
 )
+from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.text.errors import ConfigError
-from tui_trainer.training.optimizers import build_optimizer, retune
+from tui_trainer.training.flat_optimizer import FlatOptimizer
+from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, retune
 from tui_trainer.training.state import State
 
 CPU = torch.device("cpu")
@@ -85,7 +87,12 @@ def section_of(settings: dict[str, Any]) -> OptimizerSection:
     return section
 
 
-def train(model: nn.Module, *optimizers: optim.Optimizer, state: State | None = None) -> None:
+def state_of(settings: dict[str, Any], model: nn.Module, arithmetic: Arithmetic = "fused") -> State:
+    optimizer = build_optimizer(section_of(settings), model, arithmetic=arithmetic)
+    return State(model, optimizer, CPU, arithmetic=arithmetic)
+
+
+def train(model: nn.Module, *optimizers: AnyOptimizer, state: State | None = None) -> None:
     """Steps on made-up gradients, the same for every model."""
     for step in range(STEPS):
         generator = torch.Generator().manual_seed(step)
@@ -110,7 +117,7 @@ def changes(settings: dict[str, Any]) -> dict[str, Any]:
 def test_the_steps_are_those_of_torch(settings: dict[str, Any]) -> None:
     shared = {"lr": 0.1, "weight_decay": 0.01}
     ours, theirs = small(), small()
-    train(ours, build_optimizer(section_of({**settings, **shared, "decay": "all"}), ours))
+    train(ours, state_of({**settings, **shared, "decay": "all"}, ours).optimizer)
     plain: Any = THEIRS[settings["type"]]
     train(theirs, plain(theirs.parameters(), **changes(settings), **shared))
     torch.testing.assert_close(weights(ours), weights(theirs))
@@ -124,8 +131,10 @@ def test_the_defaults_are_those_of_torch(settings: dict[str, Any]) -> None:
     # torch's 1e-3 is too little for plain gradients.
     ours = ("lr",) if settings["type"] == "sgd" else ()
     how = ("params", "fused", "foreach", "decays", *ours)
-    same = {name: group[name] for name in theirs if name not in how}
-    expected = {name: value for name, value in theirs.items() if name not in how}
+    # Flat optimizers have the settings alone, and no others.
+    same = {name: group[name] for name in theirs if name not in how and name in group}
+    expected = {name: value for name, value in theirs.items() if name in same}
+    assert set(changes(settings)) <= set(same)
     for name in ("betas",) if "betas" in same else ():
         same[name], expected[name] = list(same[name]), list(expected[name])
     assert same == expected
@@ -198,9 +207,7 @@ def test_muon_alone_has_one_group() -> None:
 def test_norms_and_biases_do_not_decay_unless_asked_for(kind: str) -> None:
     model = small()
     before = weights(model)
-    optimizer = build_optimizer(section_of({"type": kind, "weight_decay": 0.5}), model)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+    optimizer = state_of({"type": kind, "weight_decay": 0.5}, model).optimizer
     optimizer.step()
     for name, after in weights(model).items():
         assert after.equal(before[name]) == (after.ndim < 2), name
@@ -270,8 +277,9 @@ def test_what_torch_has_fused_is_fused_and_the_rest_runs_by_groups() -> None:
         group = build_optimizer(section_of({"type": kind}), model).param_groups[-1]
         return group.get("fused"), group.get("foreach")
 
-    for kind in ("sgd", "adam", "adamw", "adagrad"):
-        assert form(kind, small()) == (True, None)
+    for kind in ("sgd", "adam", "adamw"):
+        assert isinstance(build_optimizer(section_of({"type": kind}), small()), FlatOptimizer)
+    assert form("adagrad", small()) == (True, None)
     assert form("muon", small()) == (True, None)
     for kind in ("rmsprop", "nadam", "radam"):
         assert form(kind, small())[1] is True
@@ -298,13 +306,13 @@ def test_a_shipped_preset_is_of_its_name_and_trains(path: Path) -> None:
     assert section.type == path.stem
     model = small()
     tokens = torch.arange(7).repeat(4, 1)
-    optimizer = build_optimizer(section, model)
+    state = State(model, build_optimizer(section, model), CPU)
     losses = []
     for _ in range(100):
-        optimizer.zero_grad()
+        state.clear_gradients()
         loss = nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        state.optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.95 * losses[0]
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.harness import Run, at_step, both, same, small_experiment, write_images
+from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
 from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.plugins import dataset, loss, metric, model, recipe, setting, transform
 from tui_trainer.problems.own_metrics import totals_of
-from tui_trainer.runs.commands import Set, Stop
+from tui_trainer.runs.commands import Set
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.task import Task
 from tui_trainer.training.trial import has_own_code, try_step
@@ -52,10 +52,9 @@ def test_an_edited_loss_is_replayed_bit_for_bit(tmp_path: Path, data: Path) -> N
     edit = Set(key="loss.alpha", value=0.5)
     whole = Run.new(tmp_path / "whole", chosen)
     assert whole.start(at_step(5, edit)).state == "finished"
-    for step in (4, 5, 8):
-        cut = Run.new(tmp_path / f"cut{step}", chosen)
-        cut.start(both(at_step(5, edit), at_step(step, Stop())))
-        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
+    for steps in ((4, 8), (5,)):
+        cut = Run.new(tmp_path / f"cut-{len(steps)}", chosen)
+        cut_at(cut, steps, at_step(5, edit))
         assert cut.lines() == whole.lines()
         assert same(cut.final()["model"], whole.final()["model"])
     plain = Run.new(tmp_path / "plain", chosen)
@@ -278,11 +277,9 @@ def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:
     edit = Set(key="transform.size", value=2.0)
     whole = Run.new(tmp_path / "whole", chosen)
     assert whole.start(at_step(5, edit)).state == "finished"
-    for step in (4, 8):
-        cut = Run.new(tmp_path / f"cut{step}", chosen)
-        cut.start(both(at_step(5, edit), at_step(step, Stop())))
-        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
-        assert cut.lines() == whole.lines()
+    cut = Run.new(tmp_path / "cut", chosen)
+    cut_at(cut, (4, 8), at_step(5, edit))
+    assert cut.lines() == whole.lines()
     plain = Run.new(tmp_path / "plain", experiment(data))
     plain.start()
     assert plain.lines()[0] != whole.lines()[0]

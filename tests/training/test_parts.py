@@ -50,7 +50,7 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         test=split,
         info=DatasetInfo(
             Signature("features", (4,), outputs),
-            task,  # type: ignore[arg-type]
+            task,
             tuple(map(str, range(outputs))) if task == "classification" else (),
             target_mean=10.0 if task == "regression" else 0.0,
             target_std=2.0 if task == "regression" else 1.0,

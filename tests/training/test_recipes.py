@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.harness import Run, at_step, both, same, small_experiment, write_images
+from tests.training.harness import Run, at_step, both, cut_at, same, small_experiment, write_images
 from tests.training.own_code import restored
+from tests.training.test_own_code import everything
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugins import RECIPE_FACTORIES, load_plugins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import recipe
@@ -112,12 +114,35 @@ def test_cut_at_every_step_it_equals_the_whole_run(tmp_path: Path, data: Path, n
     assert whole.start(at_step(3, edit)).state == "finished"
     last = whole.final()["progress"]["step"]
     assert last == 6
-    for step in range(1, last):
-        cut = Run.new(tmp_path / f"cut{step}", chosen)
-        cut.start(both(at_step(3, edit), at_step(step, Stop())))
-        cut.resume(at_step(3, edit) if step < 3 else lambda event: ())
-        assert cut.lines() == whole.lines(), step
-        assert same(cut.final(), whole.final()), step
+    for first in (1, 2):
+        cut = Run.new(tmp_path / f"cut-{first}", chosen)
+        assert cut_at(cut, range(first, last, 2), at_step(3, edit)).state == "finished"
+        assert cut.lines() == whole.lines()
+        assert same(cut.final(), whole.final())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_trial_of_a_recipe_leaves_no_trace(tmp_path: Path, data: Path, name: str) -> None:
+    task = Run.new(tmp_path / "run", RECIPES[name][0](data, tmp_path)).task()
+    task.model.eval()
+    before = everything(task)
+    try_step(task)
+    assert same(everything(task), before)
+
+
+def test_a_checkpoint_is_read_when_the_parts_come_in_another_order(
+    tmp_path: Path, data: Path
+) -> None:
+    chosen = gan(data, tmp_path)
+    whole, cut = (Run.new(tmp_path / name, chosen) for name in ("whole", "cut"))
+    whole.start()
+    cut.start(at_step(3, Stop()))
+    made = RECIPE_FACTORIES["gan"].made_by
+    turned = type("Turned", (made,), {"parts": ("critic", "generator")})
+    RECIPE_FACTORIES["gan"] = replace(RECIPE_FACTORIES["gan"], made_by=turned)
+    cut.resume()
+    assert same(cut.final()["model"], whole.final()["model"])
+    assert same(cut.final()["optimizer"]["state"], whole.final()["optimizer"]["state"])
 
 
 def test_saving_validating_and_previews_change_nothing(tmp_path: Path, data: Path) -> None:
@@ -204,6 +229,9 @@ def _misuse(kind: str) -> None:
         def preview(self, model: Any, step: Any) -> Any:
             return torch.zeros(3) if kind == "preview" else "nothing to see"
 
+        def predict_step(self, model: Any, batch: Any, step: Any) -> Any:
+            return batch["target"] if kind == "prediction" else [0.0] * len(batch["input"])
+
     if kind == "missing part":
         Wrong.parts = ("generator", "critic", "judge")
     if kind == "unowned":
@@ -221,6 +249,7 @@ def _misuse(kind: str) -> None:
         ("detached", "the loss of 'critic' in wrong does not depend on any weight"),
         ("validation", r"returned 3 of float32 as 'gap'; it should be a number, or one per sample"),
         ("preview", "preview of wrong returned 3 of float32; it should be a text, or pictures"),
+        ("prediction", r"test_recipes.py:\d+: KeyError: 'target'"),
         ("missing part", "the model has no part 'judge'.*its children are generator, critic"),
         ("unowned", "generator.0.weight belongs to none of the parts critic"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.training.harness import (
     React,
@@ -45,6 +46,18 @@ def uncut(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Run:
     outcome = run.start(edit_of_lr())
     assert (outcome.state, outcome.step) == ("finished", STEPS)
     return run
+
+
+def test_contents_are_the_same_only_bit_for_bit() -> None:
+    content = {"step": 1, "loss": float("nan"), "moments": [torch.tensor([0.5, 1.0]), None]}
+    assert same(content, {**content, "moments": [torch.tensor([0.5, 1.0]), None]})
+    for moment in (torch.tensor([0.5, 2.0]), torch.tensor([0.5, 1.0]).double(), [0.5, 1.0], 0.5):
+        assert not same(content, {**content, "moments": [moment, None]})
+    assert not same(torch.tensor(1.0), 1.0)
+    changes: list[dict[str, Any]] = [{"step": 2}, {"loss": 0.5}, {"moments": []}, {"more": 1}]
+    for change in changes:
+        assert not same(content, {**content, **change})
+    assert not same(content, {"step": 1})
 
 
 def assert_equal(run: Run, uncut: Run) -> None:

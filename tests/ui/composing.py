@@ -25,7 +25,12 @@ Step = Callable[["Host", Pilot[None]], Awaitable[None]]
 
 
 class Host(App[None]):
-    """Shows the compose screen, and remembers what it asks for."""
+    """Shows the compose screen, and remembers what it asks for.
+
+    Messages stay, so that they are still there when a busy machine looks at them.
+    """
+
+    NOTIFICATION_TIMEOUT = 600.0
 
     def __init__(self, services: FakeServices, draft: Draft) -> None:
         super().__init__()

@@ -4,7 +4,8 @@ Textual's own wait compares the processor time of the process with the clock. Th
 key, and on a busy machine a process that gets no processor looks like one that has nothing to do.
 What a thread or a timer brings about is waited for with `until`.
 
-A style sheet is parsed once for all apps of the same colours.
+A style sheet is parsed once for all apps of the same colours, and put together once for all apps
+with the same widgets.
 """
 
 from __future__ import annotations
@@ -69,18 +70,48 @@ def waits_for_the_app() -> Iterator[None]:
         yield
 
 
+Rules = tuple[list[RuleSet], dict[str, list[RuleSet]] | None]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def parsed_style_sheets() -> Iterator[None]:
-    """Keep parsed rules from app to app: parsing them was a fifth of a start of the run screen."""
-    parse = Stylesheet._parse_rules
-    parsed: dict[object, list[RuleSet]] = {}
+    """Keep parsed rules from app to app: with hashing them it was a third of a start of a screen.
 
-    def parse_once(self: Stylesheet, css: str, **source: Any) -> list[RuleSet]:
+    Rules are hashed by their identity as before, but not in Python: each widget goes through all.
+    """
+    parse_rules, parse, map_of = (
+        Stylesheet._parse_rules,
+        Stylesheet.parse,
+        Stylesheet.rules_map.fget,  # type: ignore[attr-defined]
+    )
+    parsed: dict[object, list[RuleSet]] = {}
+    sheets: dict[object, Rules] = {}
+
+    def parse_rules_once(self: Stylesheet, css: str, **source: Any) -> list[RuleSet]:
         key = (css, *source.values(), frozenset(self._variables.items()))
         if key not in parsed:
-            parsed[key] = parse(self, css, **source)
+            parsed[key] = parse_rules(self, css, **source)
         return parsed[key]
 
+    def parse_once(self: Stylesheet) -> None:
+        if self._invalid_css:
+            parse(self)
+            return
+        key = (tuple(self.source.items()), frozenset(self._variables.items()))
+        if key not in sheets:
+            parse(self)
+            sheets[key] = (self._rules, map_of(self))
+        self._rules, self._rules_map = sheets[key]
+        self._require_parse = False
+
+    def rules_map(self: Stylesheet) -> dict[str, list[RuleSet]]:
+        assert self.rules is not None  # brings the map up to date
+        result: dict[str, list[RuleSet]] = map_of(self)
+        return result
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Stylesheet, "_parse_rules", parse_once)
+        patch.setattr(RuleSet, "__hash__", object.__hash__)
+        patch.setattr(Stylesheet, "_parse_rules", parse_rules_once)
+        patch.setattr(Stylesheet, "parse", parse_once)
+        patch.setattr(Stylesheet, "rules_map", property(rules_map))
         yield

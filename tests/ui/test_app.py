@@ -500,7 +500,7 @@ def test_every_key_of_the_compose_screen_is_in_help_and_palette(tmp_path: Path) 
     play(FakeServices(tmp_path), what)
 
 
-@pytest.mark.parametrize("covered", [False, True])
+@pytest.mark.parametrize("covered", [pytest.param(False, marks=pytest.mark.further), True])
 def test_ctrl_q_leaves_from_a_field_and_from_a_dialog(tmp_path: Path, covered: bool) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         app.screen.query_one("#run-name").focus()
@@ -889,7 +889,7 @@ def test_the_end_of_the_own_run_is_told_over_the_list(tmp_path: Path) -> None:
     shown.lock.release()
 
 
-@pytest.mark.parametrize("watching", [False, True])
+@pytest.mark.parametrize("watching", [False, pytest.param(True, marks=pytest.mark.further)])
 def test_leaving_from_the_list_asks_about_the_run_that_trains_here(
     tmp_path: Path, watching: bool
 ) -> None:

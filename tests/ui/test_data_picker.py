@@ -36,7 +36,13 @@ async def opened(app: Host, pilot: Pilot[None]) -> DataPicker:
     return picker
 
 
-@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *[(60, 18), (120, 40)],
+        *(pytest.param(size, marks=pytest.mark.further) for size in ((80, 24), (200, 50))),
+    ],
+)
 def test_a_file_is_chosen_with_the_keyboard_and_fills_the_experiment(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:

@@ -64,8 +64,12 @@ def test_keys_that_arrive_together_move_as_far_as_there_are_keys() -> None:
     drive(play, *some_events())
 
 
-def test_enter_sends_the_value_as_it_was_typed() -> None:
+def test_enter_sends_the_value_as_it_was_typed_unless_it_is_in_force() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "20")
+        await pilot.press("enter")
+        assert host.session.sent == []
+        await pilot.press("escape")
         await type_in(host, pilot, "optimizer.lr", "1e-4")
         await pilot.press("enter")
         (command,) = host.session.sent
@@ -73,17 +77,12 @@ def test_enter_sends_the_value_as_it_was_typed() -> None:
         assert (command.key, command.value, command.origin) == ("optimizer.lr", 1e-4, "you")
         assert host.log_lines[-1] == "optimizer.lr = 0.0001: asked for"
         assert "asked for" in line_of(host, "optimizer.lr")
-
-    drive(play, *some_events())
-
-
-def test_an_empty_field_means_none() -> None:
-    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("escape")
         await type_in(host, pilot, "early_stopping.patience", "")
         await pilot.press("enter")
-        (command,) = host.session.sent
+        _, command = host.session.sent
         assert isinstance(command, Set)
-        assert command.value is None
+        assert (command.key, command.value) == ("early_stopping.patience", None)
 
     drive(play, *some_events())
 
@@ -114,15 +113,6 @@ def test_the_last_limit_cannot_be_taken_away() -> None:
     value, wrong = checked(an_experiment(), "training.epochs", "")
     assert value is None
     assert wrong.startswith("no limit")
-
-
-def test_the_value_in_force_is_not_sent_again() -> None:
-    async def play(host: Host, pilot: Pilot[None]) -> None:
-        await type_in(host, pilot, "training.epochs", "20")
-        await pilot.press("enter")
-        assert host.session.sent == []
-
-    drive(play, *some_events())
 
 
 def test_an_edit_in_force_is_shown_as_old_and_new() -> None:
@@ -176,7 +166,7 @@ def test_a_value_that_would_end_the_run_is_sent_again_after_a_yes() -> None:
     drive(play, *some_events())
 
 
-def test_enter_by_habit_does_not_end_the_run() -> None:
+def test_enter_by_habit_does_not_end_the_run_whose_end_closes_the_question() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await lower_the_epochs(host, pilot)
         await pilot.press("enter")
@@ -185,16 +175,9 @@ def test_enter_by_habit_does_not_end_the_run() -> None:
         assert len(host.session.sent) == 1
         assert "13 epochs are done" in line_of(host, "training.epochs")
         assert field(host, "training.epochs").value == "5"
-
-    drive(play, *some_events())
-
-
-def test_the_question_closes_when_the_run_ends_meanwhile() -> None:
-    async def play(host: Host, pilot: Pilot[None]) -> None:
-        await lower_the_epochs(host, pilot)
         await host.happen(pilot, an_ending())
         await pilot.pause()
-        assert host.screen is host.running
+        assert host.screen_stack[-1] is host.running
 
     drive(play, *some_events())
 

@@ -213,7 +213,7 @@ def test_on_a_large_terminal_the_curves_stand_below_the_results() -> None:
     drive(play, *some_events(460), size=(200, 50))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((200, 50), marks=pytest.mark.further)])
 def test_a_run_that_has_ended_already_opens_with_its_results(size: tuple[int, int]) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         for _ in range(3):
@@ -436,7 +436,9 @@ def test_a_change_that_cannot_be_made_is_told_and_resumes_nothing() -> None:
     drive(play, *some_events(460))
 
 
-@pytest.mark.parametrize(("typed", "epochs"), [("1e2", 100), ("1.5e2", 150), ("40", 40)])
+@pytest.mark.parametrize(
+    ("typed", "epochs"), [("1.5e2", 150), pytest.param("40", 40, marks=pytest.mark.further)]
+)
 def test_a_whole_number_may_be_typed_as_a_power_of_ten(typed: str, epochs: int) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())

@@ -23,6 +23,9 @@ from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import AT_ONCE_BYTES, Log
 from tui_trainer.ui.shared.search_bar import SearchBar
 
+UNDATED = replace(STARTED, at_s=0.0)
+"""Without a time, or it would have a line with its day when that ends meanwhile."""
+
 
 def validation(step: int) -> Event:
     """A validation at an unknown time, so that it has no line with its day."""
@@ -345,7 +348,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def test_what_came_before_a_resume_is_above_what_happens_now(run: RunDirectory) -> None:
-    earlier = [STARTED, *(validation(step) for step in (10, 20, 30)), save(30)]
+    earlier = [UNDATED, *(validation(step) for step in (10, 20, 30)), save(30)]
     before = EarlierEvents(run, write(run, earlier))
 
     async def play(host: Host, pilot: Pilot[None]) -> None:
@@ -361,7 +364,7 @@ def test_what_came_before_a_resume_is_above_what_happens_now(run: RunDirectory) 
 
 
 def test_a_long_past_is_read_when_somebody_looks_for_it(run: RunDirectory) -> None:
-    size = write(run, [STARTED, *(validation(step) for step in range(1, 3001))])
+    size = write(run, [UNDATED, *(validation(step) for step in range(1, 3001))])
     assert size > AT_ONCE_BYTES
 
     async def play(host: Host, pilot: Pilot[None]) -> None:

@@ -449,7 +449,13 @@ def test_a_metric_that_comes_later_leaves_the_chosen_panel_chosen() -> None:
     drive(host, use)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20, 5), (60, 20), (80, 24), (200, 50), (500, 200)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *[(1, 1), (20, 5), (60, 20)],
+        *(pytest.param(size, marks=pytest.mark.further) for size in ((200, 50), (500, 200))),
+    ],
+)
 def test_every_size_is_survived(size: tuple[int, int]) -> None:
     host = Host()
 

@@ -91,7 +91,13 @@ def test_another_start_of_the_run_begins_anew(end: tuple[Event, ...]) -> None:
     assert stages.facts == []
 
 
-@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *[(60, 18), (200, 50)],
+        *(pytest.param(size, marks=pytest.mark.further) for size in ((80, 24), (120, 40))),
+    ],
+)
 def test_a_start_shows_its_stages_and_no_number_that_nobody_knows(size: tuple[int, int]) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         assert host.text.splitlines()[0].split()[0] == "○"

@@ -71,8 +71,7 @@ def test_some_keys_stop_nothing() -> None:
     drive(play, *some_events())
 
 
-@pytest.mark.parametrize("keys", [["d"], ["down", "down", "enter"]])
-@pytest.mark.parametrize("leaving", [False, True])
+@pytest.mark.parametrize(("keys", "leaving"), [(["d"], False), (["down", "down", "enter"], True)])
 def test_a_run_that_can_be_left_to_itself_can_be_detached(keys: list[str], leaving: bool) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         host.running.ask_to_stop(then_leave=leaving)

@@ -86,7 +86,10 @@ async def shown(app: TrainerApp, pilot: Pilot[int], count: int = 1) -> list[Regi
 LONG = "copied: tui-trainer train digits-cnn optimizer.lr=3e-4 training.epochs=40 --name trial"
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize(
+    "size",
+    [(80, 24), *(pytest.param(size, marks=pytest.mark.further) for size in ((120, 40), (200, 50)))],
+)
 def test_a_message_covers_neither_start_nor_the_keys(tmp_path: Path, size: tuple[int, int]) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         app.notify(LONG, markup=False, timeout=30)

@@ -130,7 +130,10 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _add_training(commands)
+    _add_compose(commands)
+    _add_train(commands)
+    _add_resume(commands)
+    _add_fork(commands)
     _add_watching(commands)
     _add_control(commands)
     _add_results(commands)
@@ -150,7 +153,7 @@ def make_parser() -> Parser:
     return parser
 
 
-def _add_training(commands: Commands) -> None:
+def _add_compose(commands: Commands) -> None:
     compose = add_command(commands, "compose", "open the app to put an experiment together")
     compose.add_argument(
         "experiment",
@@ -166,6 +169,8 @@ def _add_training(commands: Commands) -> None:
     add_plugin(compose)
     add_fps(compose)
 
+
+def _add_train(commands: Commands) -> None:
     train = add_command(commands, "train", "train an experiment, or on a file of your own")
     train.add_argument(
         "experiment",
@@ -186,6 +191,8 @@ def _add_training(commands: Commands) -> None:
     add_plugin(train)
     add_running(train)
 
+
+def _add_resume(commands: Commands) -> None:
     resume = add_command(commands, "resume", "continue a run")
     add_run_name(resume)
     add_live_overrides(resume)
@@ -202,7 +209,10 @@ def _add_training(commands: Commands) -> None:
     add_preset_dir(resume)
     add_plugin(resume)
     add_running(resume)
+    _add_accept_data(resume)
 
+
+def _add_fork(commands: Commands) -> None:
     fork = add_command(commands, "fork", "start a new run from a checkpoint of another")
     add_run_name(fork)
     add_live_overrides(fork)
@@ -212,9 +222,15 @@ def _add_training(commands: Commands) -> None:
     add_preset_dir(fork)
     add_plugin(fork)
     add_running(fork)
-    accepting = "go on though rows of the run are gone or changed"
-    for parser in (resume, fork):
-        parser.add_argument("--accept-data", action="store_true", help=accepting)
+    _add_accept_data(fork)
+
+
+def _add_accept_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--accept-data",
+        action="store_true",
+        help="go on though rows of the run are gone or changed",
+    )
 
 
 def _add_watching(commands: Commands) -> None:

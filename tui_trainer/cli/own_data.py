@@ -74,7 +74,7 @@ class Asked:
     def reference(self) -> str:
         """The reference of the experiment in the library, once `experiment` has been called."""
         both = f"{self.base} --data {self.path}"
-        return both if self.base and self.path else self.base or self.path
+        return both if self.base and self.path else self.base or self.path or self.plugin
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from tui_trainer.text.errors import BadInput
 KINDS = {
     "dataset": "",
     "model": "digits-mlp model={name}",
+    "problem": "auto-mpg-mlp problem={name}",
     "loss": "digits-mlp loss={name}",
     "metric": "digits-mlp 'training.metrics=[{name}]'",
     "recipe": "digits-mlp recipe={name}",
@@ -74,6 +75,23 @@ def {function}(params, signature):
     )
 '''
 
+_PROBLEM = '''"""A problem: tui-trainer train EXPERIMENT --plugin {file} problem={name}."""
+
+from tui_trainer.plugins import problem, setting
+
+
+@problem("{name}", like="regression")
+class {title}:
+    """Numbers that are never below zero."""
+
+    digits: int = setting(1, "digits behind the point", ge=0, le=9)
+
+    def decode(self, outputs, info):
+        """A prediction for each sample; what else a problem does is that of regression."""
+        numbers = info.in_units(outputs).clamp(min=0).squeeze(1)
+        return [round(number, self.digits) for number in numbers.tolist()]
+'''
+
 _LOSS = '''"""A loss: tui-trainer train EXPERIMENT --plugin {file} loss={name}."""
 
 from torch.nn.functional import cross_entropy
@@ -124,6 +142,7 @@ class {title}:
 _TEMPLATES = {
     "dataset": _DATASET,
     "model": _MODEL,
+    "problem": _PROBLEM,
     "loss": _LOSS,
     "metric": _METRIC,
     "recipe": _RECIPE,

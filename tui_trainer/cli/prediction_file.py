@@ -7,7 +7,7 @@ them, so that they read back as the same bits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from tui_trainer.text.strict_json import strict_json
 if TYPE_CHECKING:
     from tui_trainer.problems.dataset_info import DatasetInfo
     from tui_trainer.problems.problem import Prediction
-    from tui_trainer.training.prediction import Predictor
+    from tui_trainer.training.prediction import PredictedRows, Predictor
 
 SUFFIXES = (".csv", ".jsonl")
 Value = str | float | list[Any]
@@ -70,7 +70,9 @@ def write_predictions(
             "the predictions are written"
         )
     check_free(out, files, force=force)
-    columns = columns_of(predictor.outline, probabilities=probabilities)
+    columns = columns_of(
+        predictor.outline, probabilities=probabilities, are_own=predictor.has_own_values
+    )
     separator = predictor.label_separator
     is_json = out.suffix.lower() == ".jsonl"
     if separator is not None and not is_json:
@@ -80,11 +82,7 @@ def write_predictions(
     is_named = len(files) > 1 or not first.is_table
     wanted = [*(["file"] if is_named else []), *(column.name for column in columns)]
     names = free_names(first.header, wanted)
-    notes = [
-        f"the input has a column '{clean(name, 80)}', so the new one is '{clean(free, 80)}'"
-        for name, free in zip(wanted, names, strict=True)
-        if name != free
-    ]
+    notes = _notes_on_names(wanted, names)
     make_folder(out.parent)
     count = 0
     with (
@@ -93,19 +91,40 @@ def write_predictions(
     ):
         header = [*first.header, *names]
         rows = JsonRows(stream, header) if is_json else CsvRows(stream, header, separator)
-        for index, path in enumerate(files):
-            predicted = first if index == 0 else predictor.rows(path)
+        for path, predicted in _in_turn(predictor, files, first):
             notes += predicted.notes
-            if predicted.header != first.header:
-                raise BadInput(
-                    f"{clean(path, 200)}: other columns than {clean(files[0], 200)}; write the "
-                    "predictions of the two to different files"
-                )
             place = [path] if is_named else []
             for cells, prediction in predicted.rows:
                 rows.add([*cells, *place, *(column.value(prediction) for column in columns)])
                 count += 1
     return Written(count, tuple(names), tuple(notes))
+
+
+def _in_turn(
+    predictor: Predictor, files: Sequence[str], first: PredictedRows
+) -> Iterator[tuple[str, PredictedRows]]:
+    """Yield each file with its predictions, of which those of the first are there already.
+
+    Raises:
+        BadInput: a file has other columns than the first.
+    """
+    yield files[0], first
+    for path in files[1:]:
+        predicted = predictor.rows(path)
+        if predicted.header != first.header:
+            raise BadInput(
+                f"{clean(path, 200)}: other columns than {clean(files[0], 200)}; write the "
+                "predictions of the two to different files"
+            )
+        yield path, predicted
+
+
+def _notes_on_names(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [
+        f"the input has a column '{clean(name, 80)}', so the new one is '{clean(free, 80)}'"
+        for name, free in zip(wanted, names, strict=True)
+        if name != free
+    ]
 
 
 def free_names(header: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -122,19 +141,23 @@ def free_names(header: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return names
 
 
-def columns_of(info: DatasetInfo, *, probabilities: bool) -> list[Column]:
+def columns_of(info: DatasetInfo, *, probabilities: bool, are_own: bool = False) -> list[Column]:
     """Return the columns for the predictions of a problem, with those of every class if asked.
+
+    There is one for what a plugin's code says, which `are_own` stands for.
 
     Raises:
         BadInput: its predictions have no probabilities.
     """
-    is_one = info.signature.places == "one"
+    is_one = info.signature.places == "one" and not are_own
     if probabilities and not (is_one and info.classes):
         raise BadInput(f"--probabilities: a {info.problem.replace('_', ' ')} predicts none")
-    if info.problem == "regression" and info.signature.outputs > 1:
+    if are_own:
+        return [Column("prediction", _own_value)]
+    if info.base == "regression" and info.signature.outputs > 1:
         return _numbers(info.target_names, info.signature.outputs)
     columns = [Column("prediction", _value)]
-    if info.problem == "classification":
+    if info.base == "classification":
         columns.append(
             Column("probability", lambda prediction: prediction.shares[_text(prediction)])
         )
@@ -157,6 +180,14 @@ def _item(key: Any, prediction: Prediction) -> float:
 
 def _share(name: str, prediction: Prediction) -> float:
     return prediction.shares[name]
+
+
+def _own_value(prediction: Prediction) -> Value:
+    """Return what the code of a plugin predicts; BadInput for a picture, which is no cell."""
+    if prediction.mask is not None or prediction.picture is not None:
+        raise BadInput("what is predicted are pictures; --out names a folder for them")
+    value = prediction.value
+    return strict_json(value) if isinstance(value, dict) else value
 
 
 def _value(prediction: Prediction) -> Value:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.cli import options
-from tui_trainer.cli.masks import MaskFolder
 from tui_trainer.cli.output_file import written_beside
+from tui_trainer.cli.picture_folder import PictureFolder
 from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
@@ -151,9 +151,9 @@ def print_predictions(
         raise BadInput("predict needs files, or --generate N for a language model")
     predictor, notes = open_predictor(run, which, device, overrides)
     _note(notes)
-    if output is not None and not predictor.makes_masks:
+    if output is not None and _is_one_file(predictor, output):
         return _write_file(predictor, files, output, as_json=as_json)
-    folder = None if output is None else _mask_folder(output, files)
+    folder = None if output is None else _picture_folder(output, files)
     worst: int = ExitCode.OK
     for path in files:
         try:
@@ -164,21 +164,37 @@ def print_predictions(
             continue
         _note(predictions.notes)
         for sample in predictions.samples:
-            mask = None
-            if folder is not None:
-                mask = folder.path_for(path, sample.place)
-                with written_beside(mask) as temporary:
-                    sample.write_mask(temporary)
-            _print_sample(path, sample, mask, as_json=as_json)
+            written = None if folder is None else _written(sample, folder, path)
+            _print_sample(path, sample, written, as_json=as_json)
     return worst
 
 
-def _mask_folder(output: PredictionOutput, files: Sequence[str]) -> MaskFolder:
+def _is_one_file(predictor: Predictor, output: PredictionOutput) -> bool:
+    """Whether all predictions go into a file, and not one picture each into a folder."""
+    if predictor.has_own_values:
+        return output.path.suffix.lower() in SUFFIXES
+    return not predictor.makes_masks
+
+
+def _picture_folder(output: PredictionOutput, files: Sequence[str]) -> PictureFolder:
     if output.probabilities:
-        raise BadInput("--probabilities is for tables; this run's model makes masks")
+        raise BadInput("--probabilities is for tables; a folder is for masks and pictures")
     if output.path.suffix.lower() in SUFFIXES:
         raise BadInput(f"--out {clean(str(output.path), 200)}: name a folder, for masks")
-    return MaskFolder(output.path, files, force=output.force)
+    return PictureFolder(output.path, files, force=output.force)
+
+
+def _written(sample: Predicted, folder: PictureFolder, file: str) -> Path:
+    """Write the mask or picture of a sample; returns its path."""
+    if not (sample.is_mask or sample.is_picture):
+        raise BadInput(
+            "--out names a folder, which is for masks and pictures, and what is predicted is "
+            "neither; name a .csv or a .jsonl file"
+        )
+    path = folder.path_for(file, sample.place)
+    with written_beside(path) as temporary:
+        sample.write(temporary)
+    return path
 
 
 def _write_file(
@@ -202,19 +218,20 @@ def _write_file(
     return ExitCode.OK
 
 
-def _print_sample(file: str, sample: Predicted, mask: Path | None, *, as_json: bool) -> None:
-    """Print a prediction, and where its mask is if it was written."""
+def _print_sample(file: str, sample: Predicted, written: Path | None, *, as_json: bool) -> None:
+    """Print a prediction, and where its mask or picture is if it was written."""
+    noun = "mask" if sample.is_mask else "picture"
     if as_json:
         record: dict[str, Any] = {"file": file, "place": sample.place}
-        if sample.is_mask:
-            record["mask"] = None if mask is None else str(mask)
+        if sample.is_mask or sample.is_picture:
+            record[noun] = None if written is None else str(written)
         else:
             record["prediction"] = sample.value
         print_json({**record, **({"shares": sample.shares} if sample.shares else {})})
         return
     place = f"{file}, {sample.place}" if sample.place else file
-    written = f"; mask {clean(str(mask), 200)}" if mask is not None else ""
-    print_line(f"{clean(place, 200)}: {_text(sample)}{written}")
+    where = f"; {noun} {clean(str(written), 200)}" if written is not None else ""
+    print_line(f"{clean(place, 200)}: {_text(sample)}{where}")
 
 
 def print_generated(
@@ -241,6 +258,8 @@ def print_generated(
 def _text(sample: Predicted) -> str:
     if sample.is_mask:
         return ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in sample.shares.items())
+    if sample.is_picture:
+        return "a picture"
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
     if isinstance(sample.value, dict):
@@ -251,6 +270,8 @@ def _text(sample: Predicted) -> str:
             for value in sample.value
         ]
         return ", ".join(words) or "none"
+    if not sample.shares:
+        return clean(sample.value, 2000)
     # With a threshold of its own, what is predicted need not be the likeliest.
     shares = sorted(sample.shares.items(), key=lambda share: share[0] != sample.value)
     likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"

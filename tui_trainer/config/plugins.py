@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from tui_trainer.config.user_code import add_folder, describe_error_near
 from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput
 
 ENTRY_POINTS = "tui_trainer.plugins"
@@ -63,6 +64,8 @@ class RecipeSpec:
 
 RECIPE_FACTORIES: dict[str, RecipeSpec] = {}
 """Recipes by the section's `type`."""
+PROBLEM_CLASSES: dict[str, type] = {}
+"""The classes of the user's problems by name; their specs are in `config.problems`."""
 
 OWN_METRICS: dict[str, OwnMetric] = {}
 """By name; their specs are in `config.sections.metrics`."""
@@ -82,9 +85,15 @@ class PluginFile:
         return hashlib.sha256(self.source).hexdigest()
 
     @property
+    def name(self) -> str:
+        """The name of the file, or, for the copy that a run keeps, of the file that it is of."""
+        path = Path(self.path)
+        return f"{path.stem.removesuffix(f'-{self.sha256[:8]}')}{path.suffix}"
+
+    @property
     def copy_name(self) -> str:
         """The name of the copy that a run keeps."""
-        stem = re.sub(r"[^\w-]", "_", Path(self.path).stem)[:60]
+        stem = re.sub(r"[^\w-]", "_", Path(self.name).stem)[:60]
         return f"{stem}-{self.sha256[:8]}.py"
 
     @property
@@ -99,6 +108,8 @@ class PluginFile:
 
 LOADED: dict[str, PluginFile] = {}
 """The files that were loaded, by their path."""
+BROKEN: dict[str, str] = {}
+"""The plugins of installed packages that could not be loaded, and why."""
 
 
 def has_plugins(files: Sequence[Path]) -> bool:
@@ -109,19 +120,15 @@ def has_plugins(files: Sequence[Path]) -> bool:
 def load_plugins(files: Sequence[Path]) -> None:
     """Load the plugins of installed packages, then the files.
 
+    A package that cannot be loaded is warned of, since most commands do not need it.
+
     Raises:
-        BadInput: a plugin cannot be loaded; for a file, names the line at which it failed.
+        BadInput: a file cannot be loaded; names the line at which it failed.
     """
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
-        try:
-            entry.load()
-        except Exception as error:
-            name = entry.dist.name if entry.dist is not None else entry.value
-            text = f"{type(error).__name__}: {clean(str(error), 300)}"
-            raise BadInput(f"plugin {clean(entry.name, 80)} of {name}: {text}") from error
-        package = sys.modules.get(entry.module.partition(".")[0])
-        for folder in getattr(package, "__path__", ()):
-            add_folder(folder)
+    before = set(BROKEN)
+    load_packages()
+    for name in BROKEN.keys() - before:
+        print_error(f"tui-trainer: warning: the plugin {name} cannot be loaded: {BROKEN[name]}")
     for file in files:
         path = os.path.realpath(os.path.expanduser(file))
         try:
@@ -129,6 +136,27 @@ def load_plugins(files: Sequence[Path]) -> None:
         except OSError as error:
             raise BadInput(f"--plugin {clean(str(file), 200)}: {error.strerror}") from error
         _loaded(path, source)
+
+
+def load_packages() -> None:
+    """Load the plugins of installed packages; those that cannot be are kept in `BROKEN`."""
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except (Exception, SystemExit) as error:
+            package = entry.dist.name if entry.dist is not None else entry.value
+            name = f"{clean(entry.name, 80)} of {clean(package, 80)}"
+            BROKEN[name] = f"{type(error).__name__}: {clean(str(error), 300)}"
+            continue
+        module = sys.modules.get(entry.module.partition(".")[0])
+        for folder in getattr(module, "__path__", ()):
+            add_folder(folder)
+
+
+def may_have_it() -> str:
+    """Return the end of a message for a name that nothing has: where else it may be."""
+    broken = (f"; the plugin {name} may have it, but fails: {why}" for name, why in BROKEN.items())
+    return "; a plugin may have it: --plugin FILE" + "".join(broken)
 
 
 def _loaded(path: str, source: bytes) -> PluginFile:
@@ -148,7 +176,7 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     sys.modules[plugin.module] = module
     try:
         exec(compile(source, path, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[plugin.module]
         raise BadInput(describe_error_near(error, path)) from error
     LOADED[path] = plugin
@@ -174,9 +202,13 @@ def plugin_lines() -> dict[str, list[int]]:
     """
     lines: dict[str, list[int]] = {}
     for plugin in LOADED.values():
-        sums = [zlib.crc32(line) for line in plugin.source.splitlines()]
-        lines.setdefault(Path(plugin.path).name, []).extend(sums)
+        lines.setdefault(plugin.name, []).extend(line_sums(plugin.source))
     return lines
+
+
+def line_sums(source: bytes) -> list[int]:
+    """Return a checksum of each line of a file."""
+    return [zlib.crc32(line) for line in source.splitlines()]
 
 
 def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:

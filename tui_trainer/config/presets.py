@@ -353,6 +353,12 @@ def _expand(
         tree.values.pop(section)
         return
     tree.notes += [preset.note] if preset.note else []
+    spec = REGISTRIES[section].find(preset.name)
+    if spec is not None and spec.origin:
+        tree.notes.append(
+            f"{section}={preset.name} is the preset; {section}.type={preset.name} means the type "
+            f"of {clean(spec.origin, 200)}"
+        )
     below = {key: item for key, item in document.data.items() if key != "description"}
     for path, place in places_of(document.places, preset.path).items():
         if not path or path[0] not in own:

@@ -1,7 +1,7 @@
 """Specs of the problems: what can be predicted, with which losses, and measured by which metrics.
 
 Layer: config, without torch. The objects that do the work are in `problems`; a test keeps the two
-sets of names equal.
+sets of names equal. Plugins add problems that are like another one but for some methods.
 """
 
 from __future__ import annotations
@@ -12,15 +12,8 @@ from typing import Literal
 
 from tui_trainer.text.clean import suggest
 
-ProblemName = Literal[
-    "classification",
-    "multilabel",
-    "regression",
-    "token_classification",
-    "segmentation",
-    "language_modelling",
-    "none",
-]
+ProblemName = str
+"""A name in `PROBLEMS`."""
 Places = Literal["one", "step", "pixel"]
 """The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
 
@@ -40,30 +33,67 @@ class ProblemSpec:
     places: Places = "one"
     least_classes: int = 0
     """The fewest classes that `Data(classes=...)` names for it; 0 if it has none."""
+    like: ProblemName = ""
+    """For one of a plugin: the problem that it has the rest from."""
+    base: ProblemName = ""
+    """For one of a plugin: the built-in problem at the end of these."""
+    own_methods: frozenset[str] = frozenset()
+    """The methods of `problems.problem.ProblemKind` that are a plugin's."""
+
+    @property
+    def stores_targets(self) -> bool:
+        """Whether a plugin says how targets are stored, or for which outputs."""
+        return bool(self.own_methods & {"check", "head"})
+
+    @property
+    def is_measured_as_its_base(self) -> bool:
+        """Whether metrics of other predictions, as those of baselines, compare with its own."""
+        return not self.stores_targets and "totals" not in self.own_methods
+
+
+def base_of(problem: str) -> str:
+    """Return the built-in problem whose rules hold for a problem, which is mostly itself."""
+    spec = PROBLEMS.get(problem)
+    return spec.base if spec is not None and spec.base else problem
 
 
 def add_loss(name: str, problems: Iterable[str]) -> None:
     """Let some problems be trained with one more loss; none stands for all of them."""
     for problem in _named(problems):
         spec = PROBLEMS[problem]
-        PROBLEMS[problem] = replace(spec, losses=(*spec.losses, name))
+        if name not in spec.losses:
+            PROBLEMS[problem] = replace(spec, losses=(*spec.losses, name))
 
 
 def add_metric(name: str, problems: Iterable[str]) -> None:
     """Let some problems compute one more metric on request; none stands for all of them."""
     for problem in _named(problems):
         spec = PROBLEMS[problem]
-        PROBLEMS[problem] = replace(spec, more_metrics=(*spec.more_metrics, name))
+        if name not in (*spec.metrics, *spec.more_metrics):
+            PROBLEMS[problem] = replace(spec, more_metrics=(*spec.more_metrics, name))
 
 
 def _named(problems: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of problems, all if there are none; ValueError for an unknown one."""
-    names = tuple(problems) or tuple(PROBLEMS)
+    """Return the names of problems and of those like them, all if there are none.
+
+    Raises:
+        ValueError: there is none of a name.
+    """
+    names = list(problems) or list(PROBLEMS)
     for name in names:
-        if name not in PROBLEMS:
-            hint = suggest(name, PROBLEMS)
-            raise ValueError(f"no problem {name!r}{hint}; there are: {', '.join(PROBLEMS)}")
-    return names
+        check_problem(name)
+    # Those like another one stand behind it.
+    for name, spec in PROBLEMS.items():
+        if spec.like in names and name not in names:
+            names.append(name)
+    return tuple(names)
+
+
+def check_problem(name: str) -> None:
+    """Raise ValueError unless there is a problem of this name."""
+    if name not in PROBLEMS:
+        hint = suggest(name, PROBLEMS)
+        raise ValueError(f"no problem {name!r}{hint}; there are: {', '.join(PROBLEMS)}")
 
 
 PROBLEMS: dict[str, ProblemSpec] = {

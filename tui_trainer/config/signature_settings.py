@@ -6,6 +6,7 @@ default: a plain value, or `setting(...)` with a description and bounds.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from collections.abc import Callable, Collection
@@ -16,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from tui_trainer.config.sections.section import Items, TypedSection, setting
 
+SIGNATURE = "signature"
+"""The parameter of a model's function that says what the data are."""
 _PLAIN = (bool, int, float, str)
 
 
@@ -52,13 +55,38 @@ def settings_of(
     return create_model("Settings", __base__=base, __doc__=doc, **fields)
 
 
+def has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool:
+    """Whether the parameters of a function are settings, and not a section that holds them."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        return True
+    first = parameters[0]
+    is_named_so = first.annotation is first.empty or first.name == "params"
+    is_section = first.default is first.empty and is_named_so
+    return not is_section or first.name in base.model_fields or first.name == SIGNATURE
+
+
+def called_with_settings(
+    function: Callable[..., Any], section: type[TypedSection]
+) -> Callable[..., Any]:
+    """Return a function of a section that calls the user's with the settings it asks for."""
+    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
+
+    @functools.wraps(function)
+    def call(params: TypedSection, *signature: Any) -> Any:
+        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
+        return function(*signature, **settings)
+
+    return call
+
+
 def values_of(section: TypedSection) -> dict[str, Any]:
     """Return the values of the settings of a section by name, as a function takes them."""
     return {name: getattr(section, name) for name in type(section).model_fields if name != "type"}
 
 
-def settings_of_class(made: type) -> type[TypedSection]:
-    """Return a section with a field for each attribute of a recipe's class that has a type.
+def settings_of_class(made: type, base: type[TypedSection] = TypedSection) -> type[TypedSection]:
+    """Return a section with a field for each attribute of a class that has a type, beside `base`.
 
     Raises:
         ValueError: a type is one that a file cannot hold.
@@ -75,7 +103,7 @@ def settings_of_class(made: type) -> type[TypedSection]:
         )
         for name, hint in hints.items()
     }
-    return create_model("Settings", __base__=TypedSection, __doc__=inspect.getdoc(made), **fields)
+    return create_model("Settings", __base__=base, __doc__=inspect.getdoc(made), **fields)
 
 
 def _default(default: Any) -> Any:

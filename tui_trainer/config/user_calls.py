@@ -11,6 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
+from tui_trainer.config.sections.section import extra_of
+
 
 def check_name(name: object) -> None:
     """Raise an error unless `name` can be the name of what a decorator registers.
@@ -56,20 +60,41 @@ def check_recipe(name: str, made: type) -> None:
 
 
 def check_call(
-    subject: str, made: Callable[..., Any], arguments: tuple[str, ...], hint: str = ""
+    subject: str,
+    made: Callable[..., Any],
+    arguments: tuple[str, ...],
+    hint: str = "",
+    *,
+    named: tuple[str, ...] = (),
 ) -> None:
-    """Raise TypeError if a function or class of the user's cannot be called with the arguments."""
+    """Raise TypeError if a function or class of the user's cannot be called with the arguments.
+
+    Args:
+        subject: begins the message.
+        arguments: the names of those that are given by position.
+        hint: ends the message.
+        named: those that are given by name.
+    """
     try:
         signature = inspect.signature(made)
     except ValueError:  # some that are written in C do not say
         return
     try:
-        signature.bind(*arguments)
+        signature.bind(*arguments, **dict.fromkeys(named))
     except TypeError as error:
         taken = ", ".join(signature.parameters)
-        raise TypeError(
-            f"{subject} is called with ({', '.join(arguments)}), but takes ({taken}){hint}"
-        ) from error
+        given = ", ".join([*arguments, *(f"{name}=..." for name in named)])
+        raise TypeError(f"{subject} is called with ({given}), but takes ({taken}){hint}") from error
+
+
+def check_not_live(subject: str, section: type[BaseModel]) -> None:
+    """Raise ValueError if a setting is live of what is not made again while a run is training."""
+    for name, info in section.model_fields.items():
+        if extra_of(info).get("live"):
+            raise ValueError(
+                f"the setting {name!r} of {subject} cannot be live; those of losses, transforms "
+                "and recipes can"
+            )
 
 
 def check_model(name: str, made: Callable[..., Any]) -> None:

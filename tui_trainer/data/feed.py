@@ -17,6 +17,7 @@ from tui_trainer.data.base.batch import Batches, Order, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
+from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.batches.workers import WorkerPool
@@ -46,6 +47,8 @@ class DataFeed:
         for name, split in parts.items():
             if isinstance(split, MapSplit):
                 parts[name] = split.through(self.pool, name, self._seed)
+            elif isinstance(split, ReadSplit):
+                parts[name] = split.through(self.pool, name)
             elif resident:
                 parts[name] = split.to(self._device)
         return replace(

@@ -24,7 +24,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
@@ -33,8 +33,11 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
+from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import MASKED_OUT, encode_target
+from tui_trainer.data.own_problem import with_own_targets
+from tui_trainer.data.read_splits import MASKED_OUT, read_whole
+from tui_trainer.data.rows import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
@@ -91,7 +94,10 @@ def read_labelled(
     reader = READERS.get(section.type)
     if reader is None:
         return _of_plugin(section, preprocessing, path, info, problem)
-    return reader(section, preprocessing, path, info)
+    labelled = reader(section, preprocessing, path, replace(info, problem=info.base))
+    if isinstance(labelled.split, JoinedSplits):
+        return labelled
+    return replace(labelled, split=with_own_targets(labelled.split, info))
 
 
 def count_known(train: Split, split: Split | JoinedSplits) -> int | None:
@@ -116,11 +122,12 @@ def _digests_of_part(split: TensorSplit) -> list[bytes]:
     columns = [split.ready_inputs(), *split.others.values()]
     arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
     # Adding 0 makes one zero of two.
-    arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
+    inputs, *others = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
     lengths = [None] * len(split) if split.lengths is None else split.lengths.tolist()
     return [
         b"".join(
-            blake2b(array[row][:length].tobytes(), digest_size=16).digest() for array in arrays
+            blake2b(values.tobytes(), digest_size=16).digest()
+            for values in (inputs[row][:length], *(array[row] for array in others))
         )
         for row, length in enumerate(lengths)
     ]
@@ -170,10 +177,18 @@ def _pictures(
             f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
             "pictures for each class"
         )
+    is_folder = os.path.isdir(path) and hub_columns(path, section.config) is None
+    if is_folder and info.problem in ("multilabel", "regression"):
+        what = "labels" if info.problem == "multilabel" else "numbers"
+        raise BadInput(
+            f"{clean(path, 200)}: a folder has one class for each picture, and the run predicts "
+            f"{what}; --data takes a table of paths like the one it was trained on"
+        )
     # A folder says by itself what a table says in its columns.
-    columns = dict.fromkeys(("picture", "target", "split") if os.path.isdir(path) else ())
-    moved = section.model_copy(update={"path": path, **columns})
-    source = read_picture_files(moved, info.problem, preprocessing)
+    columns = dict.fromkeys(TABLE_SETTINGS if is_folder else ())
+    decode = "once" if section.decode == "once" else "auto"
+    moved = section.model_copy(update={"path": path, "decode": decode, **columns})
+    source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
     return _of_source(source, preprocessing, info, "picture")
 
 
@@ -291,11 +306,17 @@ def _labelled(
     noun: str,
 ) -> Labelled:
     known = _with_classes_of(info, target, name)
+    if encoded.samples is not None:
+        # In place of what is read, what is predicted, since classes have the order of the run.
+        targets = encode_target(name, known, preprocessing)
+        read = read_whole(encoded, known, targets)
+        return Labelled(read, name, counted(len(read), noun), tuple(encoded.notes))
     split = TensorSplit(
         encoded.inputs,
         encode_target(name, known, preprocessing),
         torch.from_numpy(rows),
         encoded.lengths,
+        others=encoded.others,
         scaling=encoded.scaling,
         ignored=MASKED_OUT if known.masks is not None else None,
     )
@@ -312,6 +333,12 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
         return target
     place = _places(info, target.classes)
     unknown = [index for index, label in enumerate(target.classes) if label not in place]
+    if unknown and target.masks is not None:
+        shown = clean(", ".join(target.classes[index] for index in unknown[:_MOST_SHOWN]), 200)
+        raise BadInput(
+            f"{name}: the masks have {counted(len(unknown), 'class', 'classes')} that the run was "
+            f"not trained on: {shown}; it knows {clean(', '.join(info.classes), 300)}"
+        )
     if unknown:
         is_tagged = target.values.ndim == 2
         counts = target.values.sum(axis=0) if is_tagged else np.bincount(target.values)
@@ -328,7 +355,9 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             "a new run on them"
         )
     if target.masks is not None:
-        return replace(target, classes=info.classes)
+        numbers = dict(zip(target.classes, target.numbers_of_classes, strict=True))
+        known = tuple(numbers.get(name, -1) for name in info.classes)
+        return replace(target, classes=info.classes, mask_numbers=known)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

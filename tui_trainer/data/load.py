@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tui_trainer.config.problems import base_of
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
+from tui_trainer.data.own_problem import with_own_problem
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sources.arrays import read_arrays
 from tui_trainer.data.sources.forecast import read_forecast
@@ -74,7 +76,7 @@ def _wanted(problem: ProblemSection, fitted: Fitted) -> str:
     Versions before 0.2 predicted two different numbers as a number, and their runs still do.
     """
     was_numbers = fitted is not None and fitted.get("task") == "regression"
-    return "regression" if was_numbers and problem.type == "auto" else problem.type
+    return "regression" if was_numbers and problem.type == "auto" else base_of(problem.type)
 
 
 def load(
@@ -109,7 +111,7 @@ def _load(
         return load_plugged(section, fitted, problem, record)
     try:
         read_as = AUTO if problem.type == "none" else problem
-        dataset = loader(section, read_as, fitted, record)
+        dataset = with_own_problem(loader(section, read_as, fitted, record), problem)
         return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(

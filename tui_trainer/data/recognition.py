@@ -26,9 +26,10 @@ from tui_trainer.config.sections.datasets import (
     DelimitedSection,
     TableSection,
 )
-from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
+from tui_trainer.data.files.hub_pictures import hub_columns, sample_of
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
@@ -36,7 +37,7 @@ from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled
-from tui_trainer.data.sources.picture_table import list_table, picture_column, target_column
+from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
@@ -100,6 +101,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     if stat.S_ISDIR(status.st_mode):
         if stated.get("type") == "huggingface":
             return Recognised({"type": "huggingface", "path": where})
+        if (pictures := _hub_pictures(where, stated)) is not None:
+            return pictures
         if "type" not in stated and is_dataset_folder(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
@@ -147,15 +150,27 @@ def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
         return None if kind is None else Recognised({"type": "pictures", "path": where})
     reasons = {"type": f"the cells of {clean(column, 80)} are names of pictures"}
     section = PicturesSection(type="pictures", path=where, picture=column)
-    chosen = {key: value for key, value in stated.items() if key in ("target", "split", "picture")}
-    section = section.model_copy(update=chosen)
+    chosen = {key: value for key, value in stated.items() if key in TABLE_SETTINGS}
+    section = PicturesSection.model_validate({**section.model_dump(), **chosen})
     found = picture_settings(where, stated, reasons, list_table(section, "auto").files)
-    target, reason = target_column(section, opened.header, section.picture or column)
-    columns = {} if "picture" in chosen else {"picture": column}
+    targets, reason = target_columns(section, opened, section.picture or column)
+    columns: dict[str, Any] = {} if "picture" in chosen else {"picture": column}
     if reason:
-        columns["target"] = target
+        columns["target"] = targets[0] if len(targets) == 1 else list(targets)
         found.reasons["target"] = reason
     return Recognised({**found.settings, **columns}, found.reasons)
+
+
+def _hub_pictures(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a Hugging Face data set with pictures; None if it is none."""
+    if stated.get("type", "pictures") != "pictures" or stated.get("layout", "auto") != "auto":
+        return None
+    columns = hub_columns(where, stated.get("config"))
+    if columns is None:
+        return None
+    files = sample_of(where, columns, _MOST_OPENED)
+    reasons = {"type": "a data set of Hugging Face's library with pictures"}
+    return picture_settings(where, stated, reasons, files)
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:

@@ -22,6 +22,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import (
     NEEDS_ITS_DATA,
     Dataset,
@@ -30,7 +31,9 @@ from tui_trainer.data.base.dataset import (
     identity,
 )
 from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
@@ -41,15 +44,13 @@ from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
 from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 _FEW_NUMBERS = 20
 """Up to this many distinct whole numbers may be meant as classes."""
 _NAMED_NUMBERS = 5
-MASKED_OUT = 255
-"""Stands in masks for pixels that are not measured."""
 
 
 def load_rows(
@@ -65,13 +66,25 @@ def load_rows(
     """
     split, source = _divided(section, source, fitted, record)
     parts, target = split.parts, source.target
-    preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
+    spec = PROBLEMS.get(written_problem)
+    preprocessing = fitted
+    if preprocessing is None:
+        keeps_numbers = spec is not None and spec.stores_targets
+        preprocessing = _fit(section, source, parts.train, keeps_numbers=keeps_numbers)
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
     notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
-    train, val, test = _splits(source, encoded, preprocessing, parts)
+    left_out: LeftOut | None = None
+    splits: tuple[Split, Split, Split]
+    if encoded.samples is None:
+        splits = _splits(source, encoded, preprocessing, parts)
+    else:
+        targets = encode_target(source.name, source.target, preprocessing)
+        splits, left_out = read_splits(encoded, source.target, targets, split)
+        split = stay_out(split, encoded)
+    train, val, test = splits
     return Dataset(
         train=train,
         val=val,
@@ -96,6 +109,7 @@ def load_rows(
         split_record=split.record,
         changes=split.changes,
         split_summary=_summary(section, source),
+        left_out=left_out,
     )
 
 
@@ -108,6 +122,7 @@ def _splits(
         encode_target(source.name, source.target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
+        others=encoded.others,
         places=torch.arange(len(source.rows)) if encoded.is_shared else None,
         scaling=encoded.scaling,
         ignored=MASKED_OUT if source.target.masks is not None else None,
@@ -187,13 +202,19 @@ def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any
         outputs=target.outputs,
         vocabulary=encoded.vocabulary,
         places=PROBLEMS[target.problem].places,
+        numbers=0 if encoded.numbers is None else encoded.numbers.shape[1],
     )
+    others = [
+        SampleField(name, tuple(values.shape[1:]), "float32")
+        for name, values in encoded.others.items()
+    ]
     return DatasetInfo(
         signature,
         target.problem,
         target.classes,
         target_mean=_scale(preprocessing["target_mean"]),
         target_std=_scale(preprocessing["target_std"]),
+        fields=(signature.field(), *others) if others else (),
         target_names=target.names,
     )
 
@@ -281,17 +302,21 @@ def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
 
 
-def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
+def _fit(
+    section: RowsSection, source: Source, train: NDArray[np.int64], *, keeps_numbers: bool
+) -> dict[str, Any]:
+    """Learn the preprocessing; numbers to predict stay as they are with `keeps_numbers`."""
     mean, std = 0.0, 1.0
     target = source.target
-    if target.problem == "regression" and target.values.ndim == 1:
+    is_scaled = target.problem == "regression" and not keeps_numbers
+    if is_scaled and target.values.ndim == 1:
         mean, std = _moments_of(target.values[train], source.name, "the numbers to predict are")
     inputs = {
         **_identity(section, source),
         "inputs": source.fit(train),
         "split": source.division.rule,
     }
-    if target.problem == "regression" and target.values.ndim == 2:
+    if is_scaled and target.values.ndim == 2:
         several = [
             _moments_of(column, source.name, f"the numbers of {clean(name, 80)} are")
             for name, column in zip(target.names, target.values[train].T, strict=True)
@@ -318,21 +343,20 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
-def _classes_of_pixels(masks: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return masks (N, H, W) with the positions of the classes that their numbers name, as uint8.
+def _classes_of_pixels(masks: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Return masks (N, H, W) with the places of the classes that have these numbers, as uint8.
 
     Other numbers become MASKED_OUT.
     """
-    positions = np.full(256, MASKED_OUT, dtype=np.uint8)
-    for position, name in enumerate(classes):
-        positions[int(name)] = position
-    return torch.from_numpy(positions[masks.numpy()])
+    if masks.is_meta:
+        return masks
+    return torch.from_numpy(class_places(numbers)[masks.numpy()])
 
 
 def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
     if target.masks is not None:
-        return _classes_of_pixels(target.masks, target.classes)
+        return _classes_of_pixels(target.masks, target.numbers_of_classes)
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -7,6 +7,8 @@ Training requires of a module:
 - `forward(inputs)` returns outputs (B, K). Inputs of the kinds `sequence` (B, T, C) and `tokens`
   (B, T) come with a second argument, `lengths`: (B,) int64 on the CPU, or None if every sample has
   the full length T. Steps beyond a length are padding, and must not change any output.
+- With `signature.numbers`, the numbers beside each text come as an argument of the name `numbers`.
+  Built-in models are given them by `Joined`.
 - Where `signature.places` is `step`, outputs are (B, T, K), and with `signature.causal` step t must
   not depend on later ones. Where it is `pixel`, outputs are (B, K, H, W).
 - A module that can continue where the previous batch ended has `advance(inputs, carry)`, which
@@ -26,6 +28,7 @@ from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
+from tui_trainer.models.joined import build_joined
 from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
@@ -60,7 +63,10 @@ def build_model(
         BadInput: the model cannot take such data.
     """
     if section.type in MODELS:
-        return MODELS[section.type](section, signature)
+        builder = MODELS[section.type]
+        if signature.numbers:
+            return build_joined(builder, section, signature)
+        return builder(section, signature)
     function = MODEL_FACTORIES[section.type]
     name, place = f"model {section.type}", place_of(function)
     try:

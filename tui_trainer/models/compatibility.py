@@ -10,7 +10,7 @@ from tui_trainer.config.problems import Places
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem
-from tui_trainer.text.format import any_of
+from tui_trainer.text.format import any_of, counted
 
 _KINDS: dict[Kind, str] = {
     "features": "rows of {0} numbers",
@@ -29,7 +29,10 @@ _PLACES: dict[Places, str] = {
 
 def describe_data(signature: Signature) -> str:
     """Describe the data of a signature in words."""
-    return _KINDS[signature.kind].format(*signature.input_shape)
+    described = _KINDS[signature.kind].format(*signature.input_shape)
+    if not signature.numbers:
+        return described
+    return f"{described} with {counted(signature.numbers, 'number')} beside each"
 
 
 def check_fixed(model: str, signature: Signature) -> None:

@@ -23,7 +23,7 @@ from tui_trainer.problems.problem import (
     Sums,
     Totals,
 )
-from tui_trainer.problems.targets import check_is_whole, check_range
+from tui_trainer.problems.targets import check_is_whole, check_range, name_of
 
 MOST_CLASSES = 100
 """With more classes no confusion matrix is counted, since ten thousand cells are unreadable."""
@@ -35,16 +35,17 @@ class Classification:
     name: ProblemName = "classification"
     why_no_predictions = ""
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         check_is_whole(targets)
         if targets.numel() != len(targets):
             raise SampleMismatch(
                 f"the target is {describe(targets[0])}; it should be one class, as an int"
             )
-        check_range(targets, info.signature.outputs, subject, "classes")
+        check_range(targets, len(info.classes), name_of(targets), "classes")
         return targets.reshape(-1)
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return len(info.classes)
 
     def totals(
         self,

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, Places, ProblemName
+from tui_trainer.config.problems import PROBLEMS, Places, ProblemName, base_of
 from tui_trainer.problems.signature import SampleField, Signature
 
 Scale = float | tuple[float, ...]
@@ -43,6 +43,13 @@ class DatasetInfo:
     """The probability above which a label, or the positive class, is predicted."""
     ignore: int | None = None
     """A number in targets of steps or pixels that counts nowhere, as IGNORED does."""
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Those of a problem of a plugin, by name."""
+
+    @property
+    def base(self) -> ProblemName:
+        """The built-in problem whose rules hold: `problem` itself unless that is a plugin's."""
+        return base_of(self.problem)
 
     @property
     def units(self) -> tuple[float, ...]:
@@ -72,6 +79,7 @@ class DatasetInfo:
         """Return plain values; the problem is called `task` in checkpoints."""
         plain = asdict(self)
         plain["task"] = plain.pop("problem")
+        plain["settings"] = dict(self.settings)
         return plain
 
     @staticmethod
@@ -83,6 +91,7 @@ class DatasetInfo:
             for field in plain.get("fields", ())
         )
         sizes = [*signature.input_shape, signature.outputs, signature.vocabulary]
+        sizes.append(signature.numbers)
         for size in sizes + [size for field in fields for size in field.shape]:
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
@@ -98,6 +107,7 @@ class DatasetInfo:
             tuple(map(str, plain.get("target_names", ()))),
             *_two_classes_of(plain),
             _ignored_in(plain),
+            tuple(dict(plain.get("settings", {})).items()),
         )
 
 

@@ -27,14 +27,15 @@ class LanguageModelling:
     name: ProblemName = "language_modelling"
     why_no_predictions = "a language model predicts what comes next: use --generate N"
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         check_is_whole(targets)
         check_steps(targets, inputs, "token")
         # Of the tokens of a sample any may be wrong, so it is always one of several.
         check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "tokens")
         return targets
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return info.signature.vocabulary
 
     def totals(
         self,

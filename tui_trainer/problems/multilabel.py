@@ -43,10 +43,8 @@ class Multilabel:
     name: ProblemName = "multilabel"
     why_no_predictions = ""
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
-        count = info.signature.outputs
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+        count = len(info.classes)
         if targets.shape[1:] != (count,):
             raise SampleMismatch(
                 f"the target is {describe(targets[0])}; it should have a 0 or 1 for each of "
@@ -56,6 +54,9 @@ class Multilabel:
         if len(wrong):
             raise SampleMismatch(f"the target has a {wrong[0].item():g}; each label is 0 or 1")
         return targets.float()
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return len(info.classes)
 
     def totals(
         self,

@@ -23,10 +23,11 @@ class NoProblem:
     name: ProblemName = "none"
     why_no_predictions = "its recipe has no predict_step, so nothing can be predicted"
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         return targets
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return 1
 
     def totals(
         self,

@@ -16,7 +16,7 @@ from tui_trainer.config.plugins import OWN_METRICS, RECIPE_METRICS, takes_target
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Result, Totals
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -32,7 +32,7 @@ def totals_of(
     """Return empty totals for a split, with those for the metrics `extras`."""
     own = [name for name in extras if name in OWN_METRICS]
     others = [name for name in extras if name not in OWN_METRICS and name not in RECIPE_METRICS]
-    totals = KINDS[info.problem].totals(info, device, others, with_result=with_result)
+    totals = kind_of(info).totals(info, device, others, with_result=with_result)
     return _WithOwn(totals, {name: _counter(name) for name in own}) if own else totals
 
 

@@ -102,7 +102,7 @@ class PlaceTotals:
     ) -> None:
         self._classes = info.signature.outputs
         self._has_pixels = info.signature.places == "pixel"
-        names = (*PROBLEMS[info.problem].metrics, *extras)
+        names = (*PROBLEMS[info.base].metrics, *extras)
         self._names = tuple(name for name in names if name != "loss")
         self._sums = Sums()
         self._finite = torch.ones((), dtype=torch.bool, device=device)
@@ -158,6 +158,9 @@ class PlaceProblem:
     """The part that problems with a class at each place share; see `ProblemKind`."""
 
     why_no_predictions = ""
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return len(info.classes)
 
     def totals(
         self,

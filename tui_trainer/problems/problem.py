@@ -57,6 +57,8 @@ class Prediction:
     of each class in it; empty for numbers and steps."""
     mask: Tensor | None = None
     """The class of each pixel, (H, W) uint8, or int32 with more than 256 classes."""
+    picture: Tensor | None = None
+    """A picture (C, H, W) from 0 to 1, if that is what is predicted."""
 
 
 class Totals(Protocol):
@@ -82,16 +84,20 @@ class ProblemKind(Protocol):
     why_no_predictions: str
     """Why it has no predictions for single samples, or an empty string if it has."""
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         """Return the targets of samples (N, ...) as losses and metrics take them.
 
-        `inputs` are the values (N, ...) of the first field; `subject` begins messages about the
-        range of a target.
+        `inputs` are the values (N, ...) of the first field.
 
         Raises:
             SampleMismatch: a target is none of this problem.
+        """
+        ...
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        """Return how many numbers a model gives for a sample, or for each of its places.
+
+        `target` is that of the first sample, as the data have it. `info` has no head yet.
         """
         ...
 

@@ -28,9 +28,7 @@ class Regression:
     name: ProblemName = "regression"
     why_no_predictions = ""
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         """Return the numbers as (N, K) float32; ints are accepted.
 
         PyTorch would broadcast targets without a dimension for the numbers over the batch.
@@ -41,6 +39,9 @@ class Regression:
                 f"the target is {describe(targets[0])}; it should be {_numbers(count)} to predict"
             )
         return targets.float().reshape(-1, count)
+
+    def head(self, target: Tensor, info: DatasetInfo) -> int:
+        return max(target.numel(), 1)
 
     def totals(
         self,

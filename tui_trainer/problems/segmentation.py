@@ -22,9 +22,7 @@ class Segmentation(PlaceProblem):
 
     name: ProblemName = "segmentation"
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         check_is_whole(targets)
         targets = without_ignored(targets, info.ignore)
         if inputs.dim() != 4:

@@ -30,12 +30,12 @@ def with_settings(info: DatasetInfo, section: ProblemSection) -> DatasetInfo:
     if (ignored := getattr(section, "ignore", None)) is not None:
         info = replace(info, ignore=ignored)
     positive, threshold = getattr(section, "positive", None), getattr(section, "threshold", 0.5)
-    has_two = info.problem == "classification" and len(info.classes) == 2
+    has_two = info.base == "classification" and len(info.classes) == 2
     if positive is not None:
         _require(has_two, info, "problem.positive", "two classes")
         info = replace(info, positive=_place_of(positive, info.classes))
     if threshold != 0.5:
-        is_used = has_two or info.problem == "multilabel"
+        is_used = has_two or info.base == "multilabel"
         _require(is_used, info, "problem.threshold", "labels or two classes")
         if has_two and info.positive is None:
             # Of the second class, as `pos_weight` of binary_cross_entropy.

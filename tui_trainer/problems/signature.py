@@ -11,6 +11,8 @@ from typing import Literal
 from tui_trainer.config.problems import Places
 
 Kind = Literal["features", "image", "sequence", "tokens"]
+NUMBERS = "numbers"
+"""The name of the field with the numbers beside a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Signature:
     """Where there is a prediction: one for a sample, or one at each step or pixel."""
     causal: bool = False
     """Whether the prediction at a step must not depend on later ones, as in language modelling."""
+    numbers: int = 0
+    """Of tokens: how many numbers are beside each text, in the field NUMBERS."""
 
     def field(self, name: str = "input") -> SampleField:
         """Return the field with the inputs, of the largest shape."""

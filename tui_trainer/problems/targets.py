@@ -40,6 +40,11 @@ def check_places(targets: Tensor, count: int) -> None:
         raise SampleMismatch(f"{error}; problem.ignore leaves a number out") from None
 
 
+def name_of(targets: Tensor) -> str:
+    """Return how a message names one of the targets (N, ...): the only one is the target."""
+    return "the target" if len(targets) == 1 else "a target"
+
+
 def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     """Raise SampleMismatch if one of the numbers is not from 0 to `count` - 1."""
     if not numbers.numel():

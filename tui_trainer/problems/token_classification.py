@@ -20,9 +20,7 @@ class TokenClassification(PlaceProblem):
 
     name: ProblemName = "token_classification"
 
-    def check(
-        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
-    ) -> Tensor:
+    def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         check_is_whole(targets)
         targets = without_ignored(targets, info.ignore)
         check_steps(targets, inputs, "class")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, with_value
@@ -26,6 +27,9 @@ from tui_trainer.sessions.resume import live_overrides, prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
+
+if TYPE_CHECKING:
+    from tui_trainer.training.checkpoints import Checkpoint
 
 
 def prepare_fork(
@@ -60,19 +64,11 @@ def prepare_fork(
     if not read_manifests(origin.checkpoints):
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
     checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.command("fork"))
-    edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
     run = create_run(runs_dir, name or experiment.name, now)
     startup.claim(run)
     try:
-        _copy_checkpoints(origin, run, checkpoint.manifest)
-        _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
-        if edits:
-            rewrite_edits(run.edits, edits)
-        if exists(origin.splits):
-            _copy(origin.splits, run.splits, origin)
+        _copy_until(origin, run, checkpoint)
         _write_config(origin, run, experiment, overrides)
-        whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
-        write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv, startup, accept_data=accept_data, origin="fork")
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -80,6 +76,19 @@ def prepare_fork(
         if isinstance(error, OSError):
             raise cannot_write(run.path, error) from error
         raise
+
+
+def _copy_until(origin: RunDirectory, run: RunDirectory, checkpoint: Checkpoint) -> None:
+    """Copy the checkpoint with the metrics, edits and sides of the rows that led to it."""
+    step = checkpoint.manifest.step
+    _copy_checkpoints(origin, run, checkpoint.manifest)
+    _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
+    edits = [edit for edit in read_edits(origin.edits) if edit.apply_at_step <= step]
+    if edits:
+        rewrite_edits(run.edits, edits)
+    if exists(origin.splits):
+        _copy(origin.splits, run.splits, origin)
+    write_provenance(run.provenance, {"forked_from": str(origin.path), "step": step})
 
 
 def _write_config(

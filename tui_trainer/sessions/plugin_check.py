@@ -65,26 +65,35 @@ def experiment_for(
     """
     if name:
         return library.experiment(name, overrides)
-    names: dict[str, list[str]] = {}
-    for thing in things:
-        names.setdefault(thing.kind, []).append(thing.name)
-    chosen = {one.section for one in overrides if one.field in ("", "type")}
-    data = names.get("dataset", [])
-    if len(data) != 1 and "dataset" not in chosen:
+    own = own_types(things, overrides)
+    if "dataset" not in own and not any(one.section == "dataset" for one in overrides):
         return None
     values: dict[str, Any] = {
         "model": {"type": "mlp"},
         "optimizer": {"type": "adamw"},
         "training": {"epochs": 1, "batch_size": 8},
+        **own,
     }
-    for kind in ("dataset", "model", "loss", "recipe"):
-        own = names.get(kind, [])
-        if len(own) == 1 and kind not in chosen:
-            values[kind] = {"type": own[0]}
-    if metrics := names.get("metric"):
+    if metrics := [thing.name for thing in things if thing.kind == "metric"]:
         values["training"]["metrics"] = metrics
     document = Document("plugin", values, {})
     return compose(library, "./plugin", document, Path("plugin"), overrides)
+
+
+def own_types(
+    things: Sequence[Registered], overrides: Sequence[Override]
+) -> dict[str, dict[str, str]]:
+    """Return the section of each kind of which a plugin has one type, unless it is overridden."""
+    chosen = {one.section for one in overrides if one.field in ("", "type")}
+    names: dict[str, list[str]] = {}
+    for thing in things:
+        names.setdefault(thing.kind, []).append(thing.name)
+    kinds = ("dataset", "problem", "model", "loss", "transform", "recipe")
+    return {
+        kind: {"type": names[kind][0]}
+        for kind in kinds
+        if len(names.get(kind, [])) == 1 and kind not in chosen
+    }
 
 
 def proofs(experiment: Experiment, steps: int) -> Iterator[Proof]:

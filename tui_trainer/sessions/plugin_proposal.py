@@ -18,13 +18,8 @@ from tui_trainer.config.user_code import file_of
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.plugin_check import Registered, registered
-from tui_trainer.sessions.proposal import (
-    PLACEHOLDER,
-    Proposal,
-    ProposalLine,
-    model_text,
-    settings_for,
-)
+from tui_trainer.sessions.proposal import PLACEHOLDER, Proposal, settings_for
+from tui_trainer.sessions.proposal_lines import ProposalLine, model_text
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
@@ -69,10 +64,12 @@ def propose_own(
     name = _dataset_of(library, overrides)
     others = [one for one in overrides if one.key not in ("dataset", "dataset.type")]
     about_data = [one for one in others if one.section in ("dataset", "problem", "")]
-    section = {"type": name}
-    first = _composed(library, name, {"dataset": section, **PLACEHOLDER}, about_data)
-    dataset = (data or SharedData()).load(first.dataset, problem=first.problem)
-    settings = {"dataset": section, **settings_for(dataset, first)}
+    section: dict[str, Any] = {"dataset": {"type": name}}
+    if problem := _only(registered(), "problem", _file_of(name)):
+        section["problem"] = {"type": problem}
+    first = _composed(library, name, {**section, **PLACEHOLDER}, about_data)
+    dataset = (data or SharedData()).load(first.dataset, problem=first.asked_problem)
+    settings = {**section, **settings_for(dataset, first)}
     settings = _with_own_types(settings, name, dataset)
     experiment = _composed(library, name, settings, others)
     document = _document(name, settings)
@@ -109,14 +106,14 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
 
     A type is taken if there is one of its kind: in the file of the data set, or else in all files.
     """
-    things = registered()
-    spec = DATASETS.find(name)
-    file = spec.origin.rpartition(":")[0] if spec is not None else ""
+    things, file = registered(), _file_of(name)
     problem = PROBLEMS[dataset.problem]
     settings = {**settings, "training": dict(settings["training"])}
     if model := _only(things, "model", file):
         settings["model"] = {"type": model}
         settings["optimizer"] = {"type": "adamw", "lr": _OWN_LR}
+    if transform := _only(things, "transform", file):
+        settings["transform"] = {"type": transform}
     if recipe := _only(things, "recipe", file):
         settings["recipe"] = {"type": recipe}
         settings.pop("early_stopping", None)
@@ -128,6 +125,12 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
     if own := [metric for metric in metrics if metric in problem.more_metrics]:
         settings["training"]["metrics"] = [*settings["training"].get("metrics", []), *own]
     return settings
+
+
+def _file_of(name: str) -> str:
+    """Return the file that registers a data set."""
+    spec = DATASETS.find(name)
+    return spec.origin.rpartition(":")[0] if spec is not None else ""
 
 
 def _only(things: Sequence[Registered], kind: str, file: str) -> str:
@@ -160,7 +163,8 @@ def _lines(name: str, dataset: Dataset, experiment: Experiment) -> tuple[Proposa
                 "split", dataset.split_summary.removeprefix("split "), "dataset.split_seed"
             )
         )
-    own = [f"{kind} {getattr(experiment, kind).type}" for kind in ("loss", "recipe")]
-    chosen = [text for text in own if text not in ("loss auto", "recipe supervised")]
-    text = ", ".join([model_text(experiment), *chosen])
+    own = [f"{kind} {getattr(experiment, kind).type}" for kind in ("transform", "loss", "recipe")]
+    usual = ("transform none", "loss auto", "recipe supervised")
+    chosen = [text for text in own if text not in usual]
+    text = ", ".join([model_text(experiment, dataset), *chosen])
     return (*lines, ProposalLine("model", text, "--save FILE.yaml"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import LOADED, missing_plugins, plugin_facts
+from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
 from tui_trainer.runs.directory import (
@@ -26,9 +26,9 @@ from tui_trainer.runs.directory import (
 )
 from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import exists
+from tui_trainer.runs.plugin_copies import keep_plugins
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
@@ -73,6 +73,10 @@ class PreparedRun:
         return in_force(self.asked, edits)
 
 
+class NeedsPlugin(BadInput):
+    """A run was made with a plugin that is not loaded; the message names it."""
+
+
 def read_config(run: RunDirectory) -> Experiment:
     """Read the configuration a run was started with; raises ConfigError if that fails."""
     document = read_config_file(run)
@@ -82,7 +86,7 @@ def read_config(run: RunDirectory) -> Experiment:
     except ConfigError as error:
         if missing := missing_plugins(read_provenance(run.provenance)):
             words = " ".join(f"--plugin {clean(path)}" for path in missing)
-            raise BadInput(f"{run.path.name} needs its own code: add {words}") from error
+            raise NeedsPlugin(f"{run.path.name} needs its own code: add {words}") from error
         raise
 
 
@@ -233,16 +237,3 @@ def record_provenance(
     )
     write_provenance(run.provenance, facts)
     keep_plugins(run)
-
-
-def keep_plugins(run: RunDirectory) -> None:
-    """Keep a copy of each plugin that was loaded, as a record: nothing ever loads it."""
-    if not LOADED:
-        return
-    if not exists(run.plugins):
-        with open_folder(run.path, writing=True) as folder:
-            folder.make(run.plugins.name)
-    for plugin in LOADED.values():
-        copy = run.plugins / plugin.copy_name
-        if not exists(copy):
-            write_atomically(copy, plugin.source)

@@ -19,13 +19,12 @@ from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.proposal_lines import ProposalLine, lines_of
 from tui_trainer.text.clean import clean, slug
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
-    from tui_trainer.data.base.summary import DataSummary
     from tui_trainer.data.recognition import Recognised
     from tui_trainer.problems.signature import Signature
 
@@ -41,18 +40,10 @@ _MOST_LOGITS = 1 << 27
 """A language model gives so many numbers per batch, or less: half a gigabyte."""
 _SMALL_PICTURE = 64
 """The longest side of a picture for which a plain CNN is chosen."""
+_WORKERS = 2
+"""Processes that decode pictures while training; more of them are for more cores."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
 """Batch sizes for up to so many samples; beyond them, the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposalLine:
-    """A line of a proposal: `split    68 / 12 / 20 % ...   [dataset.split_seed]`."""
-
-    subject: str
-    text: str
-    setting: str
-    """The setting that decides otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +126,7 @@ def propose(
         path,
         document,
         experiment,
-        _lines(path, recognised, dataset, experiment),
+        lines_of(path, recognised, dataset, experiment),
         (*dataset.notes, *_forecast_note(dataset)),
     )
 
@@ -262,7 +253,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
             model = {"type": "cnn1d", "channels": [128, 128], "kernel_size": 7, "dropout": 0.5}
             training |= {"epochs": 30, "batch_size": min(batch_size, 64)}
             optimizer["lr"] = 2e-3
-            patience = 5
+            # A text and the numbers beside it may each say little before they are put together.
+            patience = 10 if dataset.signature.numbers else 5
         case "image":
             model = _image_model(dataset.signature)
             if isinstance(experiment.dataset, PicturesSection):
@@ -277,6 +269,8 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
     settings = {"model": model, "optimizer": optimizer, "training": training}
+    if dataset.left_out is not None:
+        settings["loader"] = {"num_workers": _WORKERS}
     if len(dataset.val):
         return {**settings, "early_stopping": {"patience": patience}}
     # Nothing says when to stop, so the steps are fewer.
@@ -332,72 +326,3 @@ def _metrics_for(dataset: Dataset) -> list[str]:
     if max(counts) / sum(counts) >= _IMBALANCED:
         return ["balanced_accuracy", "f1", "auroc"]
     return []
-
-
-def _lines(
-    path: str, recognised: Recognised, dataset: Dataset, experiment: Experiment
-) -> tuple[ProposalLine, ...]:
-    summary = dataset.summary
-    head = ProposalLine(clean(path, 200), summary.contents if summary else "data of a plugin", "")
-    lines = [head]
-    if summary is not None:
-        noun = {"pixels": "rows", "huggingface": "data"}.get(recognised.type)
-        if noun and "type" in recognised.reasons:
-            lines.append(ProposalLine(noun, recognised.reasons["type"], "dataset.type"))
-        lines.append(_target_line(recognised, summary, dataset, experiment))
-        filling = ""
-        if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
-            is_text = dataset.signature.kind == "tokens"
-            filling = "; missing ones " + (
-                "read as a text without words" if is_text else "filled with the training mean"
-            )
-        filled_by = "dataset.missing" if filling else ""
-        if "size" in recognised.reasons:
-            filling, filled_by = f"; {recognised.reasons['size']}", "dataset.size"
-        if "samples" in recognised.reasons:
-            filling, filled_by = f"; {recognised.reasons['samples']}", "dataset.samples"
-        lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
-        lines += _augment_line(experiment)
-        split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
-        lines.append(ProposalLine("split", split, "dataset.split_by"))
-    lines.append(ProposalLine("model", model_text(experiment), "--save FILE.yaml"))
-    return tuple(lines)
-
-
-def _augment_line(experiment: Experiment) -> list[ProposalLine]:
-    """Return a line on the random changes that were chosen for pictures."""
-    data = experiment.dataset
-    if not isinstance(data, PicturesSection) or not data.crop_padding:
-        return []
-    text = (
-        f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
-        "could make another thing of them"
-    )
-    return [ProposalLine("augment", text, "dataset.crop_padding")]
-
-
-def _target_line(
-    recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
-) -> ProposalLine:
-    problem = dataset.problem.replace("_", " ")
-    target = getattr(experiment.dataset, "target", None)
-    if target is None:
-        return ProposalLine("target", f"{summary.target}: {problem}", "dataset.type")
-    names = clean(target if isinstance(target, str) else ", ".join(target), 80)
-    reason = recognised.reasons.get("target", "")
-    said = f"{reason}; {summary.target}" if reason else summary.target
-    return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
-
-
-def model_text(experiment: Experiment) -> str:
-    """Return the model, the optimizer and the end of the training in a few words."""
-    model = experiment.model
-    sizes = getattr(model, "layers", None)
-    shape = " " + "-".join(map(str, sizes)) if isinstance(sizes, tuple) else ""
-    parts = [f"{model.type}{shape}", f"{experiment.optimizer.type} {experiment.optimizer.lr:g}"]
-    if experiment.early_stopping.patience is not None:
-        parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
-    training = experiment.training
-    limits = {"epochs": training.epochs, "steps": training.max_steps}
-    parts += [f"at most {limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
-    return ", ".join(parts)

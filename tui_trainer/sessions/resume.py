@@ -105,24 +105,25 @@ def prepare_resume(
     try:
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, which, startup, accept_data=accept_data)
+        edits = read_edits(run.edits)
         plan = plan_edits(
-            experiment,
-            read_edits(run.edits),
-            overrides,
-            loaded.step,
-            drop_later=drop_edits,
-            origin=origin,
+            experiment, edits, overrides, loaded.step, drop_later=drop_edits, origin=origin
         )
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
             startup.commit()
-            plan.write(run)
-            record_split(run, loaded.task)
-            record_provenance(run, argv, loaded.task, loaded.device)
+            _record(run, argv, loaded, plan)
         return prepared
     except BaseException:
         lock.release()
         raise
+
+
+def _record(run: RunDirectory, argv: Sequence[str], loaded: _Loaded, plan: EditPlan) -> None:
+    """Write what changes with this start: edits, sides of the rows, and where the run goes on."""
+    plan.write(run)
+    record_split(run, loaded.task)
+    record_provenance(run, argv, loaded.task, loaded.device)
 
 
 class _Loaded(NamedTuple):

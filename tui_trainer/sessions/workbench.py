@@ -19,7 +19,13 @@ from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.misfits import SharedData
-from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_runs, split_of_other
+from tui_trainer.sessions.prepare import (
+    DATA_PLACE,
+    NeedsPlugin,
+    read_config,
+    resolve_runs,
+    split_of_other,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -195,11 +201,18 @@ def open_predictor(
     """
     import torch
 
-    from tui_trainer.training.prediction import load_predictor
+    from tui_trainer.training.prediction import load_predictor, why_no_files_of
 
+    which = which or best_or_last(run)
+    try:
+        experiment = _read_config(run, overrides)
+    except NeedsPlugin as error:
+        # Nobody should look for a plugin that cannot help.
+        if why := why_no_files_of(run, which):
+            raise BadInput(why) from error
+        raise
     chosen = torch.device(choose_device(device).torch_name)
-    experiment = _read_config(run, overrides)
-    return load_predictor(run, experiment, chosen, which or best_or_last(run))
+    return load_predictor(run, experiment, chosen, which)
 
 
 def _read_config(run: RunDirectory, overrides: Sequence[Override]) -> Experiment:

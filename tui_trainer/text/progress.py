@@ -1,4 +1,4 @@
-"""`ReadProgress`: how far the reading of a large file has come, in words, for whoever shows it.
+"""`ReadProgress`: the progress of reading a large file, in words.
 
 Layer: text. A reader tells it from any thread. The app looks at `progress_words`; a command without
 the app has lines printed.

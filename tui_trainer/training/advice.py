@@ -13,6 +13,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.sources.column_kinds import kinds_setting
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.text.format import any_of
@@ -65,12 +66,17 @@ def with_text_read(error: ConfigError, experiment: Experiment, dataset: Dataset)
     """
     if not isinstance(experiment.dataset, TableSection) or dataset.signature.kind != "tokens":
         return error
-    [name] = dataset.preprocessing["inputs"]
-    columns = clean(to_flow([name]), 80)
-    way = (
-        f"; the only input is the column '{clean(name, 80)}', read as a text: "
-        f"dataset.categorical={columns} reads it as a category"
-    )
+    inputs = dataset.preprocessing["inputs"]
+    texts = [name for name, fitted in inputs.items() if fitted["kind"] == "text"]
+    words = kinds_setting(dict.fromkeys(texts, "words"))
+    shown = ", ".join(f"'{clean(name, 80)}'" for name in texts)
+    way = f"; {shown} is read as a text: {words} reads it as counts of its words"
+    if len(inputs) == 1:
+        columns = clean(to_flow(texts), 80)
+        way = (
+            f"; the only input is the column {shown}, read as a text: "
+            f"dataset.categorical={columns} reads it as a category, {words} as counts of its words"
+        )
     return ConfigError(
         [replace(problem, message=problem.message + way) for problem in error.problems]
     )

@@ -5,10 +5,13 @@ Layer: training. It is part of `State`, which saves and loads it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from tui_trainer.training.flat_buffer import FlatBuffer
 
 _STATISTICS = ("running_mean", "running_var")
 """The buffers of torch's norm layers, and of others that follow them, that are running means."""
@@ -31,18 +34,44 @@ class Average:
                 # each call.
                 module.flatten_parameters()
         self._decay = decay
+        self._flat: list[tuple[Tensor, FlatBuffer]] = []
+        """The mean of each buffer that holds its values."""
+        self._others: list[tuple[nn.Parameter, nn.Parameter]] = []
+        """Other parameters of the mean, and those of the model that they follow."""
+        self._buffers: list[tuple[str, Tensor, Tensor]] = []
+        """The last part of the name, the buffer of the mean and that of the model."""
+        self.follow(model, [])
+
+    def follow(self, model: nn.Module, buffers: Sequence[FlatBuffer]) -> None:
+        """Follow a model, of which some parameters lie in flat buffers."""
+        ours = dict(zip(model.parameters(), self.model.parameters(), strict=True))
+        self._flat = []
+        for buffer in buffers:
+            if buffer.values is None:
+                continue
+            mean = buffer.new_zeros()
+            for parameter, view in zip(buffer.parameters, buffer.views(mean), strict=True):
+                mirror = ours.pop(parameter)
+                view.copy_(mirror.data)
+                mirror.data = view
+            self._flat.append((mean, buffer))
+        self._others = [(mirror, parameter) for parameter, mirror in ours.items()]
+        named = zip(self.model.named_buffers(), model.buffers(), strict=True)
+        self._buffers = [(name.rpartition(".")[2], own, theirs) for (name, own), theirs in named]
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move the mean towards the model's weights after step `step`, counted from 1."""
+    def update(self, step: int) -> None:
+        """Move the mean towards the weights after step `step`, counted from 1."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
-        mean = [parameter.data for parameter in self.model.parameters()]
-        now = [parameter.data for parameter in model.parameters()]
-        buffers = zip(self.model.named_buffers(), model.buffers(), strict=True)
-        for (name, ours), theirs in buffers:
-            if name.rpartition(".")[2] in _STATISTICS:
-                mean.append(ours)
+        mean = [mirror.data for mirror, _ in self._others]
+        now = [parameter.data for _, parameter in self._others]
+        for own, buffer in self._flat:
+            mean.append(own)
+            now.append(buffer.hold_values())
+        for name, own, theirs in self._buffers:
+            if name in _STATISTICS:
+                mean.append(own)
                 now.append(theirs)
             else:
-                ours.copy_(theirs)
+                own.copy_(theirs)
         torch._foreach_lerp_(mean, now, share)

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,12 +19,13 @@ from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.mapped import MapSplit
+from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.sources.forecast import last_values
 from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.problem import f1_of
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import NUMBERS, Signature
 from tui_trainer.training.regressions import (
     Tick,
     fit_linear,
@@ -79,13 +81,14 @@ def compute(baselines: Sequence[Baseline]) -> dict[str, Metrics]:
 
 
 def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
-    """Return the baselines for a split; for the samples that a plugin reads, and does not have in
-    memory, only that of tokens and pixels, and none if they come in an order of their own.
+    """Return the baselines for a split; for samples that are not in memory only the first one, and
+    of those that a plugin reads only that of tokens and pixels; none if they come in an order of
+    their own.
 
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
     deviation of each channel; for texts `bag_of_bytes` or `bag_of_tokens` (logistic regression on
-    their frequencies).
+    their frequencies), or with numbers beside them `logistic_regression` on both.
     Multilabel: `label_rates` (the labels whose share of the training samples is above the
     threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
     with a bias); for forecasts also `last_value`, the naive method (Hyndman and Athanasopoulos,
@@ -96,17 +99,41 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split, dataset.signature.vocabulary)
-    if dataset.problem in ("language_modelling", "none"):
+    if dataset.base in ("language_modelling", "none"):
+        return []
+    if not PROBLEMS[dataset.problem].is_measured_as_its_base:
         return []
     if dataset.signature.places != "one":
         return _places(dataset, train, split)
+    if isinstance(train, ReadSplit) and isinstance(split, ReadSplit):
+        return [_by_targets(dataset, train, split)]
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
         return []
-    if dataset.problem == "classification":
+    if dataset.base == "classification":
         return _classification(dataset, train, split)
-    if dataset.problem == "multilabel":
+    if dataset.base == "multilabel":
         return _multilabel(dataset, train, split)
     return _regression(dataset, train, split)
+
+
+class _Targets(Protocol):
+    """A split whose targets are in memory."""
+
+    @property
+    def targets(self) -> Tensor: ...
+
+
+def _by_targets(dataset: Dataset, train: _Targets, split: _Targets) -> Baseline:
+    """Return the baseline that knows no inputs."""
+    if dataset.problem == "classification":
+        return Baseline("majority_class", lambda tick: _majority(train, split, dataset.outputs))
+    if dataset.problem == "multilabel":
+        frequent = (train.targets.mean(dim=0, keepdim=True) > dataset.info.threshold).float()
+        return Baseline(
+            "label_rates", lambda tick: _labels(split, frequent.expand_as(split.targets))
+        )
+    mean = train.targets.mean(dim=0, keepdim=True)
+    return Baseline("mean", lambda tick: _errors(mean.expand_as(split.targets), split, dataset))
 
 
 def _language(train: TextSplit, split: TextSplit, vocabulary: int) -> list[Baseline]:
@@ -167,11 +194,11 @@ def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) ->
     nearest = _nearest_neighbour(dataset, train, split, _accuracy)
     name = "bag_of_bytes" if dataset.signature.vocabulary == _BYTES else "bag_of_tokens"
     logistic = Baseline(
-        name if kind == "tokens" else "logistic_regression",
+        name if kind == "tokens" and not dataset.signature.numbers else "logistic_regression",
         lambda tick: _accuracy(split, _logistic(dataset, train, split, tick)),
         logistic_cost(len(train), features, dataset.outputs),
     )
-    found = [Baseline("majority_class", lambda tick: _majority(train, split, dataset.outputs))]
+    found = [_by_targets(dataset, train, split)]
     if kind != "tokens" and _fits(dataset, train):
         found.append(nearest)
     if kind in ("tokens", "sequence") and _fits(dataset, train):
@@ -200,14 +227,13 @@ def _nearest_neighbour(
 
 
 def _multilabel(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
-    frequent = (train.targets.mean(dim=0, keepdim=True) > dataset.info.threshold).float()
-    rates = Baseline("label_rates", lambda tick: _labels(split, frequent.expand_as(split.targets)))
+    rates = _by_targets(dataset, train, split)
     if dataset.signature.kind == "tokens" or not _fits(dataset, train):
         return [rates]
     return [rates, _nearest_neighbour(dataset, train, split, _labels)]
 
 
-def _labels(split: TensorSplit, guesses: Tensor) -> Metrics:
+def _labels(split: _Targets, guesses: Tensor) -> Metrics:
     wanted = split.targets
     guesses = guesses.to(wanted.device)
     sums = (wanted.sum(), guesses.sum(), (wanted * guesses).sum())
@@ -217,14 +243,14 @@ def _labels(split: TensorSplit, guesses: Tensor) -> Metrics:
     }
 
 
-def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
+def _majority(train: _Targets, split: _Targets, classes: int) -> Metrics:
     counts = torch.bincount(train.targets, minlength=classes)
     return _accuracy(split, counts.argmax())
 
 
 def _places(dataset: Dataset, train: Split, split: Split) -> list[Baseline]:
     read = [part for part in (train, split) if not isinstance(part, TensorSplit)]
-    if not all(isinstance(part, MapSplit) for part in read):
+    if not all(isinstance(part, MapSplit | ReadSplit) for part in read):
         return []
     cost = sum(map(len, read)) * math.prod(dataset.input_shape) * READ_OPERATIONS
     return [
@@ -242,7 +268,7 @@ def _majority_at_places(dataset: Dataset, train: Split, split: Split, tick: Tick
     predicted = [sum(true) if index == guess else 0 for index in range(classes)]
     right = [count if index == guess else 0 for index, count in enumerate(true)]
     counts = ClassCounts(true, predicted, right)
-    names = PROBLEMS[dataset.problem].metrics
+    names = PROBLEMS[dataset.base].metrics
     return {name: SCORES[name](counts) for name in names if name != "loss"}
 
 
@@ -258,7 +284,7 @@ def _count_places(split: Split, classes: int, tick: Tick) -> Tensor:
     return counts
 
 
-def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:
+def _accuracy(split: _Targets, guesses: Tensor) -> Metrics:
     return {"accuracy": (guesses.to(split.targets.device) == split.targets).double().mean().item()}
 
 
@@ -292,7 +318,7 @@ def _sizes(dataset: Dataset) -> int:
     """Return the number of features per sample that `_features` returns."""
     kind, shape = dataset.signature.kind, dataset.input_shape
     if kind == "tokens":
-        return min(dataset.signature.vocabulary, _MOST_TOKENS)
+        return min(dataset.signature.vocabulary, _MOST_TOKENS) + dataset.signature.numbers
     has_lengths = isinstance(dataset.train, TensorSplit) and dataset.train.lengths is not None
     return 2 * shape[-1] if kind == "sequence" and has_lengths else math.prod(shape)
 
@@ -304,7 +330,8 @@ def _features(signature: Signature, split: TensorSplit, tick: Tick = no_tick) ->
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
     if signature.kind == "tokens":
-        return _shares(inputs, lengths, min(signature.vocabulary, _MOST_TOKENS), tick)
+        shares = _shares(inputs, lengths, min(signature.vocabulary, _MOST_TOKENS), tick)
+        return torch.cat([shares, split.others[NUMBERS]], 1) if signature.numbers else shares
     # Sequences are padded with zeros, which do not change the sum for the mean; for the deviation
     # the padding must be masked.
     inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]
@@ -326,7 +353,6 @@ def _shares(tokens: Tensor, lengths: Tensor, size: int, tick: Tick, chunk: int =
 
 
 def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
-    mean = train.targets.mean(dim=0, keepdim=True)
     naive = Baseline(
         "last_value", lambda tick: _errors(last_values(dataset, split.inputs), split, dataset)
     )
@@ -337,7 +363,7 @@ def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> lis
     )
     return [
         *([naive] if dataset.preprocessing.get("source") == "forecast" else []),
-        Baseline("mean", lambda tick: _errors(mean.expand_as(split.targets), split, dataset)),
+        _by_targets(dataset, train, split),
         *([linear] if _fits(dataset, train) else []),
     ]
 
@@ -348,7 +374,7 @@ def _linear(dataset: Dataset, train: TensorSplit, split: TensorSplit, tick: Tick
     return (with_bias(asked).cpu() @ fit).to(split.targets.device)
 
 
-def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
+def _errors(outputs: Tensor, split: _Targets, dataset: Dataset) -> Metrics:
     """Return mae, rmse and r2 of outputs (N, K), each the mean over the K numbers.
 
     The errors are in units of the target.

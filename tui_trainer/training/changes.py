@@ -18,6 +18,8 @@ from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.plugin_copies import find_copy
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.text.format import counted
@@ -86,9 +88,9 @@ def growth_notes(task: Task) -> list[str]:
     return [f"{new}: the data grew since the run began"]
 
 
-def resume_notes(task: Task, origin: Origin) -> list[str]:
+def resume_notes(task: Task, origin: Origin, run: RunDirectory) -> list[str]:
     """Return notes on changed data and plugins, and what they mean for a resume."""
-    data, plugins = data_change(task, origin), plugin_changes(origin)
+    data, plugins = data_change(task, origin), plugin_changes(origin, run)
     notes = [f"not bitwise: {data}"] if data else growth_notes(task)
     for change in plugins:
         same = "" if data else "; the data are the same by their version and size"
@@ -98,18 +100,19 @@ def resume_notes(task: Task, origin: Origin) -> list[str]:
     return notes
 
 
-def evaluation_notes(task: Task, origin: Origin) -> list[str]:
+def evaluation_notes(task: Task, origin: Origin, run: RunDirectory) -> list[str]:
     """Return notes on changed data and plugins, and what they mean for an evaluation."""
-    changes = [data_change(task, origin), *plugin_changes(origin)]
+    changes = [data_change(task, origin), *plugin_changes(origin, run)]
     doubts = [
         f"the run itself may have measured other values: {change}" for change in changes if change
     ]
     return [*doubts, *growth_notes(task)]
 
 
-def prediction_notes(origin: Origin) -> list[str]:
+def prediction_notes(origin: Origin, run: RunDirectory) -> list[str]:
     """Return notes on changed plugins; predictions do not read the data of the run."""
-    return [f"the run itself may predict other values: {one}" for one in plugin_changes(origin)]
+    changes = plugin_changes(origin, run)
+    return [f"the run itself may predict other values: {change}" for change in changes]
 
 
 def check_model(model: nn.Module, data: CheckpointData) -> None:
@@ -147,8 +150,11 @@ def data_change(task: Task, origin: Origin) -> str:
     return f"{text}{_listed(origin.samples)} then, {_listed(sizes_of(task))} now"
 
 
-def plugin_changes(origin: Origin) -> list[str]:
-    """Describe each plugin whose file changed since the checkpoint, and by how many lines."""
+def plugin_changes(origin: Origin, run: RunDirectory | None = None) -> list[str]:
+    """Describe each plugin whose file changed since the checkpoint, and by how many lines.
+
+    With the run that the checkpoint is of, its copy of the file as it was is named.
+    """
     changes = []
     for name, lines in plugin_lines().items():
         saved = (origin.plugins or {}).get(name)
@@ -159,6 +165,9 @@ def plugin_changes(origin: Origin) -> list[str]:
         how = f"{counted(added, 'line')} added, {removed:,} removed"
         if added == removed == 0:
             how = "lines in another order"
+        copy = None if run is None else find_copy(run, name, saved)
+        if copy is not None:
+            how += f" (as it was: --plugin {clean(str(copy), 300)})"
         text = f"the plugin {clean(name, 100)} changed since the checkpoint was written: {how}"
         changes.append(text)
     return changes

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.runs.bounds import is_count, is_text
 from tui_trainer.runs.manifests import FORMAT
@@ -33,8 +34,8 @@ class Snapshot:
     """The state of the loss scaler, with fp16."""
     optimizer: dict[str, Any]
     """Like torch's state_dict, with the names of the parameters instead of their numbers."""
-    rng: dict[str, Any]
-    """`GeneratorStates.to_dict`."""
+    rng: GeneratorStates | dict[str, Any]
+    """The states of the generators; in a checkpoint that was read, as `to_dict` gives them."""
 
     @property
     def measured(self) -> Weights:
@@ -65,12 +66,14 @@ class Origin:
     """The sizes of the training, validation and test splits; None in older checkpoints."""
     helpers: str = ""
     """The sum of what a recipe made for itself in its setup, as a teacher."""
+    arithmetic: str = "fused"
+    """`training.arithmetic`."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
         return [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
-            for name in ("device", "torch", "threads", "world")
+            for name in ("device", "torch", "threads", "world", "arithmetic")
             if getattr(self, name) != getattr(now, name)
         ] + (
             ["what the recipe made in its setup, as a teacher, is another one now"]
@@ -104,6 +107,8 @@ class CheckpointData:
     """The preprocessing fitted to the training split, to be passed to `load` again."""
     dataset: dict[str, Any] | None = None
     """`DatasetInfo.to_dict`; None in older checkpoints, which do not describe their data."""
+    left_out: list[list[Any]] | None = None
+    """`LeftOut.to_list`, of data that are read while training."""
     origin: Origin
     format: int = FORMAT
     """The format of the file that this was read from."""
@@ -142,13 +147,15 @@ class CheckpointData:
             "ema": state.ema,
             "scaler": state.scaler,
             "optimizer": state.optimizer,
-            "rng": state.rng,
+            # Here and not in the trainer thread: it takes as long as a step of a small model.
+            "rng": state.rng if isinstance(state.rng, dict) else state.rng.to_dict(),
             "carry": None if self.carry is None else list(self.carry),
             "stream": self.stream,
             "progress": self.progress.to_dict(),
             "best": self.best,
             "preprocessing": self.preprocessing,
             "data": self.dataset,
+            "left_out": self.left_out,
             "origin": self.origin.to_dict(),
         }
 
@@ -183,6 +190,7 @@ class CheckpointData:
             best=content["best"],
             preprocessing=content["preprocessing"],
             dataset=content.get("data"),
+            left_out=content.get("left_out"),
             origin=Origin.from_dict(content["origin"]),
             format=content["format"],
         )
@@ -228,6 +236,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
         and isinstance(value.get("broken", False), bool)
+        and is_text(value.get("arithmetic", ""))
         and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))
         and all(_are_counts(lines) for lines in (value.get("plugins") or {}).values())
         and (value.get("samples") is None or _are_counts(value["samples"], 3))
@@ -259,6 +268,17 @@ def _is_named(_: Mapping[str, Any], value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
 
+def _are_left_out(_: Mapping[str, Any], value: object) -> bool:
+    """Whether these are rows with the name of the file of each."""
+    return isinstance(value, list) and all(
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and is_count(item[0])
+        and isinstance(item[1], str)
+        for item in value
+    )
+
+
 def _or_none(fits: Callable[[Mapping[str, Any], object], bool]) -> Any:
     return lambda content, value: value is None or fits(content, value)
 
@@ -281,5 +301,6 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
     # A user's own dataset may put anything that torch can save into its state.
     "stream": _or_none(_is_named),
     "data": _or_none(_are_facts),
+    "left_out": _or_none(_are_left_out),
 }
 """A check of each part: a correct checksum does not mean that the file was written by a run."""

@@ -126,7 +126,7 @@ def evaluate(
             f"{run.path.name} has no rows in the split {split}: dataset.{key} is 0; "
             "--split measures on another one"
         )
-    notes += evaluation_notes(task, data.origin)
+    notes += evaluation_notes(task, data.origin, run)
     measured = None if only_baselines else _measured(task, chosen)
     # On the training split, nearest neighbours and their like would know the answers.
     compared = None if split == "train" else chosen
@@ -158,7 +158,7 @@ def evaluate_file(
     task.model.load_state_dict(data.state.measured)
     if change := data_change(task, data.origin):
         notes.append(f"the baselines are fitted to other data than the model: {change}")
-    notes += [*prediction_notes(data.origin), *labelled.notes]
+    notes += [*prediction_notes(data.origin, run), *labelled.notes]
     samples = len(labelled.split)
     if known := count_known(task.dataset.train, labelled.split):
         nouns = "rows have" if samples > 1 else "row has"

@@ -6,7 +6,7 @@ Layer: training. Used for the code of plugins, whose state may be where no check
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,10 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
 from tui_trainer.data.base.random import GeneratorStates, preserved_generators
 from tui_trainer.problems.batch import Batch
-from tui_trainer.runs.commands import Stop
+from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import Event, RunEnded, StepsTaken
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.tail import records_from
@@ -73,7 +74,7 @@ def prove(experiment: Experiment, steps: int, folder: Path) -> Iterator[Proof]:
             yield _batch_sizes(task)
             yield _leaves_no_trace(task)
     with preserved_generators():
-        yield from _cuts(_short(experiment, steps), steps, folder)
+        yield compare_cuts(experiment, steps, folder)
 
 
 def _samples(task: Task, other: Task, how: str) -> Proof:
@@ -165,41 +166,70 @@ def _short(experiment: Experiment, steps: int) -> Experiment:
     return experiment
 
 
-def _cuts(experiment: Experiment, steps: int, folder: Path) -> Iterator[Proof]:
+def compare_cuts(
+    experiment: Experiment,
+    steps: int,
+    folder: Path,
+    *,
+    edit: Set | None = None,
+    edited_at: int = 0,
+    workers: int = 0,
+) -> Proof:
+    """Compare an uncut training with those that are cut after each step, and built again.
+
+    Args:
+        steps: how many are trained.
+        folder: empty; runs are made in it.
+        edit: of a live setting, which all of them make after the step `edited_at`.
+        workers: of the trainings that are cut; the uncut one has none.
+    """
+    experiment = _short(experiment, steps)
     name = f"{counted(steps, 'step')}, cut and resumed"
-    whole = _Trained(experiment, RunDirectory(folder / "whole"))
+    whole = _Trained(experiment, RunDirectory(folder / "whole"), edit, edited_at)
     whole.start()
+    cut_experiment = with_value(experiment, "loader.num_workers", workers)
     for cut_at in range(1, steps):
-        cut = _Trained(experiment, RunDirectory(folder / f"cut-{cut_at}"))
+        run = RunDirectory(folder / f"cut-{cut_at}")
+        cut = _Trained(cut_experiment, run, edit, edited_at)
         cut.start(stop_at=cut_at)
-        cut.resume()
+        cut.resume(is_edited=edited_at <= cut_at)
         if difference := whole.difference(cut):
-            yield Proof(name, f"cut after step {cut_at}: {difference}", holds=False)
-            return
+            return Proof(name, f"cut after step {cut_at}: {difference}", holds=False)
     text = "at each of them, equal the uncut training in every loss, weight and buffer"
-    yield Proof(name, text, holds=True)
+    return Proof(name, text, holds=True)
 
 
 class _Trained:
     """A short training in a directory of its own."""
 
-    def __init__(self, experiment: Experiment, run: RunDirectory) -> None:
+    def __init__(
+        self, experiment: Experiment, run: RunDirectory, edit: Set | None, edited_at: int
+    ) -> None:
         self._experiment = experiment
         self._run = run
+        self._edits = {} if edit is None else {edited_at: edit}
+        """By the step after which they are made."""
         make_skeleton(run)
 
     def start(self, stop_at: int | None = None) -> None:
-        self._train(FromScratch(), None, stop_at)
+        self._train(FromScratch(), None, self._edits, stop_at)
 
-    def resume(self) -> None:
-        """Go on from the last checkpoint, with everything built again."""
+    def resume(self, *, is_edited: bool) -> None:
+        """Go on from the last checkpoint, with everything built again.
+
+        With `is_edited` the edit is in the journal of the run, and made again from there.
+        """
         checkpoint, _ = choose_checkpoint(self._run.checkpoints, "last", "")
         checkpoint = checkpoint.with_marked_best(self._experiment.checkpoint.monitor)
-        start = FromCheckpoint(checkpoint, (), 1)
-        self._train(start, checkpoint.data.preprocessing, None)
+        start = FromCheckpoint(checkpoint, tuple(read_edits(self._run.edits)), 1)
+        self._train(start, checkpoint.data.preprocessing, {} if is_edited else self._edits, None)
 
     def _train(
-        self, start: StartPoint, fitted: dict[str, Any] | None, stop_at: int | None
+        self,
+        start: StartPoint,
+        fitted: dict[str, Any] | None,
+        edits: Mapping[int, Set],
+        stop_at: int | None,
     ) -> RunEnded:
         record = None if fitted is None else read_record(self._run.splits)
         task = build(self._experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
@@ -208,7 +238,11 @@ class _Trained:
         control = Control()
 
         def emit(event: Event) -> None:
-            if isinstance(event, StepsTaken) and event.step == stop_at:
+            if not isinstance(event, StepsTaken):
+                return
+            if event.step in edits:
+                control.send(edits[event.step])
+            if event.step == stop_at:
                 control.send(Stop())
 
         ending = train(task, start, control, emit, self._run)
@@ -238,8 +272,9 @@ class _Trained:
 
 def first_difference(one: Any, other: Any, name: str) -> str:
     """Return where two plain values with tensors differ first, or an empty string."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same = one.dtype == other.dtype and one.equal(other)
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        are_tensors = isinstance(one, Tensor) and isinstance(other, Tensor)
+        same = are_tensors and one.dtype == other.dtype and one.equal(other)
         return "" if same else f"{name} differs"
     if isinstance(one, dict) and isinstance(other, dict):
         if one.keys() != other.keys():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.text.errors import ConfigError, Problem
@@ -58,12 +59,14 @@ def uncertainty_notes(dataset: Dataset) -> list[str]:
     if not 0 < count < FEW or dataset.signature.places != "one":
         return notes
     rows = f"the test has {counted(count, 'row')}"
-    if dataset.problem in ("classification", "multilabel"):
+    if not PROBLEMS[dataset.problem].is_measured_as_its_base:
+        return notes
+    if dataset.base in ("classification", "multilabel"):
         points = 100 * _OF_95_PERCENT * math.sqrt(0.25 / count)
         notes.append(
             f"{rows}: an accuracy is known to {points:.0f} points or better (95 % of the time)"
         )
-    elif dataset.problem == "regression":
+    elif dataset.base == "regression":
         percent = 100 * _OF_95_PERCENT / math.sqrt(2 * count)
         notes.append(f"{rows}: an RMSE is known to about {percent:.0f} % (95 % of the time)")
     return notes

@@ -19,6 +19,7 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.limits import limit_reached
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.failures import failed
+from tui_trainer.training.next_border import next_border
 from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
@@ -126,9 +127,19 @@ def _loop(training: Training) -> RunEnded:
         if saver.is_due:
             saver.save()
         # The border ends here; the next step begins.
+        border = next_border(training)
         stepper.take()
         # The first step may take long, as its kernels are compiled; until then the run is starting.
         training.events.enter("running")
+        # Steps up to that border, with no more than a look at the clock and for commands.
+        while (
+            progress.step < border.step
+            and progress.batch != 0
+            and watch.elapsed_s() < border.elapsed_s
+            and not commands.is_pending
+            and not saver.is_busy
+        ):
+            stepper.take()
 
 
 def _has_all_steps(start: StartPoint, experiment: Experiment) -> bool:

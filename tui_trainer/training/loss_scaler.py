@@ -7,10 +7,12 @@ is needed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, optim
+
+from tui_trainer.training.optimizers import AnyOptimizer
 
 
 class LossScaler:
@@ -28,18 +30,18 @@ class LossScaler:
         """Return the scaled loss, to be passed backward."""
         return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: optim.Optimizer) -> None:
+    def unscale(self, optimizer: AnyOptimizer) -> None:
         """Undo the effect of the scale on the gradients, before their norm is taken."""
-        self._scaler.unscale_(optimizer)
+        self._scaler.unscale_(_as_torch(optimizer))
 
-    def step(self, optimizer: optim.Optimizer) -> None:
+    def step(self, optimizer: AnyOptimizer) -> None:
         """Take the optimizer's step unless a gradient overflowed, and adapt the scale.
 
         Call `take_skipped` before the next step, or this one is never counted.
         """
-        self._scaler.step(optimizer)
+        self._scaler.step(_as_torch(optimizer))
         # GradScaler has no public way to ask without waiting for the device.
-        for overflow in self._scaler._found_inf_per_device(optimizer).values():
+        for overflow in self._scaler._found_inf_per_device(_as_torch(optimizer)).values():
             self._overflow.copy_(overflow, non_blocking=True)
         if self._copied is not None:
             self._copied.record()
@@ -63,6 +65,11 @@ class LossScaler:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self._scaler.load_state_dict(saved)
+
+
+def _as_torch(optimizer: AnyOptimizer) -> optim.Optimizer:
+    # GradScaler reads the parameters of the groups and calls `step`, and no more.
+    return cast(optim.Optimizer, optimizer)
 
 
 def _event() -> torch.cuda.Event:

@@ -142,7 +142,7 @@ class OwnLoss:
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:
-    needs_two = loss == "binary_cross_entropy" and dataset.problem == "classification"
+    needs_two = loss == "binary_cross_entropy" and dataset.base == "classification"
     return dataset.outputs == 2 if needs_two else True
 
 
@@ -187,7 +187,7 @@ def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Cri
     assert isinstance(section, FocalSection)
     _need_whole_classes(section, dataset)
     weights, gamma = _class_weights(section, dataset, device), section.gamma
-    if dataset.problem == "multilabel":
+    if dataset.base == "multilabel":
         return Criterion.of_targets(partial(_focal_of_labels, weights=weights, gamma=gamma))
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -220,7 +220,7 @@ def _binary_cross_entropy(
 ) -> Criterion:
     assert isinstance(section, BinaryCrossEntropySection)
     _need_whole_classes(section, dataset)
-    is_one_class = dataset.problem == "classification"
+    is_one_class = dataset.base == "classification"
     weight = None if section.pos_weight == 1 else torch.tensor(section.pos_weight, device=device)
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -269,11 +269,11 @@ def _class_weights(
     given = section.class_weights
     if given == "none":
         return None
-    if dataset.problem == "language_modelling":
+    if dataset.base == "language_modelling":
         message = "class weights do not apply to tokens; set loss.class_weights=none"
         raise ConfigError([Problem(message, "loss.class_weights")])
     if given == "balanced":
-        if dataset.problem == "multilabel":
+        if dataset.base == "multilabel":
             message = "labels are not balanced by class weights; give one for each as a list"
             raise ConfigError([Problem(message, "loss.class_weights")])
         if not dataset.class_counts:

@@ -7,6 +7,7 @@ group's `lr_factor` if it has one. The key `decays` of a group says whether weig
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,12 +15,27 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from tui_trainer.config.sections.optimizers import MuonSection, OptimizerSection
+from tui_trainer.config.sections.optimizers import (
+    AdamSection,
+    AdamWSection,
+    MuonSection,
+    OptimizerSection,
+    SgdSection,
+)
+from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.flat_optimizer import (
+    FlatAdam,
+    FlatOptimizer,
+    FlatSgd,
+    Group,
+    UpdateRule,
+)
 from tui_trainer.training.muon import Muon
+from tui_trainer.training.torch_internals import fused_adam, fused_sgd
 
-Group = dict[str, Any]
 Kind = Callable[..., optim.Optimizer]
+AnyOptimizer = optim.Optimizer | FlatOptimizer
 
 OPTIMIZERS: dict[str, Kind] = {
     "sgd": optim.SGD,
@@ -38,28 +54,64 @@ _MATRIX_LAYERS = (nn.Linear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
 def build_optimizer(
-    section: OptimizerSection, model: nn.Module, parts: Mapping[str, nn.Module] | None = None
-) -> optim.Optimizer:
+    section: OptimizerSection,
+    model: nn.Module,
+    parts: Mapping[str, nn.Module] | None = None,
+    arithmetic: Arithmetic = "fused",
+) -> AnyOptimizer:
     """Build a section's optimizer for the trained parameters of a model that is on its device.
 
-    With `parts` of the model, each has groups of its own, which have its name as `part`.
+    With `parts` of the model, each has groups of its own, which have its name as `part`. One that
+    is flat can be used once `State` has taken over the parameters.
 
     Raises:
         ConfigError: the model has no parameters that this optimizer can train.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer: optim.Optimizer
+    optimizer: AnyOptimizer
     if isinstance(section, MuonSection):
-        optimizer = _muon(section, model, trained)
+        optimizer = _muon(section, model, trained, arithmetic)
     else:
-        kind = OPTIMIZERS[section.type]
-        arguments = section.model_dump(exclude={"type", "decay"}) | _fastest(kind, trained)
-        optimizer = kind(_groups_of_parts(parts or {"": model}, section), **arguments)
+        arguments = section.model_dump(exclude={"type", "decay"})
+        groups = _groups_of_parts(parts or {"": model}, section)
+        rule = _flat_rule(section, arithmetic) if _may_lie_flat(model, trained) else None
+        if rule is None:
+            kind = OPTIMIZERS[section.type]
+            optimizer = kind(groups, **arguments, **_fastest(kind, trained, arithmetic))
+        else:
+            optimizer = FlatOptimizer([arguments | group for group in groups], rule)
     retune(optimizer, section)
     return optimizer
 
 
-def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:
+def _may_lie_flat(model: nn.Module, trained: list[nn.Parameter]) -> bool:
+    """Whether the trained parameters of a model can be moved into flat buffers."""
+    if not all(p.device.type == "cpu" and p.dtype.is_floating_point for p in trained):
+        # Elsewhere than on the CPU, cuDNN and cuBLAS have wishes of their own for places in memory.
+        return False
+    # Parameters that share memory, with each other or with a buffer, would come apart.
+    tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.numel()]
+    uses = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors)
+    return all(uses[parameter.untyped_storage().data_ptr()] <= 1 for parameter in trained)
+
+
+def _flat_rule(section: OptimizerSection, arithmetic: Arithmetic) -> UpdateRule | None:
+    """Return the rule of a section for flat buffers; None if it has none, or torch no kernel."""
+    if isinstance(section, SgdSection):
+        if arithmetic == "plain":
+            return FlatSgd(None)
+        kernel = fused_sgd()
+        return None if kernel is None else FlatSgd(kernel)
+    if isinstance(section, AdamSection | AdamWSection):
+        decoupled = isinstance(section, AdamWSection)
+        if arithmetic == "plain":
+            return FlatAdam(None, decoupled=decoupled)
+        kernel = fused_adam(decoupled=decoupled)
+        return None if kernel is None else FlatAdam(kernel, decoupled=decoupled)
+    return None
+
+
+def retune(optimizer: AnyOptimizer, section: OptimizerSection) -> None:
     """Apply the live settings of a section to the groups, except for the learning rate."""
     for group in optimizer.param_groups:
         group["weight_decay"] = section.weight_decay if group["decays"] else 0.0
@@ -81,7 +133,7 @@ def _groups_of_parts(parts: Mapping[str, nn.Module], section: OptimizerSection) 
     ]
 
 
-def set_part_factors(optimizer: optim.Optimizer, factors: Mapping[str, float]) -> None:
+def set_part_factors(optimizer: AnyOptimizer, factors: Mapping[str, float]) -> None:
     """Set the factors of the learning rate of the parts, by name."""
     for group in optimizer.param_groups:
         if "part" in group:
@@ -101,7 +153,9 @@ def _groups(parameters: Iterable[nn.Parameter], section: OptimizerSection) -> li
     return [group for group in groups if group["params"]]
 
 
-def _muon(section: MuonSection, model: nn.Module, trained: list[nn.Parameter]) -> Muon:
+def _muon(
+    section: MuonSection, model: nn.Module, trained: list[nn.Parameter], arithmetic: Arithmetic
+) -> Muon:
     chosen = _hidden_matrices(model)
     matrices = [p for p in trained if p in chosen]
     if not matrices:
@@ -126,7 +180,7 @@ def _muon(section: MuonSection, model: nn.Module, trained: list[nn.Parameter]) -
         adamw={
             "betas": section.adamw_betas,
             "eps": section.adamw_eps,
-            **_fastest(optim.AdamW, trained),
+            **_fastest(optim.AdamW, trained, arithmetic),
         },
     )
 
@@ -150,8 +204,13 @@ def _hidden_matrices(model: nn.Module) -> set[nn.Parameter]:
     return inside - outside
 
 
-def _fastest(kind: Kind, parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """Return the option that needs the fewest kernels; the steps differ only by rounding."""
+def _fastest(kind: Kind, parameters: list[nn.Parameter], arithmetic: Arithmetic) -> dict[str, Any]:
+    """Return the option that needs the fewest kernels; the steps differ only by rounding.
+
+    Plain arithmetic is what torch does by itself.
+    """
+    if arithmetic == "plain":
+        return {}
     accepted = inspect.signature(kind).parameters
     places = {(p.device, p.dtype) for p in parameters}
     if "fused" in accepted and all(_is_fused(kind, *place) for place in places):

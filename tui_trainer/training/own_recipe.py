@@ -7,7 +7,7 @@ are settings and helpers, and cannot be set once it is made.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.sections.metrics import Direction
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.settled_objects import guarded, use_settings
 from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Value
+from tui_trainer.problems.own_predictions import predictions_of
+from tui_trainer.problems.problem import Prediction
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.step_context import StepContext
@@ -29,6 +31,11 @@ WHOLE = "model"
 """The part of a model that is not divided."""
 
 Numbers = dict[str, Tensor]
+
+_ADVICE = (
+    "{name!r} of a recipe cannot be set after setup, because no checkpoint would have it: keep it "
+    "in a buffer of the model, register_buffer({name!r}, ...)"
+)
 
 
 class OwnRecipe:
@@ -48,7 +55,7 @@ class OwnRecipe:
         """The direction in which numbers of its `validation_step` are better, by name."""
         self._class = spec.made_by
         try:
-            self._self = _guarded(spec.made_by)()
+            self._self = guarded(spec.made_by, _ADVICE)()
             self.use(section)
             if hasattr(self._self, "setup"):
                 self._self.setup(info, device)
@@ -63,8 +70,7 @@ class OwnRecipe:
 
     def use(self, section: TypedSection) -> None:
         """Use other settings from the next step on."""
-        for name, value in values_of(section).items():
-            object.__setattr__(self._self, name, value)
+        use_settings(self._self, values_of(section))
 
     @property
     def takes_steps(self) -> bool:
@@ -126,27 +132,15 @@ class OwnRecipe:
         """Whether it says itself what is predicted."""
         return hasattr(self._self, "predict_step")
 
-    def predict_step(self, model: nn.Module, batch: Batch, step: StepContext) -> list[Value]:
-        """Return a value for each sample of a batch.
+    def predict_step(self, model: nn.Module, batch: Batch, step: StepContext) -> list[Prediction]:
+        """Return a prediction for each sample of a batch.
 
         Raises:
-            BadInput: there are more or fewer, or one is neither a text nor numbers.
+            BadInput: there are more or fewer, or one is nothing that can be shown.
         """
-        returned, count = self._self.predict_step(model, batch, step), samples_in(batch)
-        given = returned.tolist() if isinstance(returned, Tensor) else list(returned)
-        values = [one.tolist() if isinstance(one, Tensor) else one for one in given]
-        if len(values) != count:
-            raise BadInput(
-                f"{self.place}: predict_step of {self.name} returned {len(values)} values for "
-                f"{count} samples"
-            )
-        if wrong := [value for value in values if not _is_value(value)]:
-            raise BadInput(
-                f"{self.place}: predict_step of {self.name} returned a "
-                f"{type(wrong[0]).__name__}; a value is a text, a number, a list of these, or "
-                "numbers by name"
-            )
-        return [value if isinstance(value, str | list | dict) else float(value) for value in values]
+        returned = self._self.predict_step(model, batch, step)
+        subject = f"{self.place}: predict_step of {self.name}"
+        return predictions_of(returned, samples_in(batch), subject)
 
     def lr_factors(self) -> dict[str, float]:
         """Return the factor of the learning rate of each part."""
@@ -209,33 +203,6 @@ class OwnRecipe:
 def samples_in(batch: Batch) -> int:
     """Return the number of samples of a batch."""
     return len(next(iter(batch.values())))
-
-
-def _is_value(value: object) -> bool:
-    """Whether something is a prediction that can be printed and written."""
-    if isinstance(value, dict):
-        return all(isinstance(one, int | float) for one in value.values())
-    if isinstance(value, list):
-        return all(isinstance(one, str) for one in value) or all(
-            isinstance(one, int | float) for one in value
-        )
-    return isinstance(value, str | int | float)
-
-
-def _guarded(made_by: type) -> Callable[[], Any]:
-    """Return a form of a class whose objects refuse attributes that are set later."""
-
-    def refuse(self: Any, name: str, value: Any) -> None:
-        if getattr(self, "_is_made", False):
-            raise AttributeError(
-                f"{name!r} of a recipe cannot be set after setup, because no checkpoint would have "
-                f"it: keep it in a buffer of the model, register_buffer({name!r}, ...)"
-            )
-        object.__setattr__(self, name, value)
-
-    guarded: type = type(made_by.__name__, (made_by,), {"__setattr__": refuse})
-    guarded.__module__, guarded.__qualname__ = made_by.__module__, made_by.__qualname__
-    return guarded
 
 
 def _settle(made: Any, device: torch.device) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor
+from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.runs.events import Event, Notice, RunState, StateChanged
 from tui_trainer.training.progress import Progress, Stopwatch
 
@@ -61,6 +62,11 @@ class RunEvents:
         """Emit a message for the people who watch the run."""
         self.emit(Notice(self._progress.step, text, level))
 
+    def note_left_out(self, left_out: LeftOut | None) -> None:
+        """Say which samples could not be read since the last call; None: none can be lost."""
+        if left_out is not None and (text := left_out.take_news()):
+            self.note(text, "warning")
+
     def enter(self, state: RunState, reason: str = "", *, freed_bytes: int = 0) -> None:
         """Enter a state; `freed_bytes` is how much device memory was released for it."""
         if state != self._state:
@@ -80,6 +86,8 @@ class LiveSettings:
         self._steps_per_epoch = steps_per_epoch
         self._progress = progress
         self._users: list[Callable[[Experiment], None]] = []
+        self.horizon = horizon(experiment, steps_per_epoch)
+        """The total number of steps under the limits in force; None if only time is limited."""
 
     def apply_to(self, use: Callable[[Experiment], None]) -> None:
         """Call a function with the configuration in force, now and after each edit.
@@ -92,13 +100,9 @@ class LiveSettings:
     def change(self, experiment: Experiment) -> None:
         """Bring an edited configuration into force."""
         self.experiment = experiment
+        self.horizon = horizon(experiment, self._steps_per_epoch)
         for use in self._users:
             use(experiment)
-
-    @property
-    def horizon(self) -> int | None:
-        """The total number of steps under the limits in force; None if only time is limited."""
-        return horizon(self.experiment, self._steps_per_epoch)
 
     def lr(self) -> float:
         """The learning rate of the step that is about to be taken.

@@ -6,7 +6,7 @@ read, and need not exist any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,19 +16,22 @@ from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.base.to_device import placed_on
-from tui_trainer.data.files.masks import write_mask
+from tui_trainer.data.files.mask_colours import colour_of
+from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.sources.plugin import why_no_files
 from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.errors import BadInput, TrainerError
@@ -51,15 +54,25 @@ class Predicted:
     place: str
     """The position of the sample in its file; empty if the whole file is one sample."""
     prediction: Prediction
+    colours: Sequence[int | None] = ()
+    """Of the classes of a mask, as in the masks that were trained on."""
 
     @property
     def is_mask(self) -> bool:
         return self.prediction.mask is not None
 
-    def write_mask(self, path: Path) -> None:
-        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
-        assert self.prediction.mask is not None, "only a segmentation has masks"
-        write_mask(self.prediction.mask, path)
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a picture, in which nothing is counted."""
+        return self.prediction.picture is not None
+
+    def write(self, path: Path) -> None:
+        """Write the mask or picture as a PNG; CannotWrite if the file cannot be written."""
+        if self.prediction.mask is not None:
+            write_mask(self.prediction.mask, path, self.colours)
+            return
+        assert self.prediction.picture is not None, "others are not written to a file each"
+        write_picture(self.prediction.picture, path)
 
     @property
     def value(self) -> Value:
@@ -106,7 +119,7 @@ class Predictor:
         data = checkpoint.data
         self.step = checkpoint.manifest.step
         self.outline = data.outline() or outline_of_files(data, experiment)
-        self._kind = KINDS[self.outline.problem]
+        self._kind = kind_of(self.outline)
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
@@ -134,12 +147,18 @@ class Predictor:
     @property
     def makes_masks(self) -> bool:
         """Whether its predictions are masks of pictures."""
-        return self.outline.signature.places == "pixel"
+        return self.outline.signature.places == "pixel" and not self.has_own_values
+
+    @property
+    def has_own_values(self) -> bool:
+        """Whether a plugin's code says what is predicted, which may be anything."""
+        spec = PROBLEMS.get(self.outline.problem)
+        return self._recipe is not None or (spec is not None and "decode" in spec.own_methods)
 
     @property
     def label_separator(self) -> str | None:
         """The sign between the labels in a cell, as in the data; None if it predicts no labels."""
-        if self.outline.problem != "multilabel":
+        if self.outline.base != "multilabel":
             return None
         separator: str | None = getattr(self._dataset, "label_separator", None)
         # In the data, an empty one stands for any space.
@@ -189,13 +208,25 @@ class Predictor:
             predictions += decoded
             if unseen.is_one:
                 parts.append(outputs)
-        samples = tuple(map(Predicted, unseen.places, predictions))
+        colours = self._colours()
+        samples = tuple(
+            Predicted(place, prediction, colours)
+            for place, prediction in zip(unseen.places, predictions, strict=False)
+        )
         if len(samples) > 1 and parts:
             together = self._kind.combine(torch.cat(parts))
             if together is not None:
                 whole = self._kind.decode(together, self.outline)[0]
                 samples = (*samples, Predicted("whole file", whole))
         return samples
+
+    def _colours(self) -> list[int | None]:
+        """Return the colours of the classes in masks, by their names or their palette."""
+        if not self.makes_masks:
+            return []
+        palette = self._preprocessing.get("inputs", {}).get("palette", {})
+        names = [palette.get(name, name) for name in self.outline.classes]
+        return [colour_of(name) if name.startswith("#") else None for name in names]
 
     @torch.inference_mode()
     def _batches(self, unseen: Unseen) -> Iterator[tuple[Tensor, list[Prediction]]]:
@@ -215,7 +246,7 @@ class Predictor:
     def _by_recipe(self, batch: Batch, index: int) -> list[Prediction]:
         assert self._recipe is not None, "there is a recipe that predicts"
         context = StepContext(self._device, self._training.seed, "predict", (index,))
-        inputs = {name: batch[name] for name in self.outline.names}
+        inputs = {name: field for name, field in batch.items() if name != "target"}
         try:
             with in_precision(self._training.precision, self._device):
                 values = self._recipe.predict_step(self.model, inputs, context)
@@ -223,7 +254,7 @@ class Predictor:
             raise
         except Exception as error:
             raise BadInput(self._recipe.describe(error)) from error
-        return [Prediction(value, {}) for value in values]
+        return values
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         lengths = batch.get(lengths_of(self.outline.names[0]))
@@ -279,7 +310,13 @@ def load_predictor(
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
     predictor = Predictor(checkpoint, experiment, device)
-    return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
+    return predictor, [*notes, *prediction_notes(checkpoint.data.origin, run)]
+
+
+def why_no_files_of(run: RunDirectory, which: str) -> str:
+    """Return why no files can be predicted with a run whose plugin is not loaded; "" if unknown."""
+    checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.command("predict"))
+    return why_no_files(checkpoint.data.preprocessing)
 
 
 def outline_of_files(data: CheckpointData, experiment: Experiment) -> DatasetInfo:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tui_trainer.data.files.png import picture_of
 from tui_trainer.problems.batch import describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.files import cannot_write, write_atomically
@@ -109,12 +110,8 @@ class Previews(Part):
 
 def png_of(sheet: Tensor) -> bytes:
     """Return a picture (C, H, W) uint8 as a PNG file."""
-    from PIL import Image
-
-    pixels = sheet.movedim(0, -1).numpy()
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    picture_of(sheet).save(file, format="PNG")
     return file.getvalue()
 
 

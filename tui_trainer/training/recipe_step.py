@@ -105,7 +105,8 @@ class RecipeStep:
         if self._norms:
             norm = torch.linalg.vector_norm(torch.stack(self._norms))
         first = next(iter(numbers))
-        loss = numbers["loss" if "loss" in numbers else first]
+        # A copy: the recipe may change its tensor later.
+        loss = numbers["loss" if "loss" in numbers else first].detach().clone()
         others = {name: number for name, number in numbers.items() if name != "loss"}
         return StepTaken(loss, norm, rate, carry, others)
 

@@ -107,8 +107,17 @@ class Recorder(Part):
     @property
     def is_due(self) -> bool:
         """Whether it is time to read the numbers."""
-        due_s = self._reported_at_s + self._settings.experiment.logging.every_seconds
-        return self._buffer.full or self._watch.elapsed_s() >= due_s
+        return self._buffer.full or self._watch.elapsed_s() >= self.due_s
+
+    @property
+    def due_s(self) -> float:
+        """When the numbers are to be read, in seconds of training."""
+        return self._reported_at_s + self._settings.experiment.logging.every_seconds
+
+    @property
+    def room(self) -> int:
+        """After how many more steps the numbers have to be read."""
+        return self._buffer.room
 
     def report(self, *, may_emit_later: bool = False) -> None:
         """Read the numbers from the device, write their lines, and emit `StepsTaken`.

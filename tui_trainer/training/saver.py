@@ -76,8 +76,12 @@ class Saver(Part):
         done = progress.epoch - self._saved_epoch
         if settings.every_epochs and progress.batch == 0 and done >= settings.every_epochs:
             return True
-        due_s = self._saved_at_s + (settings.every_seconds or math.inf)
-        return self._watch.elapsed_s() >= due_s and not self._writer.busy
+        return self._watch.elapsed_s() >= self.due_s and not self._writer.busy
+
+    @property
+    def due_s(self) -> float:
+        """When a checkpoint is due by time, in seconds of training; infinity if never."""
+        return self._saved_at_s + (self._settings.experiment.checkpoint.every_seconds or math.inf)
 
     @property
     def is_busy(self) -> bool:
@@ -195,7 +199,7 @@ class Saver(Part):
             raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
         if self.best_weights is None and self._best_job is not None:
             self.best_weights = self._best_job.data.state.measured
-        carry = self._stepper.carry
+        carry, left_out = self._stepper.carry, task.dataset.left_out
         is_best = progress.best is None or progress.best.step == progress.step
         data = CheckpointData(
             state=state,
@@ -205,6 +209,7 @@ class Saver(Part):
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
             dataset=task.dataset.info.to_dict(),
+            left_out=None if left_out is None else left_out.to_list(),
             origin=origin_of(task, broken=self.step_failed),
         )
         keep_last = self._settings.experiment.checkpoint.keep_last
@@ -223,4 +228,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         plugins=plugin_lines(),
         samples=sizes_of(task),
         helpers="" if task.recipe is None else task.recipe.helpers,
+        arithmetic=task.experiment.training.arithmetic,
     )

@@ -111,9 +111,11 @@ def begin(
     if saved is not None:
         if saved.stream:
             task.batches.restore(saved.stream)
-        notes += bitwise_notes(task, saved.origin)
+        if saved.left_out and task.dataset.left_out is not None:
+            task.dataset.left_out.restore(saved.left_out)
+        notes += bitwise_notes(task, saved.origin, run)
     shared = _shared(task, start, emit, clock)
-    buffer, measured = StepBuffer(task.device), task.forward.of(state.measured)
+    buffer, measured = StepBuffer(), task.forward.of(state.measured)
     recorder = Recorder(shared, buffer, task.batches, writer, state)
     stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
     saver = Saver(shared, task, state, writer, recorder, stepper, saved)
@@ -170,7 +172,13 @@ def state_of(task: Task) -> State:
     recipe = task.recipe
     parts = recipe.parts if recipe is not None and recipe.takes_steps else None
     return State(
-        task.model, task.optimizer, task.device, average=average, scaler=scaler, parts=parts
+        task.model,
+        task.optimizer,
+        task.device,
+        average=average,
+        scaler=scaler,
+        parts=parts,
+        arithmetic=training.arithmetic,
     )
 
 
@@ -212,12 +220,12 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
     )
 
 
-def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
+def bitwise_notes(task: Task, origin: Origin, run: RunDirectory) -> tuple[str, ...]:
     """Return why this resume may not be bit for bit the same as an uninterrupted run."""
     notes = []
     if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    notes += resume_notes(task, origin)
+    notes += resume_notes(task, origin, run)
     if origin.broken:
         notes.append("not bitwise: the step after this one had already begun when it failed")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
@@ -250,6 +258,8 @@ def process_settings(training: TrainingSection) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        # Only if it was changed: the call alone imports torch's compiler, which takes a second.
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32

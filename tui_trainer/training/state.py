@@ -1,8 +1,9 @@
 """`State`: all tensors of a training, and the only code that may rebind their storage.
 
 Layer: training. Gradients are views of one flat buffer per dtype, so that clearing them, their norm
-and clipping are one operation each. What is saved does not depend on that layout: it is by
-parameter name, in the form of torch's state_dict.
+and clipping are one operation each. With a `FlatOptimizer` the parameters and the mean of the
+weights lie in such buffers too. What is saved does not depend on that layout: it is by parameter
+name, in the form of torch's state_dict.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
+from torch.autograd.graph import increment_version
 
+from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
+from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
+from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
+from tui_trainer.training.host_copies import HostCopies
 from tui_trainer.training.loss_scaler import LossScaler
+from tui_trainer.training.optimizers import AnyOptimizer
+from tui_trainer.training.torch_internals import run_backward, total_norm
 
 
 class State:
@@ -31,14 +39,19 @@ class State:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: optim.Optimizer,
+        optimizer: AnyOptimizer,
         device: torch.device,
         *,
         average: Average | None = None,
         scaler: LossScaler | None = None,
         parts: Mapping[str, nn.Module] | None = None,
+        arithmetic: Arithmetic = "fused",
     ) -> None:
-        """Take the tensors over; `parts` of the model can be updated by themselves, by name."""
+        """Take the tensors over; `parts` of the model can be updated by themselves, by name.
+
+        `arithmetic` is that of the gradient norm; `plain`: the norm of the norms of all parameters,
+        as torch's clip_grad_norm_ computes it.
+        """
         self.model = model
         self.optimizer = optimizer
         self.device = device
@@ -46,8 +59,12 @@ class State:
         self._scaler = scaler
         self._names = {parameter: name for name, parameter in model.named_parameters()}
         self._parts = {"": model} if parts is None else dict(parts)
-        self._flat: dict[str, list[Tensor]] = {}
-        self._bind_gradients()
+        self._arithmetic = arithmetic
+        self._host = HostCopies()
+        self._buffers: dict[str, list[FlatBuffer]] = {}
+        self._bind()
+        if isinstance(optimizer, FlatOptimizer):
+            optimizer.use(self._buffers)
 
     @property
     def measured(self) -> nn.Module:
@@ -62,7 +79,7 @@ class State:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to the flat buffers."""
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        run_backward(scaled)
 
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""
@@ -80,20 +97,22 @@ class State:
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
         optimizer = self.optimizer
-        groups = optimizer.param_groups
         if len(self._parts) == 1:
             optimizer.step()
-            return
-        optimizer.param_groups = [group for group in groups if group["part"] == part]
-        try:
-            optimizer.step()
-        finally:
-            optimizer.param_groups = groups
+        elif isinstance(optimizer, FlatOptimizer):
+            optimizer.step(part)
+        else:
+            _step_with_groups(
+                optimizer, [group for group in optimizer.param_groups if group["part"] == part]
+            )
+        if isinstance(optimizer, FlatOptimizer):
+            # Torch then refuses a backward pass through the old values, which are gone.
+            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
 
     def average(self, step: int) -> None:
         """Move the running mean of the weights, if there is one, after step `step`."""
         if self._average is not None:
-            self._average.update(self.model, step)
+            self._average.update(step)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """Return the trained parameters of a part; BadInput if there is no such part."""
@@ -111,25 +130,27 @@ class State:
 
         Torch's `zero_grad` would set them to None, and so drop the views of the flat buffers.
         """
-        for flat in self._flat[part]:
-            flat.zero_()
+        for buffer in self._buffers[part]:
+            buffer.gradients.zero_()
 
     def gradient_norm(self, part: str = "") -> Tensor:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
-        flats = self._flat[part]
-        if len(flats) == 1:
-            return _norm(flats[0])
-        return _norm(torch.stack([_norm(flat).float() for flat in flats]))
+        buffers = self._buffers[part]
+        if self._arithmetic == "plain":
+            return total_norm([view for buffer in buffers for view in buffer.gradient_views])
+        if len(buffers) == 1:
+            return _norm(buffers[0].gradients)
+        return _norm(torch.stack([_norm(buffer.gradients).float() for buffer in buffers]))
 
     def scale_gradients(self, factor: Tensor, part: str = "") -> None:
         """Multiply every gradient of a part by a scalar on the device."""
-        for flat in self._flat[part]:
-            flat.mul_(factor)
+        for buffer in self._buffers[part]:
+            buffer.gradients.mul_(factor)
 
     def clamp_gradients(self, limit: float, part: str = "") -> None:
         """Clip each gradient of a part to [-limit, limit]."""
-        for flat in self._flat[part]:
-            flat.clamp_(-limit, limit)
+        for buffer in self._buffers[part]:
+            buffer.gradients.clamp_(-limit, limit)
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate of the next step; a group with factors gets its multiple."""
@@ -138,17 +159,22 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Copy everything to the host; another thread can write the copies to the disk."""
-        return Snapshot(
+        snapshot = Snapshot(
             model=self.model_snapshot(),
-            ema=None if self._average is None else _weights(self._average.model),
+            ema=None if self._average is None else self._weights(self._average.model),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
-            optimizer=_to_host(self._named_optimizer_state()),
-            rng=GeneratorStates.capture(self.device).to_dict(),
+            optimizer=_to_host(self._named_optimizer_state(), self._host),
+            rng=GeneratorStates.capture(self.device),
         )
+        self._host.trim()
+        return snapshot
 
     def model_snapshot(self) -> dict[str, Tensor]:
         """Copy parameters and buffers to the host, by name."""
-        return _weights(self.model)
+        return self._weights(self.model)
+
+    def _weights(self, model: nn.Module) -> dict[str, Tensor]:
+        return {name: self._host.copy(tensor) for name, tensor in model.state_dict().items()}
 
     def not_finite(self, weights: dict[str, Tensor]) -> str:
         """Return the name of a parameter with NaN or infinity in it, or an empty string.
@@ -180,7 +206,9 @@ class State:
         # The optimizer may keep the tensors it is given, so give it copies: the saved ones belong
         # to the caller.
         with _loading("the state of the optimizer"):
-            self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
+            self.optimizer.load_state_dict(
+                {"state": _to_host(numbered, self._host), "param_groups": groups}
+            )
             self._lay_out_like_parameters()
         if self._average is not None:
             # If the checkpoint has no mean, this starts one from its weights.
@@ -189,7 +217,9 @@ class State:
             with _loading("the state of the scaler"):
                 self._scaler.load_state_dict(saved.scaler)
         with _loading("the state of the random generators"):
-            GeneratorStates.from_dict(saved.rng).restore(self.device)
+            rng = saved.rng
+            states = GeneratorStates.from_dict(rng) if isinstance(rng, dict) else rng
+            states.restore(self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Load parameters and buffers only."""
@@ -205,7 +235,7 @@ class State:
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
-        self._flat = {}
+        self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None
         self._move(torch.device("cpu"))
@@ -217,40 +247,32 @@ class State:
         if self.device.type == "cpu":
             return
         self._move(self.device)
-        self._bind_gradients()
+        self._bind()
 
     def _move(self, device: torch.device) -> None:
         self.model.to(device)
         if self._average is not None:
             self._average.model.to(device)
-        for group in self.optimizer.param_groups:
+        optimizer = self.optimizer
+        assert isinstance(optimizer, optim.Optimizer), "flat optimizers are for the CPU alone"
+        for group in optimizer.param_groups:
             # As in torch, the step count is on the device only for fused or captured kernels.
             stays = () if group.get("fused") or group.get("capturable") else ("step",)
             for parameter in group["params"]:
-                entry = self.optimizer.state.get(parameter, {})
+                entry = optimizer.state.get(parameter, {})
                 for key, value in entry.items():
                     if isinstance(value, Tensor) and key not in stays:
                         entry[key] = value.to(device)
 
-    def _bind_gradients(self) -> None:
-        """Make every gradient a view of a flat buffer, into which backward adds in place."""
-        self._flat = {part: [] for part in self._parts}
-        for part in self._parts:
-            self._bind_part(part)
-
-    def _bind_part(self, name: str) -> None:
-        by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
-        for parameter in self.parameters_of(name):
-            by_dtype.setdefault(parameter.dtype, []).append(parameter)
-        for dtype, parameters in by_dtype.items():
-            sizes = [p.numel() for p in parameters]
-            flat = torch.zeros(sum(sizes), dtype=dtype, device=self.device)
-            for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-                # With the strides of the parameter, because fused optimizers walk along the memory
-                # of both.
-                size, stride = parameter.size(), parameter.stride()
-                parameter.grad = part.as_strided(size, stride, part.storage_offset())
-            self._flat[name].append(flat)
+    def _bind(self) -> None:
+        """Let gradients, and what a flat optimizer updates, be views of flat buffers."""
+        is_flat = isinstance(self.optimizer, FlatOptimizer)
+        self._buffers = {
+            part: flat_buffers(self.parameters_of(part), holds_values=is_flat)
+            for part in self._parts
+        }
+        if self._average is not None:
+            self._average.follow(self.model, [b for own in self._buffers.values() for b in own])
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.
@@ -258,6 +280,8 @@ class State:
         A checkpoint may have been saved with another memory format, and fused optimizers walk along
         the memory.
         """
+        if isinstance(self.optimizer, FlatOptimizer):
+            return
         for parameter, entry in self.optimizer.state.items():
             for key, value in entry.items():
                 if not isinstance(value, Tensor) or value.shape != parameter.shape:
@@ -283,6 +307,16 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
+
+
+def _step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
+    """Take a step of torch's optimizer with some of its groups."""
+    all_groups = optimizer.param_groups
+    optimizer.param_groups = groups
+    try:
+        optimizer.step()
+    finally:
+        optimizer.param_groups = all_groups
 
 
 @contextmanager
@@ -322,26 +356,17 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
         )
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: _copied(tensor) for name, tensor in model.state_dict().items()}
-
-
 def _norm(tensor: Tensor) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(tensor)
     return norm
 
 
-def _copied(tensor: Tensor) -> Tensor:
-    """Return a copy on the host that shares no memory with the tensor."""
-    return tensor.detach().to("cpu", copy=True)
-
-
-def _to_host(value: Any) -> Any:
+def _to_host(value: Any, copies: HostCopies) -> Any:
     """Return the same structure with every tensor copied to the host."""
     if isinstance(value, Tensor):
-        return _copied(value)
+        return copies.copy(value)
     if isinstance(value, dict):
-        return {key: _to_host(item) for key, item in value.items()}
+        return {key: _to_host(item, copies) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return type(value)(_to_host(item) for item in value)  # type: ignore[call-arg]
+        return type(value)(_to_host(item, copies) for item in value)  # type: ignore[call-arg]
     return value

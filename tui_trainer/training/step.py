@@ -45,38 +45,61 @@ class Stepper(Part):
         return self._step.is_updating
 
     def take(self) -> None:
-        """Take the next step and advance the progress; an epoch ends with `progress.batch` 0."""
+        """Take the next step and advance the progress; an epoch ends with `progress.batch` 0.
+
+        If no sample of its batches can be read any more, they are passed over without a step.
+        """
         task, progress = self._task, self._progress
         epoch, first = progress.epoch, progress.batch
         if self._batches is None:
             self._batches = task.batches.epoch(epoch, first)
         accumulation = self._settings.experiment.training.grad_accumulation
-        group = range(first, min(first + accumulation, task.batches.per_epoch))
-        sizes = [task.batches.size(index) for index in group]
-        samples = sum(sizes)
+        end = min(first + accumulation, task.batches.per_epoch)
         asked_s = self._clock()
         # Fetch the whole group before using any of it: if a batch is lost, the state is still that
         # of the last finished step.
-        batches = [next(self._batches) for _ in group]
+        batches = [next(self._batches) for _ in range(first, end)]
         waiting_s = self._clock() - asked_s
+        sizes = [task.batches.size(index) for index in range(first, end)]
+        if task.dataset.left_out is not None:
+            batches, sizes = _without_empty(batches)
+            self._events.note_left_out(task.dataset.left_out)
+        samples = sum(sizes)
+        if not samples:
+            self._advance(end)
+            return
         shares = [size / samples for size in sizes]
         taken = self._step.take(progress.step + 1, batches, shares, self.carry, self._lr)
         progress.step += 1
-        progress.batch, self.carry = group.stop, taken.carry
-        if progress.batch == task.batches.per_epoch:
-            progress.epoch, progress.batch = epoch + 1, 0
-            self._batches = self.carry = None
+        self.carry = taken.carry
+        self._advance(end)
         record = StepRecord(
             progress.step, progress.shown_epoch, first, taken.lr, self._watch.elapsed_s()
         )
         numbers = (taken.loss, taken.grad_norm, samples, waiting_s)
         self._recorder.record(record, *numbers, taken.others)
 
+    def _advance(self, batch: int) -> None:
+        """Let the next step begin with a micro-batch of this epoch, or the first of the next."""
+        progress = self._progress
+        progress.batch = batch
+        if batch == self._task.batches.per_epoch:
+            progress.epoch, progress.batch = progress.epoch + 1, 0
+            self._batches = self.carry = None
+
     def _lr(self) -> float:
         # Only after the backward pass, because it may depend on whether the last step was skipped.
         # While the host waits for that, the device works on this step.
         self._recorder.count_skipped()
         return self._settings.lr()
+
+
+def _without_empty(batches: list[Batch]) -> tuple[list[Batch], list[int]]:
+    """Return the micro-batches that have samples, and how many each has."""
+    sizes = [len(batch["target"]) for batch in batches]
+    return [batch for batch, size in zip(batches, sizes, strict=True) if size], [
+        size for size in sizes if size
+    ]
 
 
 def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progress) -> TrainingStep:

@@ -54,31 +54,33 @@ class MeasuredStep(NamedTuple):
 class StepBuffer:
     """A buffer for `capacity` steps; once it is `full`, read it before the next step."""
 
-    def __init__(self, device: torch.device, capacity: int = 4096) -> None:
-        self._losses = torch.zeros(capacity, device=device)
-        self._norms = torch.zeros(capacity, device=device)
-        self._others: dict[str, Tensor] = {}
+    def __init__(self, capacity: int = 4096) -> None:
         self._capacity = capacity
         self._records: list[StepRecord] = []
+        # The tensors themselves: to copy each into a column costs more than to stack them all.
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._others: dict[str, list[Tensor]] = {}
 
     def record(
         self, step: StepRecord, loss: Tensor, grad_norm: Tensor, others: Mapping[str, Tensor]
     ) -> None:
         """Keep the numbers of a step, scalars on the device.
 
+        Nobody may change `loss` and `grad_norm` afterwards; `others` are copied.
+
         Raises:
             BadInput: the names of `others` are not those of the steps before.
         """
-        at = len(self._records)
         if others or self._others:
-            self._record_others(at, others)
-        self._losses[at] = loss
-        self._norms[at] = grad_norm
+            self._record_others(others)
+        self._losses.append(loss)
+        self._norms.append(grad_norm)
         self._records.append(step)
 
-    def _record_others(self, at: int, others: Mapping[str, Tensor]) -> None:
-        if not self._others and not at:
-            self._others = {name: torch.zeros_like(self._losses) for name in others}
+    def _record_others(self, others: Mapping[str, Tensor]) -> None:
+        if not self._others and not self._records:
+            self._others = {name: [] for name in others}
         if self._others.keys() != others.keys():
             raise BadInput(
                 f"the numbers of a step have the names {clean(', '.join(others), 200) or 'none'}, "
@@ -86,26 +88,36 @@ class StepBuffer:
                 "the same in each step"
             )
         for name, value in others.items():
-            self._others[name][at] = value
+            self._others[name].append(value.detach().clone())
 
     @property
     def full(self) -> bool:
-        return len(self._records) == self._capacity
+        return self.room == 0
+
+    @property
+    def room(self) -> int:
+        """How many more steps it can take."""
+        return self._capacity - len(self._records)
 
     def read(self) -> list[MeasuredStep]:
         """Return the steps since the last reading. Only here does the loop wait for the device."""
-        count = len(self._records)
-        if count == 0:
+        if not self._records:
             return []
-        # `tolist` synchronizes with the device.
-        losses = self._losses[:count].tolist()
-        norms = self._norms[:count].tolist()
+        losses, norms = _values_of(self._losses), _values_of(self._norms)
         steps = [MeasuredStep(*row) for row in zip(self._records, losses, norms, strict=True)]
         if self._others:
-            columns = [column[:count].tolist() for column in self._others.values()]
+            columns = [_values_of(column) for column in self._others.values()]
             steps = [
                 step._replace(others=dict(zip(self._others, values, strict=True)))
                 for step, values in zip(steps, zip(*columns, strict=True), strict=True)
             ]
+        for column in (self._losses, self._norms, *self._others.values()):
+            column.clear()
         self._records.clear()
         return steps
+
+
+def _values_of(scalars: list[Tensor]) -> list[float]:
+    """Return the values of scalars, rounded to float32; waits for the device."""
+    values: list[float] = torch.stack(scalars).flatten().float().tolist()
+    return values

@@ -1,4 +1,4 @@
-"""`StepContext`: what a recipe is told about the step that it takes, and its random numbers.
+"""`StepContext`: the facts and the random numbers of a step, for the recipe that takes it.
 
 Layer: training. Random numbers are a function of the seed, the step and the micro-batch, so a
 resumed run draws the same ones, and a validation draws the same ones each time.

@@ -94,18 +94,12 @@ class GradientStep(ABC):
         """Take a step, see `TrainingStep`."""
         state, training = self._state, self._settings.experiment.training
         state.clear_gradients()
-        total: Tensor | None = None
-        numbers: list[Mapping[str, Tensor]] = []
-        for index, (batch, share) in enumerate(zip(batches, shares, strict=True)):
-            loss, carry, others = self.loss_of(batch, carry, step, index)
-            numbers.append(others)
-            if len(batches) > 1:
-                # Weighted by its share of the samples, so that a smaller last micro-batch does not
-                # count as much as a full one.
-                loss = loss * share
+        if len(batches) == 1:
+            loss, carry, others = self.loss_of(batches[0], carry, step, 0)
             state.backward(loss)
-            total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None, "a step has at least one micro-batch"
+            total = loss.detach()
+        else:
+            total, carry, others = self._accumulate(step, batches, shares, carry)
         state.unscale_gradients()
         norm = clip(state, training)
         rate = lr()
@@ -114,7 +108,25 @@ class GradientStep(ABC):
         self.is_updating = True
         state.update(step)
         self.is_updating = False
-        return StepTaken(total, norm, rate, carry, _together(numbers, shares))
+        return StepTaken(total, norm, rate, carry, others)
+
+    def _accumulate(
+        self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState
+    ) -> LossTaken:
+        """Add the gradients of several micro-batches; the loss that is returned has no graph.
+
+        Each is weighted by its share of the samples, so that a smaller last micro-batch does not
+        count as much as a full one.
+        """
+        losses: list[Tensor] = []
+        numbers: list[Mapping[str, Tensor]] = []
+        for index, (batch, share) in enumerate(zip(batches, shares, strict=True)):
+            loss, carry, others = self.loss_of(batch, carry, step, index)
+            loss = loss * share
+            self._state.backward(loss)
+            losses.append(loss.detach())
+            numbers.append(others)
+        return LossTaken(sum(losses[1:], losses[0]), carry, _together(numbers, shares))
 
 
 def clip(state: State, training: TrainingSection, part: str = "") -> Tensor:
@@ -137,8 +149,6 @@ def _together(
     """
     if not numbers[0]:
         return NO_OTHERS
-    if len(numbers) == 1:
-        return {name: number.detach() for name, number in numbers[0].items()}
     parts = [
         {name: number.detach() * share for name, number in own.items()}
         for own, share in zip(numbers, shares, strict=True)

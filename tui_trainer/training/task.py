@@ -42,7 +42,7 @@ from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
-from tui_trainer.training.optimizers import build_optimizer, set_part_factors
+from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
@@ -64,7 +64,7 @@ class Task:
     """None if a recipe has losses of its own."""
     recipe: OwnRecipe | None
     transform: OwnTransform | None
-    optimizer: optim.Optimizer
+    optimizer: AnyOptimizer
     feed: DataFeed
 
     @property
@@ -136,39 +136,38 @@ def build(
     Raises:
         BadInput: the data cannot be read, or data and model do not fit each other.
     """
-    training, report = experiment.training, report or NoReport()
+    report, is_new = report or NoReport(), fitted is None
     report.enter("read the data")
     dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
-    check_measured(experiment, dataset)
-    if dataset.problem == "none" and experiment.recipe.type == SUPERVISED:
-        message = "is none, so only a recipe can learn from the data; name it: recipe=NAME"
-        raise ConfigError([Problem(message, "problem.type")])
-    notes = uncertainty_notes(dataset) if fitted is None else []
-    notes += _check_metrics(experiment, dataset, is_new=fitted is None)
-    dataset = replace(dataset, notes=(*dataset.notes, *notes))
+    dataset = _checked(experiment, dataset, is_new=is_new)
     report.tell("data", _sizes(dataset))
     report.enter("build the model")
-    model, weight_notes = _model(experiment, dataset, is_new=fitted is None)
+    return _build_on(dataset, experiment, ranks, device, is_new=is_new)
+
+
+def _build_on(
+    dataset: Dataset, experiment: Experiment, ranks: Ranks, device: torch.device, *, is_new: bool
+) -> Task:
+    """Build the model and all that trains it for data that were read."""
+    model, weight_notes = _model(experiment, dataset, is_new=is_new)
     dataset = replace(dataset, notes=(*dataset.notes, *weight_notes))
     # In our own text datasets each row continues from batch to batch; the samples of a plugin are
     # independent of each other.
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
-    if training.gradient_checkpointing:
+    if experiment.training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
-    feed = DataFeed(experiment.loader, device, training.seed)
-    placed = feed.prepare(dataset)
+    feed = DataFeed(experiment.loader, device, experiment.training.seed)
     transform = _transform(experiment)
-    if transform is not None:
-        augments = [one for one in (placed.augment, transform) if one is not None]
-        placed = replace(placed, augment=combine_augments(augments))
+    placed = _transformed(feed.prepare(dataset), transform)
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
-    recipe = _recipe(experiment, dataset, model, device)
+    recipe, criterion = _recipe(experiment, dataset, model, device), None
     forward = _forward(experiment, model, dataset, stateful=stateful)
     if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
+        criterion = build_criterion(experiment.loss, dataset, device)
     return Task(
         experiment,
         device,
@@ -177,12 +176,35 @@ def build(
         batches,
         model,
         forward,
-        build_criterion(experiment.loss, dataset, device) if recipe is None else None,
+        criterion,
         recipe,
         transform,
         _optimizer(experiment, model, recipe),
         feed,
     )
+
+
+def _checked(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> Dataset:
+    """Return the data with notes on what can be measured on them.
+
+    Raises:
+        ConfigError: nothing can be learned from them, or a metric does not fit them.
+    """
+    check_measured(experiment, dataset)
+    if dataset.problem == "none" and experiment.recipe.type == SUPERVISED:
+        message = "is none, so only a recipe can learn from the data; name it: recipe=NAME"
+        raise ConfigError([Problem(message, "problem.type")])
+    notes = uncertainty_notes(dataset) if is_new else []
+    notes += _check_metrics(experiment, dataset, is_new=is_new)
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def _transformed(dataset: Dataset, transform: OwnTransform | None) -> Dataset:
+    """Return the data with a transform of their batches, after their own augmentation."""
+    if transform is None:
+        return dataset
+    augments = [augment for augment in (dataset.augment, transform) if augment is not None]
+    return replace(dataset, augment=combine_augments(augments))
 
 
 def _transform(experiment: Experiment) -> OwnTransform | None:
@@ -202,13 +224,12 @@ def _recipe(
     return recipe
 
 
-def _optimizer(
-    experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None
-) -> optim.Optimizer:
+def _optimizer(experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None) -> AnyOptimizer:
     """Build the optimizer, with groups of its own for each part that a recipe updates."""
+    arithmetic = experiment.training.arithmetic
     if recipe is None or not recipe.takes_steps:
-        return build_optimizer(experiment.optimizer, model)
-    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts)
+        return build_optimizer(experiment.optimizer, model, arithmetic=arithmetic)
+    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts, arithmetic)
     set_part_factors(optimizer, recipe.lr_factors())
     return optimizer
 
@@ -304,10 +325,13 @@ def _batches(
 
 
 def warm_up() -> None:
-    """Take a step with a throw-away optimizer: the first one in a process imports for a second.
+    """Where there is a GPU, take a step with a throw-away optimizer of torch.
 
-    Draws no random numbers.
+    The first one in a process imports torch's compiler, for a second. On the CPU, the optimizers of
+    this program do without. Draws no random numbers.
     """
+    if not torch.cuda.is_available():
+        return
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = optim.AdamW([parameter], fused=True)
     parameter.grad = torch.zeros(1)

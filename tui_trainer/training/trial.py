@@ -20,6 +20,7 @@ from tui_trainer.config.plugins import (
     LOSS_FACTORIES,
     MODEL_FACTORIES,
     OWN_METRICS,
+    PROBLEM_CLASSES,
     RECIPE_FACTORIES,
     TRANSFORM_FACTORIES,
 )
@@ -30,7 +31,9 @@ from tui_trainer.data.base.random import GeneratorStates, seeded
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
+from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.problems.batch import Batch, describe
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
@@ -43,12 +46,13 @@ from tui_trainer.training.task import Task
 
 
 def has_own_code(experiment: Experiment) -> bool:
-    """Whether data, model, recipe, loss or a metric of an experiment is of a plugin."""
+    """Whether data, problem, model, recipe, loss or a metric of an experiment is of a plugin."""
     metrics = {*experiment.training.metrics, experiment.checkpoint.monitor}
     return (
         experiment.dataset.type in DATASET_FACTORIES
         or experiment.model.type in MODEL_FACTORIES
         or experiment.loss.type in LOSS_FACTORIES
+        or experiment.problem.type in PROBLEM_CLASSES
         or experiment.recipe.type in RECIPE_FACTORIES
         or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
@@ -80,7 +84,7 @@ def _a_batch(task: Task) -> Batch | None:
     split: Split | None = next((one for one in splits if len(one)), None)
     if split is None:
         return None
-    if isinstance(split, MapSplit):
+    if isinstance(split, MapSplit | ReadSplit):
         # Its workers would take longer to start than this takes.
         split = replace(split, pool=None)
     first = next(split.in_order(min(training.batch_size, len(split))))
@@ -133,7 +137,7 @@ def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
 
 
 def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
-    """Let a recipe compute its losses, measure and make a preview, without updating anything."""
+    """Let a recipe compute its losses, measure, predict and preview, without updating anything."""
     model, training = task.model.train(), task.experiment.training
     updated: list[str] = []
 
@@ -167,6 +171,11 @@ def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
     model.eval()
     with _blamed(recipe.place), _layer_named(model), torch.inference_mode():
         numbers = recipe_numbers(task, recipe, task.forward, batch, 0)
+        if recipe.predicts:
+            inputs = {name: field for name, field in batch.items() if name != "target"}
+            predict = StepContext(task.device, training.seed, "predict", (0,))
+            with in_precision(training.precision, task.device):
+                recipe.predict_step(model, inputs, predict)
         if recipe.has_preview:
             preview = StepContext(task.device, training.seed, "preview", ())
             check_preview(recipe.preview(model, preview), recipe)
@@ -218,15 +227,23 @@ def _measure(task: Task, batch: Batch) -> None:
     own = [name for name in task.extras if name in OWN_METRICS]
     if not task.forward.is_called:
         return
+    info = task.dataset.info
     task.model.eval()
     with torch.inference_mode():
         outputs = _outputs(task, batch)
         loss = torch.zeros(()) if task.criterion is None else _loss(task, outputs, batch)
         for name in own:
             with _blamed(place_of(OWN_METRICS[name].compute)):
-                totals = totals_of(task.dataset.info, task.device, (name,))
+                totals = totals_of(info, task.device, (name,))
                 totals.update(outputs, batch, loss)
                 totals.compute()
+        if info.problem in PROBLEM_CLASSES:
+            others = tuple(name for name in task.extras if name not in own)
+            totals = totals_of(info, task.device, others, with_result=True)
+            totals.update(outputs, batch, loss)
+            totals.compute()
+            totals.result()
+            kind_of(info).decode(outputs.double().cpu(), info)
 
 
 @contextmanager

@@ -105,6 +105,7 @@ class Validator(Part):
         batches = task.dataset.val.count(task.eval_batch_size)
         self._events.emit(ValidationStarted(self._progress.step, batches))
         found = measure_task(task, self.measured, task.dataset.val, interrupted)
+        self._events.note_left_out(task.dataset.left_out)
         return None if found is None else found.metrics
 
     def _judge(self, metrics: dict[str, float]) -> bool:

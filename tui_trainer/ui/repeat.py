@@ -1,4 +1,4 @@
-"""`Repeat`: what a run was started with, to start it once more or to change it first.
+"""`Repeat`: the arguments that a run was started with, to start it again or to change it first.
 
 Layer: ui. A run's directory keeps its configuration, and its name begins with the one that was
 asked for, so runs of other processes are repeated as those of this one.

@@ -37,7 +37,7 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
-ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
+ColumnKind = Literal["number", "category", "boolean", "date", "text", "words", "hash"]
 """The kinds that a table's column can be stated to have."""
 
 
@@ -206,6 +206,11 @@ class PixelsSection(ImagesSection):
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
 
 
+def as_sign(value: str | None) -> str | None:
+    """Return the sign for a word such as `bar`, which `separator` takes too."""
+    return value if value is None else SEPARATORS.get(value, value)
+
+
 class TableSection(NumbersSection, DelimitedSection):
     """A table with a header: numbers and categories in; a class, labels or numbers out."""
 
@@ -222,17 +227,21 @@ class TableSection(NumbersSection, DelimitedSection):
     kinds: dict[Name, ColumnKind] = setting(
         {},
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
-        "number, category, boolean, date, text or hash",
+        "number, category, boolean, date, text, words or hash",
     )
     dates: Dates = DATES
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
     )
     word_buckets: int = setting(
-        1024, "inputs of a free text beside other columns: its words, hashed", ge=2, le=65536
+        1024, "inputs of a column of the kind words: counts of its words, hashed", ge=2, le=65536
     )
     max_text_bytes: int = setting(
-        1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
+        1024,
+        "of a text that is read token by token; the rest is cut off",
+        unit="bytes",
+        ge=2,
+        le=65536,
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY
@@ -260,8 +269,7 @@ class TableSection(NumbersSection, DelimitedSection):
     @field_validator("label_separator")
     @classmethod
     def _as_sign(cls, value: str | None) -> str | None:
-        """Return the sign for a word such as `bar`, which `separator` takes too."""
-        return value if value is None else SEPARATORS.get(value, value)
+        return as_sign(value)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric
+from tui_trainer.config.plugins import may_have_it
+from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric, base_of
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import measured
 
@@ -101,7 +102,7 @@ def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:
         other
         for other in METRICS
         if other in own
-        and (problem != "classification" or classes > METRICS[other].more_classes_than)
+        and (base_of(problem) != "classification" or classes > METRICS[other].more_classes_than)
     ]
     if name not in own:
         return f"{name} is not a metric of {problem}; there are: {', '.join(usable)}"
@@ -143,7 +144,5 @@ def unknown_metric(name: str) -> str:
     if name in METRICS:
         return ""
     hint = suggest(name, METRICS)
-    return (
-        f"no metric {clean(repr(name), 60)}{hint}; there are: {', '.join(METRICS)}; a plugin may "
-        "have it: --plugin FILE"
-    )
+    known = ", ".join(METRICS)
+    return f"no metric {clean(repr(name), 60)}{hint}; there are: {known}{may_have_it()}"

@@ -7,7 +7,7 @@ the data are refused when the module is built.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -33,6 +33,14 @@ Activation = Literal[
 Init = Literal["default", "kaiming", "xavier", "orthogonal"]
 
 MODELS = Registry("model")
+
+JOIN_WIDTH: Any = setting(
+    64,
+    "units of the layers that join a text with the numbers beside it; such data only",
+    unit="units",
+    ge=1,
+    le=65536,
+)
 
 
 def _contradiction(message: str) -> PydanticCustomError:
@@ -124,6 +132,7 @@ class Cnn1dSection(TypedSection):
     norm: Literal["none", "batch"] = setting("batch", "normalisation of each block")
     dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
     init: Init = setting("default", "first weights; default is torch's")
+    join_width: int = JOIN_WIDTH
 
 
 class ResNetSection(TypedSection):
@@ -215,6 +224,7 @@ class RnnSection(TypedSection):
     tie_embedding: bool = setting(
         False, "let the output layer share the embedding; language models only"
     )
+    join_width: int = JOIN_WIDTH
 
     @field_validator("tie_embedding")
     @classmethod
@@ -256,6 +266,7 @@ class TransformerSection(TypedSection):
         False, "let the output layer share the embedding; language models only"
     )
     init_std: float = setting(0.02, "standard deviation of the initial weights", gt=0, le=10)
+    join_width: int = JOIN_WIDTH
 
     @field_validator("heads")
     @classmethod

@@ -5,16 +5,34 @@ Layer: config.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from tui_trainer.config.sections.datasets import ImagesSection, Side
+from tui_trainer.config.sections.datasets import ImagesSection, Side, as_sign
 from tui_trainer.config.sections.section import Items, Spec, setting
 
 Fit = Literal["crop", "pad", "stretch"]
+Decode = Literal["auto", "once", "training"]
 
 
+def _as_colour(value: Any) -> Any:
+    """Return a colour with small letters, as the names of classes have them."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _checked_colour(name: str) -> str:
+    if not re.fullmatch("#[0-9a-f]{6}", name):
+        message = "should be a colour, as #ff8000: red, green and blue"
+        raise PydanticCustomError("no_colour", "{message}", {"message": message})
+    return name
+
+
+Colour = Annotated[str, BeforeValidator(_as_colour), AfterValidator(_checked_colour)]
+TABLE_SETTINGS = ("picture", "target", "split", "label_separator")
+"""The settings that are for tables of paths alone."""
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
@@ -34,9 +52,14 @@ class PicturesSection(ImagesSection):
     type: Literal["pictures"]
     path: str = setting(
         ...,
-        "folder with a sub-folder for each class, also below train, val and test; or a table of "
-        "paths and labels",
+        "folder with a sub-folder for each class, also below train, val and test; a table of paths "
+        "and labels; or the folder of a data set of Hugging Face with pictures",
         path=True,
+    )
+    config: str | None = setting(
+        None,
+        "of a data set of Hugging Face with several configurations, the name of one",
+        min_length=1,
     )
     layout: Literal["auto", "classes", "splits", "masks"] = setting(
         "auto",
@@ -62,24 +85,52 @@ class PicturesSection(ImagesSection):
         "two sides, or it is stretched",
     )
     broken: Literal["skip", "error"] = setting(
-        "skip", "files that cannot be read as pictures: leave them out and name them, or refuse"
+        "skip",
+        "files that cannot be read as pictures: leave them out and name them, also while training; "
+        "or refuse them, and end a run that meets one",
     )
-    void: Literal["auto", "none", "255"] = setting(
+    decode: Decode = setting(
         "auto",
-        "the number in masks of pixels that are not measured; auto: 255 if there are several "
-        "classes without it",
+        "once: before the first step, and kept in the cache or another file; training: each time "
+        "they are needed, by loader.num_workers; auto: once, if there is room for all",
+    )
+    mask_values: Literal["auto", "numbers", "colours"] = setting(
+        "auto",
+        "what the classes in masks are: numbers, as shades of grey or places in a palette; or "
+        "colours; auto: told by some masks",
+    )
+    mask_colours: Items[Colour] = setting(
+        (),
+        'the colours in masks that are classes, as ["#ff0000", "#00ff00"]; others are not '
+        "measured; empty: all that are found",
+    )
+    void: Literal["auto", "none", "255"] | Colour = setting(
+        "auto",
+        "the number or the colour in masks of pixels that are not measured; auto: 255 if there are "
+        "several classes without it, and no colour",
     )
     picture: str | None = setting(
         None,
         "the column of a table with the paths of the pictures; empty: found by its cells",
         min_length=1,
     )
-    target: str | None = setting(
-        None, "the column of a table to predict; empty: found by its name", min_length=1
+    target: str | Items[str] | None = setting(
+        None,
+        "the column of a table to predict, or a list of several with numbers or 0 and 1; empty: "
+        "found by its name",
+        min_length=1,
+    )
+    label_separator: str | None = setting(
+        None, "what separates the labels in a cell of the target, as | or bar; empty: one class"
     )
     split: str | None = setting(
         None, "a column of a table with train, val or test; empty: no such", min_length=1
     )
+
+    @field_validator("label_separator")
+    @classmethod
+    def _as_sign(cls, value: str | None) -> str | None:
+        return as_sign(value)
 
 
 PICTURE_DATASETS = (Spec("pictures", "pictures in files, one folder per class", PicturesSection),)

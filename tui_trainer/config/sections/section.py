@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from tui_trainer.config.plugins import may_have_it
 from tui_trainer.config.problems import Places
 from tui_trainer.text.clean import clean, suggest
 
@@ -131,8 +132,7 @@ class Registry:
         known = ", ".join(self._specs)
         hint = suggest(name, self._specs) if isinstance(name, str) else ""
         return (
-            f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}; a plugin may "
-            "have it: --plugin FILE"
+            f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}{may_have_it()}"
         )
 
     @property

@@ -27,6 +27,9 @@ MetricName = Annotated[str, AfterValidator(_known_metric)]
 """The name of a metric; which there are may depend on plugins."""
 
 
+Arithmetic = Literal["fused", "plain"]
+
+
 class TrainingSection(Section):
     """The length, steps, precision and device of a training run."""
 
@@ -48,6 +51,11 @@ class TrainingSection(Section):
         "fp32",
         "number format of the forward pass; bf16 and fp16 are mixed (torch.autocast), fp16 with "
         "a loss scaler; tf32 is for GPUs, and is fp32 elsewhere",
+    )
+    arithmetic: Arithmetic = setting(
+        "fused",
+        "rounding of a step: fused takes the fewest operations; plain gives the bits of torch's "
+        "default loop, its clip_grad_norm_ included",
     )
     ema_decay: float | None = setting(
         None,

@@ -100,6 +100,10 @@ class Split(Measurable, Protocol):
         ...
 
 
+class SampleLost(Exception):
+    """A sample cannot be read any more; the text says why. Its batch can be made without it."""
+
+
 class BatchLost(TrainerError):
     """A batch cannot be made: a worker died or hangs, or a sample cannot be read.
 

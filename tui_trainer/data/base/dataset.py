@@ -21,6 +21,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 
 if TYPE_CHECKING:
+    from tui_trainer.data.batches.left_out import LeftOut
     from tui_trainer.data.splits.record import RowChanges, SplitRecord
 
 
@@ -58,10 +59,17 @@ class Dataset:
     """
     summary: DataSummary | None = None
     """Describes the data to a person; None for those of a plugin."""
+    left_out: LeftOut | None = None
+    """The samples that could not be read, of data that are read while training; else None."""
 
     @property
     def problem(self) -> ProblemName:
         return self.info.problem
+
+    @property
+    def base(self) -> ProblemName:
+        """The built-in problem whose rules hold."""
+        return self.info.base
 
     @property
     def classes(self) -> tuple[str, ...]:

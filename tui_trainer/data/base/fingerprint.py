@@ -40,6 +40,8 @@ _NOT_DATA = {"path", "split_by", "split_from"}
 """Settings that may differ for the same data: a run has a record of its split."""
 _WITH_TOKENIZER = {"text", "text_folders", "table", "tokens", "huggingface"}
 """The sum of such data covers the tokenizer, so that the place of its file does not matter."""
+_HOW_READ = {"pictures": {"decode"}, **{kind: {"tokenizer"} for kind in _WITH_TOKENIZER}}
+"""Settings of some types that do not change what is read."""
 _WITH_TASK = frozenset(kind for kind, names in _FIRST_RULE.items() if "task" in names)
 _FIRST_RULE_OF_PLUGINS = frozenset(f"{_BASE} stratify".split())
 
@@ -66,7 +68,7 @@ def fingerprint_of(section: DatasetSection, sha256: str, problem: str = "auto") 
 
     `problem` is what the settings say of the problem: `auto`, or its name.
     """
-    left_out = _NOT_DATA | ({"tokenizer"} if section.type in _WITH_TOKENIZER else set())
+    left_out = _NOT_DATA | _HOW_READ.get(section.type, set())
     everything = section.model_dump(mode="json", exclude=left_out)
     changed = section.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     if section.type in _WITH_TASK:

@@ -81,6 +81,10 @@ class DeviceBatches:
         self, batches: Iterator[Batch], augment: Augment, epoch: int, start: int
     ) -> Iterator[Batch]:
         for index, batch in enumerate(batches, start):
+            if not len(next(iter(batch.values()))):
+                # None of its files can be read any more.
+                yield batch
+                continue
             numbers = (epoch, index, self._rank)
             yield augment(batch, seeded(self._device, self._seed, "augment", *numbers))
 

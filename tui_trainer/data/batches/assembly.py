@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from tui_trainer.data.batches.collation import Collation, as_tensor, fields_of, typed
+from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.data.batches.sample_spec import NUMBERS, SampleSpec
 from tui_trainer.problems.batch import Batch
 
@@ -163,16 +164,19 @@ class _Column:
         return any(type(value) is not Tensor for value in self.values)
 
     def stacked(self) -> Tensor:
-        """Return the values as `torch.stack` does, in a worker in shared memory."""
+        """Return the values as `torch.stack` does, in memory that is used again, or in a worker in
+        shared memory.
+        """
         values, shape = self.values, (len(self.values), *self._shape)
         if self._has_numbers:
             numbers = [value.item() if type(value) is Tensor else value for value in values]
             return torch.tensor(numbers, dtype=self._dtype).reshape(shape)
         # With more dimensions, torch.stack may choose another layout than that of a new tensor.
-        if get_worker_info() is not None and len(shape) <= 4 and values[0].is_cpu:
+        if len(shape) <= 4 and values[0].is_cpu:
+            make = take_tensor if get_worker_info() is None else _shared
             # Without space the batch is made all the same, and the attempt to send it says so.
             with suppress(RuntimeError):
-                return torch.stack(values, out=_shared(shape, self._dtype))
+                return torch.stack(values, out=make(shape, self._dtype))
         return torch.stack(values)
 
 

@@ -215,7 +215,10 @@ def as_tensor(value: Any, name: str) -> Tensor:
             return torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"the {name} is not an array of numbers: {error}") from None
-    raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+    raise TypeError(
+        f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor, or let "
+        "Data(collate=function) do so"
+    )
 
 
 def _of_torch(array: NDArray[Any]) -> NDArray[Any]:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Order, Ready
+from tui_trainer.data.base.batch import BatchLost, Order, Ready
 from tui_trainer.data.batches.collation import STANDARD, Collation
+from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Origin, SampleMaker
@@ -100,20 +101,21 @@ class LoadedBatches:
         *,
         lengths: Tensor | None = None,
         by_row: bool = True,
+        left_out: LeftOut | None = None,
+        ready: Ready = widened,
     ) -> None:
+        """Prepare the batches of some rows; `left_out` are those that may not be read any more."""
+        self.ready = ready
         self._pool = pool
         self._part = part
         self._rows = rows
         self._order = order
         self._lengths = lengths
         self._by_row = by_row
+        self._left_out = left_out
         count, size = len(rows), order.batch_size
         self.per_epoch = count // size if order.drop_last else -(-count // size)
         self.samples = min(count, self.per_epoch * size)
-
-    @property
-    def ready(self) -> Ready:
-        return widened
 
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
@@ -124,12 +126,14 @@ class LoadedBatches:
         return tuple(self._rows[order[start : start + self.size(index)]].tolist())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        index = start
+        index, left_out = start, self._left_out
+        if left_out is not None and not left_out.present(self._rows.tolist()):
+            raise BatchLost("no sample of the training split can be read any more")
         while index < self.per_epoch:
             stream = self._pool.draw(self._keys(epoch, index))
             for batch in stream:
                 index += 1
-                yield batch
+                yield batch if left_out is None else left_out.received(batch)
                 # A validation took the workers over; batches they had read ahead are read again.
                 if not stream.is_current:
                     break
@@ -142,6 +146,7 @@ class LoadedBatches:
             if world > 1:
                 positions = rank_slice(positions, self.size(index), self._order.rank, world)
             chosen = order[positions]
-            yield BatchRequest(
-                self._part, epoch, (self._rows[chosen] if self._by_row else chosen).tolist()
-            )
+            indices = (self._rows[chosen] if self._by_row else chosen).tolist()
+            if self._left_out is not None:
+                indices = self._left_out.present(indices)
+            yield BatchRequest(self._part, epoch, indices)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tui_trainer.problems.batch import Batch, describe, is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.signature import Kind, SampleField
 from tui_trainer.problems.targets import check_range
@@ -65,7 +65,7 @@ class SampleSpec:
         The inputs have been checked.
         """
         one, inputs = sample["target"][None], sample[self.info.names[0]][None]
-        return KINDS[self.info.problem].check(one, inputs, self.info, "the target")[0]
+        return kind_of(self.info).check(one, inputs, self.info)[0]
 
     def plain_target(self, target: Any) -> float | None:
         """Return a target that is a valid class, or one number to predict; None for any other.
@@ -74,11 +74,11 @@ class SampleSpec:
         """
         if type(target) is Tensor and not target.dim():
             target = target.item()
-        outputs = self.info.signature.outputs
+        # A problem of a plugin, whose name is none of these, may store targets in another form.
         if self.info.problem == "classification":
-            is_class = type(target) in _WHOLE and 0 <= target < outputs
+            is_class = type(target) in _WHOLE and 0 <= target < len(self.info.classes)
             return int(target) if is_class else None
-        if self.info.problem == "regression" and outputs == 1:
+        if self.info.problem == "regression" and self.info.signature.outputs == 1:
             is_number = type(target) in _FLOATS and abs(target) < _MOST
             return float(target) if is_number else None
         return None
@@ -116,7 +116,7 @@ class SampleSpec:
         self.check_tokens(batch)
         for field in self.info.fields[1:]:
             _check_field(field, batch[field.name][0])
-        targets = KINDS[self.info.problem].check(batch["target"], first, self.info)
+        targets = kind_of(self.info).check(batch["target"], first, self.info)
         return batch | {"target": targets}
 
     def _check_first(self, name: str, inputs: Tensor) -> None:

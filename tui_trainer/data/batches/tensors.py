@@ -14,10 +14,19 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.batches.order import epoch_order
+from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 _GATHERED_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 20
+"""The inputs that are gathered at once for several batches; more would leave the cache."""
+_MOST_IN_CHUNK = 64
+_LINE_BYTES = 64
+"""Tensors of their own begin at a multiple of this."""
 _MOST_UINT16 = 0xFFFF
+_SMALL = (torch.uint8, torch.int8, torch.int16)
+"""The types of the numbers that are stored in fewer bits than those of a model."""
+_PART_NUMBERS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +46,25 @@ class Scaling:
     def __call__(self, numbers: Tensor) -> Tensor:
         """Return the inputs (B, ...) on the device of the numbers, which are not changed."""
         mean, std = self._on(numbers.device)
+        if numbers.device.type == "cpu" and numbers.dtype in _SMALL and numbers.is_contiguous():
+            return self._in_parts(numbers, mean, std)
         if self.is_unsigned:
             numbers = numbers.int().bitwise_and_(_MOST_UINT16)
         # The copy of `float` is not made for what is float32 already; fewer bits are too few.
         is_wide = numbers.dtype in (torch.float32, torch.float64)
         scaled = numbers - mean if is_wide else numbers.float().sub_(mean)
         return scaled.float().div_(std)
+
+    def _in_parts(self, numbers: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
+        """Return the same inputs, computed in parts that stay in the processor's cache."""
+        inputs = take_tensor(numbers.shape, torch.float32)
+        count = max(1, _PART_NUMBERS // max(numbers[:1].numel(), 1))
+        for begin in range(0, len(numbers), count):
+            stored = numbers[begin : begin + count]
+            if self.is_unsigned:
+                stored = stored.int().bitwise_and_(_MOST_UINT16)
+            inputs[begin : begin + count].copy_(stored).sub_(mean).div_(std)
+        return inputs
 
     def _on(self, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
         """Return both numbers on a device; they are copied there once, since a copy waits."""
@@ -110,18 +132,13 @@ class TensorSplit:
     def _ready(self, batch: Batch) -> Batch:
         inputs, targets = batch[self.name], batch["target"]
         own = (self.name, "target")
+        is_bytes = targets.dtype == torch.uint8
         others = widened({name: column for name, column in batch.items() if name not in own})
         return {
             **others,
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
-            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
+            "target": classes_of(targets, self.ignored) if is_bytes else targets,
         }
-
-    def _classes(self, targets: Tensor) -> Tensor:
-        classes = targets.long()
-        if self.ignored is None:
-            return classes
-        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""
@@ -193,6 +210,12 @@ class TensorSplit:
         return TensorBatches(self, order)
 
 
+def classes_of(targets: Tensor, ignored: int | None) -> Tensor:
+    """Return classes of uint8 as int64; the number `ignored` becomes IGNORED."""
+    classes = targets.long()
+    return classes if ignored is None else classes.masked_fill_(targets == ignored, IGNORED)
+
+
 def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tensor:
     """Return the inputs at some places on a device, of which the host has few at any time."""
     shape = (len(places), *inputs.shape[1:])
@@ -236,26 +259,44 @@ class TensorBatches:
         inputs, targets = self._split.inputs, self._split.targets
         if self._split.check is not None:
             self._split.check()
-        is_plain = self._split.is_plain
-        size, world = self._order.batch_size, self._order.world
         on_host = epoch_order(self._order, len(self._split), epoch, self._split.lengths)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
-        places = None if self._split.places is None else self._split.places[on_host]
-        for index in range(start, self.per_epoch):
-            positions = slice(index * size, (index + 1) * size)
-            if world > 1:
-                positions = rank_slice(positions, self.size(index), self._order.rank, world)
-            chosen = on_device[positions]
-            if is_plain:
-                yield {
-                    "input": inputs.index_select(
-                        0, chosen if places is None else places[positions]
-                    ),
-                    "target": targets.index_select(0, chosen),
-                }
-            else:
-                yield self._split.batch_at(chosen, on_host[positions])
+        places = on_device if self._split.places is None else self._split.places[on_host]
+        parts = [self._part(index) for index in range(start, self.per_epoch)]
+        if not self._split.is_plain:
+            yield from (self._split.batch_at(on_device[part], on_host[part]) for part in parts)
+            return
+        # Gathered for several batches at once, since a small batch costs little but the call.
+        for chunk in self._chunks(parts):
+            sizes = [part.stop - part.start for part in chunk]
+            rows = slice(chunk[0].start, chunk[-1].stop)
+            batch_inputs = torch.split(inputs.index_select(0, places[rows]), sizes)
+            batch_targets = torch.split(targets.index_select(0, on_device[rows]), sizes)
+            for own_inputs, own_targets in zip(batch_inputs, batch_targets, strict=True):
+                yield {"input": own_inputs, "target": own_targets}
+
+    def _part(self, index: int) -> slice:
+        """Return the positions of a batch in the order of an epoch."""
+        size, world = self._order.batch_size, self._order.world
+        if world > 1:
+            part = slice(index * size, (index + 1) * size)
+            return rank_slice(part, self.size(index), self._order.rank, world)
+        return slice(index * size, index * size + self.size(index))
+
+    def _chunks(self, parts: list[slice]) -> Iterator[list[slice]]:
+        """Cut the parts of an epoch, which follow each other, into those gathered at once."""
+        inputs, targets = self._split.inputs[:1].nbytes, self._split.targets[:1].nbytes
+        size, count = self._order.batch_size, 1
+        # Each batch begins at a place where a tensor of its own could: matrix products of the
+        # CPU round at other places otherwise, and a resume would not be bitwise.
+        if (
+            size * inputs % _LINE_BYTES == size * targets % _LINE_BYTES == 0
+            and self._order.world == 1
+        ):
+            count = max(1, min(_CHUNK_BYTES // max(size * inputs, 1), _MOST_IN_CHUNK))
+        for first in range(0, len(parts), count):
+            yield parts[first : first + count]
 
 
 def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:

@@ -15,6 +15,8 @@ Kind = Literal["number", "category"]
 RequestedKind = Kind | Literal["auto", "auto_target"]
 """`auto`: numbers if every value is one. `auto_target`: so too, but two numbers are categories."""
 
+_FIRST_ROWS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
@@ -31,6 +33,13 @@ class NumberColumn:
     @property
     def missing(self) -> NDArray[np.bool_]:
         return np.isnan(self.values)
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether each number is one more than the one before, as row numbers are."""
+        first = self.values[:_FIRST_ROWS]
+        # Nearly always the first rows tell.
+        return bool((np.diff(first) == 1).all() and (np.diff(self.values) == 1).all())
 
     def take(self, rows: NDArray[np.int64]) -> NumberColumn:
         """Return some rows; the column itself if they are all of its rows, in order."""
@@ -74,3 +83,5 @@ class Table:
     columns: dict[str, Column]
     lines: NDArray[np.int64]
     notes: tuple[str, ...]
+    cache_name: str = ""
+    """Its name in the cache; empty if it is not kept there."""

@@ -1,4 +1,4 @@
-"""`recognise_style`: how a delimited text is written: its separator, header and first lines.
+"""`recognise_style`: finds the separator, the header and the first lines of a delimited text.
 
 Layer: data. The first records decide. What is stated in the settings is not looked for.
 """

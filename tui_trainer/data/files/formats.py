@@ -1,4 +1,4 @@
-"""`format_of`: what a data file is by its first bytes, and what to do with one that is no table.
+"""`format_of`: names the format of a data file by its first bytes, and the way out of a wrong one.
 
 Layer: data.
 """
@@ -13,6 +13,8 @@ from tui_trainer.text.errors import BadInput
 
 _PARQUET = b"PAR1"
 _ZIP, _OLD_OFFICE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP_NAME = 30
+"""Where the name of the first file in a zip archive begins."""
 _SAVE_AS_CSV = "save it as CSV (in Excel: File, Save As, CSV UTF-8)"
 _WITH_PANDAS = "write it as CSV or Parquet (in pandas: pandas.{}(PATH).to_parquet(NEW_PATH))"
 _FOREIGN = (
@@ -24,7 +26,7 @@ _FOREIGN = (
     (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
     (b"Obj\x01", "an Avro file", "write it as CSV or Parquet"),
-    (b"\x93NUMPY", "a NumPy array", "write it as CSV, or load it in a plugin"),
+    (b"\x93NUMPY", "a NumPy array", "dataset.type=arrays trains on it, and it is no table"),
     (b"BZh", "packed with bzip2", "unpack it with bunzip2"),
     (b"\xfd7zXZ\x00", "packed with xz", "unpack it with unxz"),
     (b"%PDF", "a PDF document", "a table is CSV, Parquet or JSON lines"),
@@ -65,6 +67,11 @@ def refuse_binary(file: DataFile) -> None:
     if first.startswith(_ZIP):
         if b"[Content_Types].xml" in first or b"xl/" in _end(file.content):
             raise BadInput(f"{file.name}: is an Excel file; {_SAVE_AS_CSV}")
+        if first[_ZIP_NAME:].partition(b"PK")[0].find(b".npy") > 0:
+            raise BadInput(
+                f"{file.name}: has NumPy arrays (.npz); dataset.type=arrays trains on them, and "
+                "they are no table"
+            )
         raise BadInput(f"{file.name}: is a zip archive; unpack it, and name a file out of it")
     if first.startswith(_PICKLES):
         raise BadInput(

@@ -66,15 +66,15 @@ def plain_columns(
     for column in table.schema.names:
         feature = features.get(column)
         kind = feature.get("_type", "") if isinstance(feature, dict) else ""
-        values = _stored(table.column(column))
+        values = stored_values(table.column(column))
         shown = clean(str(column), 80)
         if column in dropped:
             columns[column] = pa.chunked_array([pa.nulls(len(values))])
-        elif kind == "ClassLabel" and _names(feature):
-            columns[column] = _classes(values, _names(feature), shown, name)
+        elif kind == "ClassLabel" and names_of(feature):
+            columns[column] = _classes(values, names_of(feature), shown, name)
         elif kind in _OTHER_KINDS:
             unread[column] = _OTHER_KINDS[kind]
-        elif _is_list(values.type):
+        elif is_list(values.type):
             numbers = _numbers(values)
             if numbers is None:
                 unread[column] = "lists of different lengths, or of no numbers"
@@ -101,13 +101,13 @@ def labels_missing(table: pa.Table, features: Mapping[str, Any]) -> str:
     for name, feature in features.items():
         is_class = isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         if is_class and name in table.schema.names and len(table):
-            codes = _codes(_stored(table.column(name)))
+            codes = codes_of(stored_values(table.column(name)))
             if (codes < 0).all():
                 return name
     return ""
 
 
-def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def stored_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column without a type of the library's own."""
     import pyarrow as pa
 
@@ -117,12 +117,12 @@ def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _names(feature: Any) -> list[str]:
+def names_of(feature: Any) -> list[str]:
     names = feature.get("names")
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _codes(values: pa.ChunkedArray) -> Any:
+def codes_of(values: pa.ChunkedArray) -> Any:
     """Return the numbers of classes, -1 where there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -150,7 +150,7 @@ def _classes(
 
     if not pa.types.is_integer(values.type):
         return values
-    codes = _codes(values)
+    codes = codes_of(values)
     if len(codes) and codes.max() >= len(names):
         raise BadInput(f"{file}: column '{column}' has class {codes.max()} of {len(names)} classes")
     # Missing ones take the place behind the last name.
@@ -158,7 +158,7 @@ def _classes(
     return pa.chunked_array([text_array([*names, ""]).take(_array(places))])
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(
@@ -174,7 +174,7 @@ def _numbers(column: pa.ChunkedArray) -> Any:
     values = column.combine_chunks()
     if isinstance(values, pa.ChunkedArray):
         return None
-    while _is_list(values.type):
+    while is_list(values.type):
         if values.null_count:
             return None
         values = values.flatten()
@@ -196,7 +196,7 @@ def _are_of_one_length(column: pa.ChunkedArray, length: int) -> bool:
 
     values: Any = column.combine_chunks()
     total = 1
-    while _is_list(values.type):
+    while is_list(values.type):
         lengths = pc.list_value_length(values)
         low, high = (pc.min_max(lengths)[key].as_py() for key in ("min", "max"))
         if low != high:

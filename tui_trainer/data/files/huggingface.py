@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from itertools import islice
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ _FILES = (".parquet", ".arrow")
 """The files whose types and features say more than a table does."""
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _MOST_FILES = 10_000
+_MOST_LOOKED_AT = 1_000
 _MOST_JSON_BYTES = 16 << 20
 
 
@@ -58,7 +60,7 @@ class OpenDataset:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class HubSplit:
     """The files of a split."""
 
     files: Sequence[Path]
@@ -70,7 +72,23 @@ def is_dataset_folder(where: str) -> bool:
     folder = Path(where)
     if any(all((folder / name).is_file() for name in names) for names in _MARKERS):
         return True
-    return any(next(folder.glob(form), None) for form in ("*.parquet", "*/*.parquet"))
+    try:
+        with os.scandir(folder) as entries:
+            first = list(islice(entries, _MOST_LOOKED_AT))
+        inner = [entry.path for entry in first if entry.is_dir()]
+        return _has_parquet(first) or any(_has_parquet_in(path) for path in inner)
+    except OSError:
+        return False
+
+
+def _has_parquet(entries: Iterable[os.DirEntry[str]]) -> bool:
+    return any(entry.name.endswith(".parquet") for entry in entries)
+
+
+def _has_parquet_in(path: str) -> bool:
+    with os.scandir(path) as entries:
+        # A folder of pictures may have a million of them.
+        return _has_parquet(islice(entries, _MOST_LOOKED_AT))
 
 
 def is_other_table(path: str) -> bool:
@@ -92,9 +110,9 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
     if path.startswith(HUB):
         parts = _parts_on_hub(section, name)
     elif os.path.isdir(path):
-        parts = _parts_in(Path(path), section.config, name)
+        parts = parts_in(Path(path), section.config, name)
     elif path.endswith(_FILES) and os.path.exists(path):
-        parts = {"all": _Part([Path(path)], {})}
+        parts = {"all": HubSplit([Path(path)], {})}
     elif os.path.exists(path):
         raise BadInput(f"{name}: is a file; name the folder of the data set, or dataset.type=table")
     else:
@@ -105,7 +123,7 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
 
 
 def _joined(
-    parts: Mapping[str, _Part], name: str, dropped: Sequence[str], *, with_splits: bool
+    parts: Mapping[str, HubSplit], name: str, dropped: Sequence[str], *, with_splits: bool
 ) -> OpenDataset:
     """Return all splits as one table, and what was done to it."""
     import pyarrow as pa
@@ -126,7 +144,7 @@ def _joined(
         tables[split] = plain.table
     if not tables:
         raise BadInput(f"{name}: has no rows with a class")
-    words, more = _split_words(tables) if with_splits else ({}, [])
+    words, more = split_words(tables) if with_splits else ({}, [])
     notes += more
     column = ""
     if words:
@@ -151,7 +169,7 @@ def _joined(
     )
 
 
-def _split_words(splits: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+def split_words(splits: Mapping[str, Sized]) -> tuple[dict[str, str], list[str]]:
     """Return what the rows of each split are for, and notes; {} if they are to be divided by us."""
     names: dict[SplitName, str] = {}
     for name, table in splits.items():
@@ -184,7 +202,7 @@ def _with_word(table: pa.Table, column: str, word: str) -> pa.Table:
     return table.add_column(0, column, words.dictionary_decode())
 
 
-def _parts_in(folder: Path, config: str | None, name: str) -> dict[str, _Part]:
+def parts_in(folder: Path, config: str | None, name: str) -> dict[str, HubSplit]:
     """Return the splits in a folder, by what the library or the hub wrote there."""
     try:
         if (folder / "dataset_dict.json").is_file():
@@ -215,7 +233,7 @@ def _json(file: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _saved_part(folder: Path, name: str) -> _Part:
+def _saved_part(folder: Path, name: str) -> HubSplit:
     """Return the split that `save_to_disk` wrote into a folder."""
     if not (folder / "state.json").is_file():
         raise BadInput(f"{name}: no state.json in {clean(folder.name, 80)}; write it again")
@@ -225,12 +243,12 @@ def _saved_part(folder: Path, name: str) -> _Part:
         raise BadInput(f"{name}: the state.json in {clean(folder.name, 80)} names no data files")
     info = folder / "dataset_info.json"
     features = _json(info, name).get("features") if info.is_file() else None
-    return _Part(
+    return HubSplit(
         [folder / str(one) for one in names], features if isinstance(features, dict) else {}
     )
 
 
-def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, _Part]:
+def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, HubSplit]:
     """Return the splits of a folder of files, which their names tell."""
     files = [
         file
@@ -261,7 +279,7 @@ def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, _P
         by_split.setdefault(_split_of(file.relative_to(folder)), []).append(file)
     if len(by_split) > 1 and "" in by_split:
         by_split["others"] = by_split.pop("")
-    return {split or "all": _Part(one, {}) for split, one in by_split.items()}
+    return {split or "all": HubSplit(one, {}) for split, one in by_split.items()}
 
 
 def _words_of(part: str) -> list[str]:
@@ -283,7 +301,7 @@ def _config_of(file: Path) -> str:
     return "/".join(parts)
 
 
-def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, _Part]:
+def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]:
     """Return the splits of a data set on the hub, from the cache of the library."""
     try:
         import datasets
@@ -316,7 +334,7 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, _Part]:
     if not isinstance(loaded, datasets.DatasetDict):
         raise BadInput(f"{name}: is a stream, which cannot be trained on")
     return {
-        str(split): _Part(
+        str(split): HubSplit(
             [Path(one["filename"]) for one in part.cache_files], part.features.to_dict()
         )
         for split, part in loaded.items()

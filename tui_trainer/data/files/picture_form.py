@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Pixels = NDArray[np.uint8]
+MaskValues = Literal["numbers", "colours"]
 
 _ORIENTATION = 0x0112
 """The number of the entry in EXIF data."""
@@ -43,6 +44,10 @@ class PictureForm:
     channels: int
     """1: grey, 3: RGB."""
     fit: Fit = "crop"
+    mask_values: MaskValues = "numbers"
+    """What the classes in masks are."""
+    mask_colours: tuple[int, ...] = ()
+    """The colours in masks that are classes; empty: all that are found."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -92,15 +97,21 @@ def decode(picture: Image, form: PictureForm) -> Tensor:
 
 
 def decode_mask(picture: Image, form: PictureForm) -> Tensor:
-    """Return a mask as uint8 (H, W): the grey levels or the numbers of the palette as they are.
+    """Return a mask (H, W): uint8, the grey levels or the numbers of the palette as they are; or
+    int32, its colours, if these are the classes.
 
     Raises:
-        ValueError: it has colours, so that no number is a class; Pillow raises further errors.
+        ValueError: it has colours, and numbers are the classes; Pillow raises further errors.
     """
-    turn = _orientation_of(picture)
-    pixels = _upright(_mask_numbers(picture), turn)
+    turn, are_colours = _orientation_of(picture), form.mask_values == "colours"
+    values = np.asarray(picture.convert("RGB")) if are_colours else _mask_numbers(picture)
+    pixels = _upright(values, turn)
     window = window_of(pixels.shape[1], pixels.shape[0], form)
-    return _scaled(_cut(pixels, window), window, "nearest-exact")[0]
+    scaled = _scaled(_cut(pixels, window), window, "nearest-exact")
+    if not are_colours:
+        return scaled[0]
+    red, green, blue = scaled.int().unbind()
+    return red * 65536 + green * 256 + blue
 
 
 def is_grey(picture: Image) -> bool:
@@ -194,7 +205,10 @@ def _mask_numbers(picture: Image) -> Pixels:
         return numbers.astype(np.uint8)
     colours = np.asarray(picture.convert("RGB"))
     if (colours != colours[..., :1]).any():
-        raise ValueError("a mask in colours; each pixel needs the number of its class")
+        raise ValueError(
+            "a mask in colours among masks of numbers; dataset.mask_values=colours takes the "
+            "colours of all"
+        )
     return np.ascontiguousarray(colours[..., 0])
 
 

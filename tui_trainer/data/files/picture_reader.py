@@ -6,16 +6,19 @@ pictures are in memory. A file that is no picture is left out, with the reason.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 import zlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from threading import Event
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -24,10 +27,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.files.folders import ListedFile
+from tui_trainer.data.files.mask_colours import ColourNumbers, TooManyColours, colour_name
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
 from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.progress import ReadProgress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 RECORD = np.dtype(
     [
@@ -44,8 +52,22 @@ _PIECE_BYTES = 4 << 20
 _MOST_PER_PIECE = 16
 _MOST_THREADS = 16
 _THUMBNAIL = 8
+_MOST_COLOURS_NAMED = 8
 _SHADES = 16
 """A thumbnail has so many, so that a picture that was saved again has the same."""
+
+
+class Contents(Protocol):
+    """Gives the bytes of pictures by their names; is sent to workers."""
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a picture.
+
+        Raises:
+            OSError: they cannot be read.
+            NotAPicture: there are none.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,8 @@ class PictureFiles:
     pictures: Sequence[ListedFile]
     masks: Sequence[ListedFile] = ()
     """The file with the classes of the pixels of each picture; or none at all."""
+    contents: Contents | None = None
+    """What gives the bytes of pictures that are no files of their own; None: they are files."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -66,7 +90,18 @@ class PictureFiles:
 
     def some(self, count: int) -> PictureFiles:
         """Return about so many of the pictures, evenly spread, without masks."""
-        return PictureFiles(self.root, self.pictures[:: max(1, len(self.pictures) // count)])
+        step = max(1, len(self.pictures) // count)
+        return PictureFiles(self.root, self.pictures[::step], contents=self.contents)
+
+    @contextmanager
+    def open(self, file: ListedFile) -> Iterator[Image]:
+        """Open a picture; raises as `content_of` and `picture_in` do."""
+        if self.contents is not None:
+            with picture_in(BytesIO(self.contents.content(file.name))) as picture:
+                yield picture
+        else:
+            with open_regular(self.path(file)) as stream, picture_in(stream) as picture:
+                yield picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +129,16 @@ class PictureReader:
     animated: int = 0
     is_changed: bool = False
     """Whether a file is not as it was listed."""
+    mask_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    """How many pixels of the masks have each number."""
+    colours: ColourNumbers = field(default_factory=ColourNumbers)
+    """The numbers of the colours in masks, if these are the classes."""
     _is_stopped: Event = field(default_factory=Event, repr=False)
     """Is set once nobody takes any more pictures, as after Ctrl-C."""
+
+    def __post_init__(self) -> None:
+        if self.form.mask_colours:
+            self.colours = ColourNumbers(self.form.mask_colours, has_all=True)
 
     def read(self) -> Generator[tuple[list[Tensor], Records], None, None]:
         """Yield the pictures, some at a time: the uint8 numbers of each sample, and the records.
@@ -157,8 +200,42 @@ class PictureReader:
         good = [result for result in results if not result.reason]
         if not good:
             return None
+        for result in good if self.files.masks else ():
+            self._take_mask(result)
         records = np.array([result.record for result in good], dtype=RECORD)
         return [result.pixels for result in good], records
+
+    def _take_mask(self, result: _Result) -> None:
+        """Count the numbers in a mask, after those of its colours are known.
+
+        Raises:
+            BadInput: there are too many colours.
+        """
+        if result.colours is not None:
+            try:
+                numbers = self.colours.of(result.colours.numpy().reshape(-1))
+            except TooManyColours:
+                raise self._too_many_colours(result.place, result.colours) from None
+            *known, check, _ = result.record
+            result.record = (*known, check, zlib.crc32(numbers.data, check))
+            result.pixels = torch.cat([result.pixels, torch.from_numpy(numbers)])
+        mask = result.pixels[math.prod(self.form.shape) :].numpy()
+        self.mask_counts += np.bincount(mask, minlength=256)
+
+    def _too_many_colours(self, place: int, mask: Tensor) -> BadInput:
+        colours, counts = np.unique(mask.numpy(), return_counts=True)
+        common = np.argsort(-counts, kind="stable")[:_MOST_COLOURS_NAMED].tolist()
+        shown = ", ".join(
+            f"{colour_name(colours[index])} ({counts[index] / counts.sum():.1%})"
+            for index in common
+        )
+        name = clean(self.files.masks[place].name, 200)
+        return BadInput(
+            f"{self.name}: the masks up to {name} have more than {len(self.colours.colours)} "
+            "different colours, as photos and smoothed or JPEG masks have, so they are no classes; "
+            "save them without smoothing, as PNG, or name those that are classes, as "
+            f'\'dataset.mask_colours=["#000000", "#ff0000"]\'; that one has mostly {shown}'
+        )
 
 
 def threads() -> int:
@@ -177,7 +254,7 @@ def are_grey(files: PictureFiles) -> bool:
     """Whether these files have shades of grey only, as far as they can be opened."""
     for file in files.pictures:
         try:
-            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
+            with files.open(file) as picture:
                 if not is_grey(picture):
                     return False
         except (OSError, NotAPicture):
@@ -190,7 +267,7 @@ def sizes_of(files: PictureFiles) -> list[tuple[int, int]]:
     sizes = []
     for file in files.pictures:
         try:
-            with open_regular(files.path(file)) as stream, picture_in(stream) as picture:
+            with files.open(file) as picture:
                 sizes.append((picture.height, picture.width))
         except (OSError, NotAPicture):
             continue
@@ -204,10 +281,12 @@ class _Result:
     place: int
     read_bytes: int = 0
     pixels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
-    record: tuple[object, ...] = ()
+    record: tuple[Any, ...] = ()
     is_grey: bool = False
     is_animated: bool = False
     is_changed: bool = False
+    colours: Tensor | None = None
+    """(H, W) int32 of its mask, if colours are the classes; these pixels have no mask yet."""
     reason: str = ""
     """Why it is no picture; empty if it is one."""
 
@@ -216,7 +295,7 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
     file = files.pictures[place]
     result = _Result(place, file.size)
     try:
-        content, result.is_changed = _content_of(files.path(file), file)
+        content, result.is_changed = content_of(files, file)
         with picture_in(BytesIO(content)) as picture:
             is_kind = picture.format in _ANIMATED_FORMATS
             result.is_animated = is_kind and bool(getattr(picture, "is_animated", False))
@@ -227,11 +306,15 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
         if files.masks:
             mask = files.masks[place]
             result.read_bytes += mask.size
-            content, is_changed = _content_of(files.path(mask), mask)
+            content, is_changed = content_of(files, mask)
             result.is_changed = result.is_changed or is_changed
             digest.update(content)
             with picture_in(BytesIO(content)) as picture:
-                parts.append(decode_mask(picture, form).view(-1))
+                mask_values = decode_mask(picture, form)
+            if form.mask_values == "colours":
+                result.colours = mask_values
+            else:
+                parts.append(mask_values.view(-1))
         result.pixels = parts[0] if len(parts) == 1 else torch.cat(parts)
         result.record = _record(digest.digest(), place, parts, pixels)
     except NotAPicture as error:
@@ -241,22 +324,33 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
     return result
 
 
-def _content_of(path: str, listed: ListedFile) -> tuple[bytes, bool]:
-    """Return the bytes of a file, and whether it is another one than was listed."""
-    with open_regular(path) as stream:
+def content_of(files: PictureFiles, listed: ListedFile) -> tuple[bytes, bool]:
+    """Return the bytes of a file, and whether it is another one than was listed.
+
+    Raises:
+        OSError: it cannot be opened.
+        NotAPicture: it is too large, empty, or no regular file.
+    """
+    if files.contents is not None:
+        return files.contents.content(listed.name) or _no_bytes(), False
+    with open_regular(files.path(listed)) as stream:
         status = os.fstat(stream.fileno())
         if status.st_size > MOST_BYTES:
             raise NotAPicture(f"more than {MOST_BYTES:,} bytes")
         content = stream.read()
     if not content:
-        raise NotAPicture("is empty")
+        _no_bytes()
     is_as_listed = (len(content), status.st_mtime_ns) == (listed.size, listed.mtime_ns)
     return content, not is_as_listed
 
 
+def _no_bytes() -> NoReturn:
+    raise NotAPicture("is empty")
+
+
 def _record(
     digest: bytes, place: int, samples: Sequence[Tensor], pixels: Tensor
-) -> tuple[object, ...]:
+) -> tuple[Any, ...]:
     """Return the record of a picture (C, H, W), given its sample in parts."""
     check = check_all = zlib.crc32(samples[0].numpy().data)
     for part in samples[1:]:

@@ -1,31 +1,26 @@
 """`read_pictures`: the decoded pictures of many files, mapped from one file of the cache.
 
-Layer: data. The pictures stand in it one after another as plain bytes, then what is known of each,
-and at the end a description. Every length is held against the size of the file, and every picture
-against its CRC-32: what does not fit is as good as not there. Without a cache the same bytes are in
-memory, or if they are many in a file without a name.
+Layer: data. Without a cache the same bytes are in memory, or if they are many in a file without a
+name. If there is room in none of them, what is known of each picture is kept, and the pictures are
+read again while training.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import mmap
 import os
 import tempfile
 import time
-import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from io import BufferedReader
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from tui_trainer import __version__
+from tui_trainer.config.sections.picture_datasets import Decode
 from tui_trainer.data.files.cache_store import (
     LEAST_BYTES,
     MOST_BYTES,
@@ -39,65 +34,36 @@ from tui_trainer.data.files.cache_store import (
     open_entry,
     write_entry,
 )
+from tui_trainer.data.files.picture_file import (
+    StoredPictures,
+    check_pictures,
+    description_of,
+    mapped,
+    parsed,
+    parts_of,
+)
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import (
-    RECORD,
-    Broken,
     ColourFound,
     PictureFiles,
     PictureReader,
-    Records,
     are_grey,
     sample_bytes,
 )
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import size_text
-from tui_trainer.text.progress import ReadProgress
 
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of what is decoded from a file, or how it is kept."""
-_MAGIC = b"tui-trainer pictures\n"
-_MOST_DESCRIPTION_BYTES = 256 << 20
 _LEAST_FILES = 500
 _MOST_IN_MEMORY = 64 << 20
 _SPARE_BYTES = 64 << 20
 _LOOKED_AT = 100
 """So many pictures are looked at to guess whether all are grey."""
-_PIECE_BYTES = 16 << 20
 _NOT_PICTURES = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError),
     *(OverflowError, RecursionError, MemoryError),
 )
-
-Bytes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredPictures:
-    """The pictures that were read, in the order of their files."""
-
-    form: PictureForm
-    samples: Tensor
-    """(N, bytes) uint8: each picture (C, H, W), then its mask (H, W) if it has one."""
-    records: Records
-    """(N,) what is known of each."""
-    broken: tuple[Broken, ...]
-    animated: int
-    """The number of files with several pictures, of which the first was taken."""
-    place: str = "cache"
-    """Where they are: cache, memory or file."""
-
-    @property
-    def pictures(self) -> Tensor:
-        """(N, C, H, W) uint8."""
-        count = int(np.prod(self.form.shape))
-        return self.samples[:, :count].view(-1, *self.form.shape)
-
-    @property
-    def masks(self) -> Tensor:
-        """(N, H, W) uint8."""
-        count = int(np.prod(self.form.shape))
-        return self.samples[:, count:].view(-1, self.form.height, self.form.width)
 
 
 def decoder_versions() -> str:
@@ -108,57 +74,98 @@ def decoder_versions() -> str:
 
 
 def read_pictures(
-    name: str, path: str, files: PictureFiles, form: PictureForm, *, find_channels: bool
+    name: str,
+    path: str,
+    files: PictureFiles,
+    form: PictureForm,
+    *,
+    find_channels: bool,
+    decode: Decode = "auto",
 ) -> StoredPictures:
     """Return the pictures in some files, out of the cache if they are in it.
 
     Args:
         name: of the folder or table, cleaned for messages.
         path: of the same, absolute.
+        files: to be read.
         form: that they are brought to.
         find_channels: whether they get one channel if all are grey, and else three.
+        decode: whether they are kept once they are decoded, or read again while training.
 
     Raises:
-        BadInput: there is no room for them.
+        BadInput: there is no room for them, and they are to be kept.
     """
-    key = _key(path, files, form, find_channels=find_channels)
-    if (stored := _load(key, name, len(files))) is not None:
+    request = _Request(name, path, files, form, find_channels, decode)
+    if decode != "training" and (stored := _load(request.key(is_kept=True), name, len(files))):
         return stored
     forms = [form]
     if find_channels:
-        grey, colour = (
-            PictureForm(form.height, form.width, channels, form.fit) for channels in (1, 3)
-        )
+        grey, colour = (replace(form, channels=channels) for channels in (1, 3))
         forms = [grey, colour] if are_grey(files.some(_LOOKED_AT)) else [colour]
     for candidate in forms:
         try:
-            return _read(key, name, path, files, candidate, is_guess=candidate is not forms[-1])
+            return _read(request, candidate, is_guess=candidate is not forms[-1])
         except ColourFound:
             continue
     raise AssertionError("the last form is no guess")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Files to be read; the fields are the arguments of `read_pictures`."""
+
+    name: str
+    path: str
+    files: PictureFiles
+    form: PictureForm
+    find_channels: bool
+    decode: Decode
+
+    def reader(self, form: PictureForm, *, is_guess: bool) -> PictureReader:
+        return PictureReader(self.name, self.files, form, must_be_grey=is_guess)
+
+    def size(self, form: PictureForm) -> int:
+        """Return the bytes of the decoded pictures."""
+        return sample_bytes(form, has_mask=bool(self.files.masks)) * len(self.files)
+
+    def key(self, *, is_kept: bool) -> str:
+        """Return the name of the entry for kept or for known pictures; empty: there is to be none.
+
+        What is known of pictures holds for those that this kind of processor decodes: torch scales
+        with other instructions on another one.
+        """
+        folder, files = cache_folder(), self.files
+        all_files = [*files.pictures, *files.masks]
+        newest = max((file.mtime_ns for file in all_files), default=0)
+        size = self.size(self.form) if is_kept else sum(file.size for file in all_files)
+        is_worth_it = len(files) >= _LEAST_FILES or size >= LEAST_BYTES
+        if folder is None or not is_worth_it or time.time() - newest / 1e9 <= SETTLED_S:
+            return ""
+        digest = sha256(json.dumps([files.root, len(files), all_files]).encode())
+        how = asdict(self.form)
+        if self.find_channels:
+            how["channels"] = "auto"
+        what = [FORMAT, __version__, decoder_versions(), how, self.path, digest.hexdigest()]
+        if not is_kept:
+            what += ["known", torch.backends.cpu.get_cpu_capability()]
+        return key_of(what)
+
+
+class _NoRoom(BadInput):
+    """There is no room for the decoded pictures; `reason` says it in few words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def path_of(folder: CacheFolder, name: str) -> str:
     """Return the path that an entry of the cache was read from; empty if it is damaged."""
     try:
         with folder.reader(name) as file:
-            return str(_description(_mapped(file))[0]["path"])
+            return str(description_of(mapped(file))[0]["path"])
     except _NOT_PICTURES:
         return ""
-
-
-def _key(path: str, files: PictureFiles, form: PictureForm, *, find_channels: bool) -> str:
-    """Return the name of the entry; empty if there is to be none."""
-    folder = cache_folder()
-    all_files = [*files.pictures, *files.masks]
-    newest = max((file.mtime_ns for file in all_files), default=0)
-    size = sample_bytes(form, has_mask=bool(files.masks)) * len(files)
-    is_worth_it = len(files) >= _LEAST_FILES or size >= LEAST_BYTES
-    if folder is None or not is_worth_it or time.time() - newest / 1e9 <= SETTLED_S:
-        return ""
-    digest = sha256(json.dumps([files.root, len(files), all_files]).encode())
-    how = {**asdict(form), "channels": "auto"} if find_channels else asdict(form)
-    return key_of([FORMAT, __version__, decoder_versions(), how, path, digest.hexdigest()])
 
 
 def _load(key: str, name: str, count: int) -> StoredPictures | None:
@@ -167,59 +174,86 @@ def _load(key: str, name: str, count: int) -> StoredPictures | None:
         return None
     try:
         with open_cache() as folder, open_entry(folder, key + PICTURES) as file:
-            content = _mapped(file)
-        stored = _parsed(content, "cache", count)
-        _check(stored, name)
+            content = mapped(file)
+        stored = parsed(content, "cache", count)
+        check_pictures(stored, name)
     except _NOT_PICTURES:
         return None
     return stored
 
 
-def _read(
-    key: str,
-    name: str,
-    path: str,
-    files: PictureFiles,
-    form: PictureForm,
-    *,
-    is_guess: bool,
-) -> StoredPictures:
-    """Decode the files into the cache, or into memory or a file without a name.
+def _read(request: _Request, form: PictureForm, *, is_guess: bool) -> StoredPictures:
+    """Decode the files, and keep the pictures if there is room for them and it is not forbidden.
 
     Raises:
         ColourFound: `is_guess`, and a picture has colours.
-        BadInput: there is no room for them.
+        BadInput: there is no room for them, and they are to be kept.
     """
-    reader = PictureReader(name, files, form, must_be_grey=is_guess)
-    parts = _parts(reader, path)
-    size = len(files) * sample_bytes(form, has_mask=bool(files.masks))
+    reason = ""
+    if request.decode != "training":
+        try:
+            return _kept(request, form, is_guess=is_guess)
+        except _NoRoom as error:
+            if request.decode == "once":
+                raise
+            reason = error.reason
+    return replace(_known(request, form, is_guess=is_guess), reason=reason)
+
+
+def _kept(request: _Request, form: PictureForm, *, is_guess: bool) -> StoredPictures:
+    """Decode the files into the cache, or into memory or a file without a name.
+
+    Raises:
+        ColourFound: as `_read`.
+        _NoRoom: there is no room for them.
+    """
+    key, count, size = request.key(is_kept=True), len(request.files), request.size(form)
     if key:
+        reader = request.reader(form, is_guess=is_guess)
         try:
             with open_cache(writing=True) as folder:
                 if size <= min(MOST_BYTES, _free_bytes(folder.descriptor) // 2):
                     make_room(folder, size)
-                    write_entry(folder, key + PICTURES, parts)
+                    write_entry(folder, key + PICTURES, parts_of(reader, request.path))
                     with folder.reader(key + PICTURES) as file:
-                        content = _mapped(file)
+                        content = mapped(file)
                     if reader.is_changed:
                         # The key is that of the files as they were.
                         folder.remove(key + PICTURES)
-                    return _parsed(content, "cache", len(files))
+                    return parsed(content, "cache", count)
         except OSError:
             # Whatever is wrong with the cache, there are other places.
-            reader = PictureReader(name, files, form, must_be_grey=is_guess)
-            parts = _parts(reader, path)
+            pass
+    parts = parts_of(request.reader(form, is_guess=is_guess), request.path)
     if size <= _MOST_IN_MEMORY:
         memory = bytearray().join(parts)
-        return _parsed(np.frombuffer(memory, dtype=np.uint8), "memory", len(files))
-    with _unnamed_file(name, size, len(files), form) as file:
+        return parsed(np.frombuffer(memory, dtype=np.uint8), "memory", count)
+    with _unnamed_file(request, form) as file:
         try:
             for part in parts:
                 file.write(part)
             file.flush()
         except OSError as error:
-            raise _no_room(name, size, len(files), form, str(file.name), 0) from error
-        return _parsed(_mapped(file), "file", len(files))
+            raise _no_room(request, form, str(file.name), 0) from error
+        return parsed(mapped(file), "file", count)
+
+
+def _known(request: _Request, form: PictureForm, *, is_guess: bool) -> StoredPictures:
+    """Decode the files once for what is known of each; the pictures are read while training.
+
+    Raises:
+        ColourFound: as `_read`.
+    """
+    key, count = request.key(is_kept=False), len(request.files)
+    if (stored := _load(key, request.name, count)) is not None:
+        return stored
+    reader = request.reader(form, is_guess=is_guess)
+    memory = bytearray().join(parts_of(reader, request.path, keeps_pictures=False))
+    if key and not reader.is_changed:
+        with contextlib.suppress(OSError), open_cache(writing=True) as folder:
+            make_room(folder, len(memory))
+            write_entry(folder, key + PICTURES, [memoryview(memory)])
+    return parsed(np.frombuffer(memory, dtype=np.uint8), "training", count)
 
 
 def _free_bytes(place: int | str) -> int:
@@ -227,110 +261,33 @@ def _free_bytes(place: int | str) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def _unnamed_file(name: str, size: int, count: int, form: PictureForm) -> IO[bytes]:
-    """Open a file without a name that has room for so many bytes; BadInput if none has."""
+def _unnamed_file(request: _Request, form: PictureForm) -> IO[bytes]:
+    """Open a file without a name that has room for the pictures; _NoRoom if none has."""
     cache = cache_folder()
     folders = [tempfile.gettempdir()]
     if cache is not None and cache.is_dir():
         folders.insert(0, str(cache))
     for folder in folders:
-        if _free_bytes(folder) >= size + _SPARE_BYTES:
+        if _free_bytes(folder) >= request.size(form) + _SPARE_BYTES:
             try:
                 return tempfile.TemporaryFile(dir=folder)
             except OSError:
                 continue
     largest = max(folders, key=_free_bytes)
-    raise _no_room(name, size, count, form, largest, _free_bytes(largest))
+    raise _no_room(request, form, largest, _free_bytes(largest))
 
 
-def _no_room(
-    name: str, size: int, count: int, form: PictureForm, folder: str, free: int
-) -> BadInput:
-    shape = f"{form.height}x{form.width}"
+def _no_room(request: _Request, form: PictureForm, folder: str, free: int) -> _NoRoom:
+    shape, count = f"{form.height}x{form.width}", len(request.files)
     room = max(free - _SPARE_BYTES, 0) / max(count * form.channels, 1)
     fitting = int(room**0.5)
-    advice = f"dataset.size={fitting} fits, or " if fitting >= 8 else ""
-    return BadInput(
-        f"{name}: {count:,} pictures of {shape} take {size_text(size)} once they are decoded, and "
-        f"{folder} has {size_text(free)} free; {advice}make room there (TMPDIR names another "
-        "folder)"
+    advice = f"dataset.size={fitting} fits, " if fitting >= 8 else ""
+    reason = (
+        f"{count:,} pictures of {shape} take {size_text(request.size(form))} once they are "
+        f"decoded, and {folder} has {size_text(free)} free"
     )
-
-
-def _parts(reader: PictureReader, path: str) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of the file while the pictures are read."""
-    records, samples = [np.empty(0, dtype=RECORD)], 0
-    for pictures, known in reader.read():
-        for numbers in pictures:
-            yield numbers.numpy().data
-            samples += numbers.numel()
-        records.append(known)
-    yield bytes(-samples % RECORD.itemsize)
-    table = np.concatenate(records)
-    yield table.tobytes()
-    described = {
-        "path": path,
-        "files": len(reader.files),
-        "pictures": len(table),
-        "sample_bytes": sample_bytes(reader.form, has_mask=bool(reader.files.masks)),
-        "form": asdict(reader.form),
-        "records_check": zlib.crc32(table.tobytes()),
-        "broken": [[broken.place, broken.reason] for broken in reader.broken],
-        "animated": reader.animated,
-    }
-    text = json.dumps(described).encode()
-    yield text
-    yield len(text).to_bytes(8, "little") + zlib.crc32(text).to_bytes(4, "little") + _MAGIC
-
-
-def _mapped(file: BufferedReader | IO[bytes]) -> Bytes:
-    # What is changed in memory stays there; torch warns of numbers that cannot be changed.
-    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=np.uint8)
-
-
-def _description(content: Bytes) -> tuple[dict[str, Any], int]:
-    """Return the description at the end of a file, and where it begins."""
-    tail = len(_MAGIC) + 12
-    end = content[-tail:].tobytes()
-    if len(end) != tail or not end.endswith(_MAGIC):
-        raise ValueError("another file")
-    length, check = (int.from_bytes(part, "little") for part in (end[:8], end[8:12]))
-    begin = len(content) - tail - length
-    if begin < 0 or length > _MOST_DESCRIPTION_BYTES:
-        raise ValueError("a description that is too long")
-    text = content[begin : begin + length].tobytes()
-    if zlib.crc32(text) != check:
-        raise ValueError("a damaged description")
-    described: dict[str, Any] = json.loads(text)
-    return described, begin
-
-
-def _parsed(content: Bytes, place: str, count: int) -> StoredPictures:
-    """Return the pictures of a file for so many files; any of several errors if it is damaged."""
-    described, end = _description(content)
-    pictures, each = described["pictures"], described["sample_bytes"]
-    form = PictureForm(**described["form"])
-    if described["files"] != count or min(pictures, each) < 0:
-        raise ValueError("other pictures")
-    size = pictures * each
-    begin = size + -size % RECORD.itemsize
-    if begin + pictures * RECORD.itemsize != end:
-        raise ValueError("a file of another length")
-    records = content[begin:end].view(RECORD)
-    if zlib.crc32(records.tobytes()) != described["records_check"]:
-        raise ValueError("damaged records")
-    samples = torch.from_numpy(content[:size]).view(pictures, each)
-    broken = tuple(Broken(int(place), str(reason)) for place, reason in described["broken"])
-    return StoredPictures(form, samples, records, broken, int(described["animated"]), place)
-
-
-def _check(stored: StoredPictures, name: str) -> None:
-    """Raise ValueError if a picture is not as it was decoded."""
-    samples, checks = stored.samples.numpy(), stored.records["check_all"].tolist()
-    step = max(1, _PIECE_BYTES // max(samples.shape[1], 1))
-    with ReadProgress(name, samples.nbytes) as progress:
-        for start in range(0, len(samples), step):
-            for row, check in enumerate(checks[start : start + step], start):
-                if zlib.crc32(samples[row].data) != check:
-                    raise ValueError("a damaged picture")
-            progress.reach(start * samples.shape[1])
+    return _NoRoom(
+        f"{request.name}: {reason}; dataset.decode=auto reads them while training, {advice}or make "
+        "room there (TMPDIR names another folder)",
+        reason,
+    )

@@ -75,14 +75,15 @@ def read_table(
     """
     key = key_for(file, header, requested, classes, forms or {})
     if key is not None and (cached := load_table(key)) is not None:
-        return replace(cached, notes=(*cached.notes, FROM_CACHE))
+        return replace(cached, notes=(*cached.notes, FROM_CACHE), cache_name=key.name)
     reader = READERS[file.style.format]
     table = collect_table(
         lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
     cache_notes = [] if key is None else keep_table(key, file, table)
-    return replace(table, notes=(*table.notes, *_slow_note(file), *cache_notes))
+    notes = (*table.notes, *_slow_note(file), *cache_notes)
+    return replace(table, notes=notes, cache_name="" if key is None else key.name)
 
 
 def collect_table(

@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.config.sections.huggingface import HuggingFaceSection
 from tui_trainer.data.files.columns import NumberColumn, Table
@@ -142,8 +140,7 @@ def without_index(
     note = f"the first column has no name, and is called '{opened.index}'"
     if opened.index in targets or not isinstance(column, NumberColumn):
         return table, [note]
-    values = column.values
-    if len(table.columns) < 3 or not (np.diff(values) == 1).all():
+    if len(table.columns) < 3 or not column.counts_rows:
         return table, [note]
     others = {name: other for name, other in table.columns.items() if name != opened.index}
     note = "the first column has no name and counts the rows; it is left out"

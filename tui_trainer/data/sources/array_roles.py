@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -94,6 +95,7 @@ def assign_roles(found: FoundArrays, section: ArraysSection, shown: str) -> Role
     if not inputs or not target:
         if found.refused:
             raise BadInput(next(iter(found.refused.values())))
+        _check_is_one_data_set(arrays, shown)
         inputs, target = _by_shape(arrays, inputs, target, shown)
         notes += (
             f"inputs {clean(inputs[''].name, 80)}, target {clean(target[''].name, 80)}, by their "
@@ -101,6 +103,20 @@ def assign_roles(found: FoundArrays, section: ArraysSection, shown: str) -> Role
         )
     parts = _parts(inputs, target, arrays, shown)
     return Roles(parts, _class_names(found, parts), notes)
+
+
+def _check_is_one_data_set(arrays: Sequence[StoredArray], shown: str) -> None:
+    """Raise BadInput if files of a folder have arrays of the same names, as one for each sample."""
+    counts = Counter(array.name for array in arrays)
+    name, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        called = clean(name, 80)
+        raise BadInput(
+            f"{shown}: {count:,} files have an array called '{called}', so the folder is no data "
+            "set: name one of its files, or put the samples into one, as by "
+            f"np.savez('data.npz', x=np.stack([np.load(file)['{called}'] for file in files]), "
+            "y=labels)"
+        )
 
 
 def _refused_notes(found: FoundArrays, section: ArraysSection) -> tuple[str, ...]:

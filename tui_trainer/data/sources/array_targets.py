@@ -1,4 +1,4 @@
-"""`target_of`: what is predicted, by an array of classes, labels or numbers.
+"""`target_of`: makes the target of an array of classes, labels or numbers.
 
 Layer: data.
 """

@@ -7,6 +7,7 @@ Their `kind` decides how a column is encoded, then and later.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,12 @@ from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fi
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.source import Encoded
-from tui_trainer.data.sources.text_columns import encode_text, encode_words, fit_text, fit_words
+from tui_trainer.data.sources.text_columns import (
+    encode_texts,
+    encode_words,
+    fit_texts,
+    fit_words,
+)
 from tui_trainer.data.tokenizers.choice import TokenizerChoice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -41,21 +47,36 @@ _MOST_FILLED = 4
 """That many columns with filled gaps have a note each."""
 
 
-def fit_inputs(
-    name: str,
-    kind: str,
-    train: Column,
+def fit_all(
+    train: Mapping[str, Column],
+    kinds: Mapping[str, str],
     section: TableSection,
     file: str,
     tokenizer: TokenizerChoice,
-) -> dict[str, Any]:
-    """Fit a column of a kind on its training rows; BadInput if its values cannot be used.
+) -> dict[str, dict[str, Any]]:
+    """Fit columns of some kinds on their training rows; BadInput if values cannot be used.
 
-    Categories that are too many are hashed. `tokenizer` is for a text that is the only input.
+    `tokenizer` is for the columns of the kind `text`.
     """
+    texts = {
+        name: column
+        for name, column in train.items()
+        if kinds[name] == "text" and isinstance(column, TextColumn)
+    }
+    of_texts = fit_texts(texts, section.max_text_bytes, tokenizer, file) if texts else {}
+    return {
+        name: of_texts[name]
+        if name in of_texts
+        else _fit_inputs(name, kinds[name], column, section, file)
+        for name, column in train.items()
+    }
+
+
+def _fit_inputs(
+    name: str, kind: str, train: Column, section: TableSection, file: str
+) -> dict[str, Any]:
+    """Fit a column that becomes numbers; categories that are too many are hashed."""
     if isinstance(train, TextColumn):
-        if kind == "text":
-            return fit_text(train, section.max_text_bytes, tokenizer)
         if kind == "words":
             return fit_words(train, section.word_buckets)
         if kind == "hash" or len(train.texts) > MOST_CATEGORIES:
@@ -85,15 +106,31 @@ def encode_inputs(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
 def encode_all(
     columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]], file: str
 ) -> Encoded:
-    """Return the inputs of all rows: the columns side by side, or the tokens of the only text.
+    """Return the inputs of all rows: the columns side by side; with texts their tokens, and all
+    other columns as the numbers beside them.
 
     Raises:
         BadInput: they take too much memory; names the column that has most of them.
     """
+    texts: dict[str, TextColumn] = {}
     for name, settings in fitted.items():
         column = columns[name]
         if settings["kind"] == "text" and isinstance(column, TextColumn):
-            return encode_text(name, column, settings)
+            texts[name] = column
+    others = {name: settings for name, settings in fitted.items() if name not in texts}
+    if not texts:
+        return _side_by_side(columns, others, file)
+    tokens = encode_texts(texts, {name: fitted[name] for name in texts}, file)
+    if not others:
+        return tokens
+    beside = _side_by_side(columns, others, file)
+    return replace(tokens, numbers=beside.inputs, notes=[*tokens.notes, *beside.notes])
+
+
+def _side_by_side(
+    columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]], file: str
+) -> Encoded:
+    """Return columns of numbers as inputs (N, D), side by side; raises as `encode_all`."""
     widths = {name: width_of(settings) for name, settings in fitted.items()}
     widest, total = max(widths, key=lambda name: widths[name]), sum(widths.values())
     rows = len(columns[widest].missing)
@@ -152,8 +189,10 @@ def _filled(inputs: Block, place: int, blocks: Sequence[Block]) -> int:
 
 
 def width_of(fitted: dict[str, Any]) -> int:
-    """Return the number of inputs that a fitted column has."""
+    """Return how many numbers a fitted column becomes; a text that is read as tokens, none."""
     match fitted["kind"]:
+        case "text":
+            return 0
         case "number":
             return 1
         case "category":
@@ -172,8 +211,7 @@ def column_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]
     if isinstance(column, NumberColumn):
         if fitted["kind"] == "date" and not column.missing.all():
             return [describe_dates(name, column, fitted)]
-        counts = rows > 2 and (np.diff(column.values) == 1).all()
-        if fitted["kind"] == "number" and counts:
+        if fitted["kind"] == "number" and rows > 2 and column.counts_rows:
             return [f"{shown}: only numbers the rows; dataset.drop leaves it out"]
         return []
     if fitted["kind"] in ("hash", "words"):

@@ -39,12 +39,9 @@ _TOLD = {
     ),
     "date": ("{names}: read as dates; dataset.categorical={columns} reads them as categories"),
     "text": (
-        "{names}: free text, and the only input: it is read byte by byte, or by dataset.tokenizer, "
-        "for models of sequences; dataset.categorical={columns} reads it as a category"
-    ),
-    "words": (
-        "{names}: free text, read as counts of its words; dataset.categorical={columns} reads it "
-        "as a category, and models of sequences read its bytes if it is the only column"
+        "{names}: free text{alone}: read byte by byte, or by dataset.tokenizer, for models of "
+        "sequences{beside}; {words} takes counts of words instead, dataset.categorical={columns} "
+        "categories"
     ),
 }
 """The notes on kinds that were recognised."""
@@ -152,7 +149,12 @@ def as_kind(
 
 def setting_of(name: str, kind: str) -> str:
     """Return the setting that states the kind of a column, as it is typed."""
-    return f"dataset.kinds={clean(to_flow({name: kind}), 120)}"
+    return kinds_setting({name: kind})
+
+
+def kinds_setting(kinds: Mapping[str, str]) -> str:
+    """Return the setting that states the kinds of some columns, as it is typed."""
+    return f"dataset.kinds={clean(to_flow(dict(kinds)), 250)}"
 
 
 def _recognise(
@@ -171,15 +173,26 @@ def _recognise(
         # Such as names, of which the letters say something.
         kinds[ids[0]] = "text"
     used = [name for name, kind in kinds.items() if kind != LEFT_OUT]
-    if len(used) > 1:
-        kinds |= {name: "words" for name in used if kinds[name] == "text"}
     notes = [_id_note(name, inputs[name]) for name in ids if kinds[name] == LEFT_OUT]
     for kind, told in _TOLD.items():
         names = [name for name in used if kinds[name] == kind and name not in stated]
         if names:
-            columns = clean(to_flow(names), 250)
-            notes.append(told.format(names=clean(", ".join(names), 200), columns=columns))
+            texts = [name for name in used if kinds[name] == "text"]
+            said = told.format(
+                names=clean(", ".join(names), 200),
+                columns=clean(to_flow(names), 250),
+                words=kinds_setting(dict.fromkeys(names, "words")),
+                alone=", and the only input" if used == names[:1] else "",
+                beside=_beside(len(texts), len(used) > len(texts)),
+            )
+            notes.append(said)
     return kinds, notes
+
+
+def _beside(texts: int, has_numbers: bool) -> str:
+    """Say what a model gets beside a text, or in place of several."""
+    joined = ", one after the other" if texts > 1 else ""
+    return joined + (", with the other inputs as numbers beside it" if has_numbers else "")
 
 
 def _kind_of(column: Column) -> str:
@@ -224,7 +237,7 @@ def _is_id(column: Column) -> bool:
     if len(present) < LEAST_ROWS:
         return False
     if isinstance(column, NumberColumn):
-        return bool((np.diff(column.values) == 1).all())
+        return column.counts_rows
     return 2 * int(present.sum()) >= len(present) and len(column.texts) == int(present.sum())
 
 

@@ -18,7 +18,7 @@ from tui_trainer.data.batches.sample_spec import NO_TARGET
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import IGNORED, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.targets import check_range
 from tui_trainer.text.clean import clean
@@ -103,7 +103,7 @@ def checked_columns(split: TensorSplit, info: DatasetInfo) -> TensorSplit:
             )
     if info.signature.kind == "tokens":
         check_range(split.inputs, info.signature.vocabulary, "a token", "tokens")
-    return replace(split, targets=KINDS[info.problem].check(split.targets, split.inputs, info))
+    return replace(split, targets=kind_of(info).check(split.targets, split.inputs, info))
 
 
 def described_sample(sample: Sample, info: DatasetInfo) -> str:

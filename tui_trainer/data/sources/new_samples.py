@@ -26,10 +26,14 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
+from tui_trainer.data.base.batch import Measurable
+from tui_trainer.data.batches.left_out import LeftOut
+from tui_trainer.data.batches.read_rows import ReadSplit, RowReader, SampleReader
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
+from tui_trainer.data.files.picture_samples import PictureSamples
 from tui_trainer.data.files.pictures import SUFFIXES, open_picture, with_8_bits
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
@@ -70,14 +74,21 @@ class Unseen:
     """Further fields by name, (N, ...) each."""
     scaling: Scaling | None = None
     """Is applied to inputs that are kept as they are stored."""
+    samples: SampleReader | None = None
+    """Reads the inputs of a sample when it is needed; then `inputs` has their shape alone."""
     rows: InputRows | None = None
     """The rows of the file as they are written; None if it is no table."""
 
-    def split(self, name: str = "input") -> TensorSplit:
+    def split(self, name: str = "input") -> Measurable:
         """Return the samples as a split with dummy targets; `name` is that of their first field."""
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
         rows = torch.arange(count)
+        if self.samples is not None and self.scaling is not None:
+            shape = tuple(self.inputs.shape[1:])
+            # A prediction for each: what cannot be read any more is an error.
+            maker = RowReader(self.samples, rows, nothing, shape, skips=False)
+            return ReadSplit(maker, rows, LeftOut(count, "sample"), self.scaling)
         return TensorSplit(
             self.inputs,
             nothing,
@@ -172,7 +183,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
     places = tuple(f"{place} {line}" for line in table.lines)
     notes = (*opened.notes, *table.notes, *encoded.notes)
     rows = rows_of_table(opened.file, opened.header)
-    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, others=encoded.others, rows=rows)
 
 
 def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
@@ -189,9 +200,10 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
 
 def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
     """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
-    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
+    files, stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
     scaling = scaling_of(preprocessing["inputs"])
-    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
+    samples = PictureSamples.of(files, stored) if stored.place == "training" else None
+    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling, samples=samples)
 
 
 def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:

@@ -22,6 +22,8 @@ from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
 from tui_trainer.data.files.picture_reader import Broken, PictureFiles
 from tui_trainer.data.files.pictures import is_picture_name
+from tui_trainer.data.sources.mask_names import check_has_no_masks, mask_name_hint
+from tui_trainer.data.sources.source import Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.split_column import split_of_word
 from tui_trainer.text.clean import clean
@@ -42,16 +44,16 @@ class PictureList:
     """Of the folder or table, cleaned for messages."""
     path: str
     """Of the same, absolute."""
-    layout: Layout | Literal["table", "single"]
+    layout: Layout | Literal["table", "single", "dataset"]
     files: PictureFiles
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    """(N,) positions in `classes`; all 0 if there are masks or numbers."""
+    """(N,) positions in `classes`; all 0 if there are masks or a `target`."""
     sides: NDArray[np.int8] | None = None
     """(N,) the split that the folders say, if they say one."""
     notes: tuple[str, ...] = ()
-    numbers: NDArray[np.float64] | None = None
-    """(N,) what is predicted, if these are numbers."""
+    target: Target | None = None
+    """What is predicted, if that is no class: numbers or labels of each picture."""
 
     def name_of(self, place: int) -> str:
         """Return the path of a picture below the folder; empty for one that is named alone."""
@@ -190,6 +192,7 @@ def _with_classes(
     for problem, count in beside.items():
         found.notes.append(f"{counted(count, 'picture')} left out: in {clean(problem, 120)}")
     if not found.files:
+        check_has_no_masks(folder.name, files)
         raise BadInput(
             f"{folder.name}: there are pictures but no folders of classes; put the pictures of "
             "each class into a folder of their own, or name a table of paths and labels"
@@ -264,6 +267,7 @@ def _with_masks(folder: SourceFolder, files: Sequence[ListedFile], below: str) -
     if not found.files:
         raise BadInput(
             f"{folder.name}: no picture in images/ has a mask of the same name in masks/"
+            + mask_name_hint(pictures, masks)
             + "".join(f"; {note}" for note in found.notes)
         )
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
-from tui_trainer.data.files.columns import Table, TextColumn
+from tui_trainer.data.files.columns import Column, RequestedKind, Table, TextColumn
 from tui_trainer.data.files.csv import Records, order_classes, to_numbers
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.picture_reader import PictureFiles
@@ -24,10 +24,11 @@ from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList
-from tui_trainer.data.sources.table_targets import TARGETS
+from tui_trainer.data.sources.source import Target
+from tui_trainer.data.sources.table_targets import TARGETS, labels_note, read_targets
 from tui_trainer.data.splits.split_column import split_words
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
 _FIRST_ROWS = 50
@@ -39,8 +40,7 @@ def picture_column(opened: OpenTable) -> str | None:
     """Return the first column of a table whose first cells all name pictures; None if none does."""
     if opened.file.style.format != "csv":
         return None
-    first = int(opened.file.style.has_header)
-    rows = [record for _, record in islice(Records(opened.file), first, first + _FIRST_ROWS)]
+    rows = _first_rows(opened)
     for place, name in enumerate(opened.header):
         cells = [row[place].strip() for row in rows if place < len(row)]
         if cells and all(is_picture_name(cell) for cell in cells):
@@ -55,34 +55,20 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
 
     Raises:
         BadInput: it is no such table, or a cell of the split is none; names the line.
+        ConfigError: the problem does not fit the columns.
     """
     opened = open_table(TableSection(type="table", path=section.path, target="?"))
     name, header = opened.file.name, opened.header
-    picture = section.picture or picture_column(opened)
-    if picture is None:
-        raise BadInput(
-            f"{name}: no column has the paths of pictures; name it in dataset.picture; there are: "
-            f"{clean(', '.join(header[:20]), 400)}"
-        )
-    target, reason = target_column(section, header, picture)
-    columns = [picture, target, *([section.split] if section.split else [])]
-    for column in columns:
-        if column not in header:
-            raise BadInput(
-                f"{name}: no column '{clean(column, 80)}'; there are: "
-                f"{clean(', '.join(header[:20]), 400)}"
-            )
-    table = read_table(opened.file, header, dict.fromkeys(columns, "category"), classes=target)
-    paths, labels = (_texts(table.columns[column]) for column in (picture, target))
-    kept = np.array([bool(path and label) for path, label in zip(paths, labels, strict=True)])
-    rows = np.flatnonzero(kept)
-    if not len(rows):
-        raise BadInput(f"{name}: no row has both a picture and a '{clean(target, 80)}'")
-    notes = [*opened.notes, *table.notes, *_notes(section, header, columns, reason)]
-    if len(rows) < len(kept):
-        lost = counted(len(kept) - len(rows), "row")
-        notes.append(f"{lost} without a picture or a {clean(target, 80)} left out")
-    names = [paths[row] for row in rows.tolist()]
+    picture, targets, reason = _columns_of(section, opened)
+    columns = [picture, *targets, *([section.split] if section.split else [])]
+    _check_columns(section, opened, columns)
+    is_single = len(targets) == 1 and wanted != "multilabel"
+    are_texts = is_single or section.label_separator is not None or wanted == "classification"
+    kinds: dict[str, RequestedKind] = dict.fromkeys(columns, "category")
+    kinds |= dict.fromkeys(targets, "category" if are_texts else "number")
+    table = read_table(opened.file, header, kinds, classes=targets[0])
+    rows, notes = _used_rows(section, name, table, picture, targets)
+    names = _texts(table.columns[picture].take(rows))
     folder, folder_notes = _folder_of(Path(section.path), names)
     listed = PictureList(
         name,
@@ -92,37 +78,123 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
         (),
         np.zeros(len(names), dtype=np.int64),
         _sides(section, table, rows, name),
-        (*notes, *folder_notes),
+        (*opened.notes, *table.notes, *_notes(section, header, columns, reason), *notes),
     )
-    return _with_target(listed, [labels[row] for row in rows.tolist()], target, wanted)
+    listed = replace(listed, notes=(*listed.notes, *folder_notes))
+    if is_single and section.label_separator is None:
+        column = table.columns[targets[0]].take(rows)
+        said = labels_note(targets[0], column)
+        return with_single_labels(listed, _texts(column), targets[0], wanted, said)
+    as_table = TableSection(
+        type="table",
+        path=section.path,
+        target=targets,
+        label_separator=section.label_separator,
+    )
+    target, target_notes = read_targets(as_table, wanted, name, table, rows)
+    return replace(listed, target=target, notes=(*listed.notes, *target_notes))
 
 
-def target_column(section: PicturesSection, header: Sequence[str], picture: str) -> tuple[str, str]:
-    """Return the column to predict, and how it was found, which is empty if it is stated.
+def _columns_of(section: PicturesSection, opened: OpenTable) -> tuple[str, tuple[str, ...], str]:
+    """Return the column of the pictures, those to predict, and how these were found."""
+    picture = section.picture or picture_column(opened)
+    if picture is None:
+        raise BadInput(
+            f"{opened.file.name}: no column has the paths of pictures; name it in "
+            f"dataset.picture; there are: {clean(', '.join(opened.header[:20]), 400)}"
+        )
+    return picture, *target_columns(section, opened, picture)
+
+
+def _check_columns(section: PicturesSection, opened: OpenTable, columns: Sequence[str]) -> None:
+    """Raise BadInput for a column that is not there, or is used twice; ConfigError for several
+    columns of labels that are separated in their cells.
+    """
+    file, header = opened.file.name, opened.header
+    for column in columns:
+        if column not in header:
+            raise BadInput(
+                f"{file}: no column '{clean(column, 80)}'; there are: "
+                f"{clean(', '.join(header[:20]), 400)}"
+            )
+        if columns.count(column) > 1:
+            raise BadInput(f"{file}: the column '{clean(column, 80)}' is used for two things")
+    if section.label_separator is not None and not isinstance(section.target, str | None):
+        message = "is for the labels in the cells of one column, and dataset.target has several"
+        raise ConfigError([Problem(message, "dataset.label_separator")])
+
+
+def _used_rows(
+    section: PicturesSection, name: str, table: Table, picture: str, targets: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the rows that have a picture and all that is predicted, and a note on the others.
+
+    With `dataset.label_separator`, an empty cell has no labels.
+    """
+    needed = [picture, *(targets if section.label_separator is None else ())]
+    kept = ~np.any([_is_empty(table.columns[column]) for column in needed], axis=0)
+    shown = clean(" or ".join(targets[:_MOST_SHOWN]), 120)
+    if not kept.any():
+        raise BadInput(f"{name}: no row has both a picture and a '{shown}'")
+    lost = int((~kept).sum())
+    note = f"{counted(lost, 'row')} without a picture or a {shown} left out"
+    return np.flatnonzero(kept), [note] if lost else []
+
+
+def _is_empty(column: Column) -> NDArray[np.bool_]:
+    if isinstance(column, TextColumn):
+        return np.array([not text for text in _texts(column)], dtype=np.bool_)
+    return column.missing
+
+
+def target_columns(
+    section: PicturesSection, opened: OpenTable, picture: str
+) -> tuple[tuple[str, ...], str]:
+    """Return the columns to predict, and how they were found, which is empty if they are stated.
 
     Raises:
         BadInput: there is no other column than that of the pictures.
     """
     if section.target is not None:
-        return section.target, ""
-    others = [name for name in header if name not in (picture, section.split)]
+        stated = section.target
+        return ((stated,) if isinstance(stated, str) else stated), ""
+    others = [name for name in opened.header if name not in (picture, section.split)]
     if not others:
         raise BadInput("the table has paths of pictures only, and nothing to predict")
     named = [name for name in others if name.strip().lower() in TARGETS]
     if len(named) == 1:
-        return named[0], "by its name"
-    return others[-1], "the last column"
+        return (named[0],), "by its name"
+    if section.label_separator is None and len(others) > 1 and _are_flags(opened, others):
+        return tuple(others), "the columns of 0 and 1"
+    return (others[-1],), "the last column"
+
+
+def _are_flags(opened: OpenTable, names: Sequence[str]) -> bool:
+    """Whether these columns have 0 and 1 only in the first rows."""
+    rows = _first_rows(opened)
+    places = [opened.header.index(name) for name in names]
+    cells = [row[place].strip() for row in rows for place in places if place < len(row)]
+    return bool(cells) and {*cells} <= {"0", "1"}
+
+
+def _first_rows(opened: OpenTable) -> list[list[str]]:
+    first = int(opened.file.style.has_header)
+    return [record for _, record in islice(Records(opened.file), first, first + _FIRST_ROWS)]
 
 
 def _notes(
     section: PicturesSection, header: Sequence[str], columns: Sequence[str], reason: str
 ) -> list[str]:
-    picture, target = (clean(name, 80) for name in columns[:2])
+    picture = clean(columns[0], 80)
     notes = []
     if section.picture is None:
         notes.append(f"the pictures are those named in {picture}, by its cells (dataset.picture)")
     if reason:
-        notes.append(f"{target} is predicted: {reason} (dataset.target)")
+        predicted = [name for name in columns[1:] if name != section.split]
+        shown = clean(", ".join(predicted[:_MOST_SHOWN]), 200)
+        shown += f" and {len(predicted) - _MOST_SHOWN} more" * (len(predicted) > _MOST_SHOWN)
+        verb = "is" if len(predicted) == 1 else "are"
+        notes.append(f"{shown} {verb} predicted: {reason} (dataset.target)")
     if ignored := [name for name in header if name not in columns]:
         more = f" and {len(ignored) - _MOST_SHOWN} more" if len(ignored) > _MOST_SHOWN else ""
         shown = clean(", ".join(ignored[:_MOST_SHOWN]), 200)
@@ -178,10 +250,17 @@ def _as_file(folder: Path, name: str) -> ListedFile:
     return ListedFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _with_target(
-    listed: PictureList, labels: Sequence[str], target: str, wanted: str
+def with_single_labels(
+    listed: PictureList,
+    labels: Sequence[str],
+    target: str,
+    wanted: str,
+    notes: Sequence[str] = (),
 ) -> PictureList:
-    """Return the list with classes, or with numbers if that is wanted or all are decimals."""
+    """Return the list with classes, or with numbers if that is wanted or all are decimals.
+
+    `notes` are on classes, as `labels_note` makes them.
+    """
     distinct = {*labels}
     numbers, foreign = to_numbers(labels)
     is_decimal = not foreign and not np.isnan(numbers).any() and (numbers % 1 != 0).any()
@@ -192,13 +271,16 @@ def _with_target(
                 f"{listed.name}: '{clean(target, 80)}' has {clean(repr(bad), 80)}, which is no "
                 "number to predict"
             )
-        return replace(listed, numbers=numbers)
+        return replace(listed, target=Target((), numbers))
     classes = order_classes(distinct)
     place = {label: index for index, label in enumerate(classes)}
     if 2 * len(classes) > len(labels) > _FIRST_ROWS:
+        way = "name the column to predict: --target COLUMN"
+        if notes:
+            way = f"{notes[0].partition('; ')[2]}; or {way}"
         raise BadInput(
             f"{listed.name}: column '{clean(target, 80)}' has {len(classes):,} different texts in "
-            f"{len(labels):,} rows, so it is no class; name the column to predict: --target COLUMN"
+            f"{len(labels):,} rows, so it is no class; {way}"
         )
     values = np.array([place[label] for label in labels], dtype=np.int64)
-    return replace(listed, classes=classes, labels=values)
+    return replace(listed, classes=classes, labels=values, notes=(*listed.notes, *notes))

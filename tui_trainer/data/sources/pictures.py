@@ -1,8 +1,9 @@
 """The `pictures` source: pictures in files, whose folder or table says what they are.
 
-Layer: data. All of them are decoded once, into one file that is mapped; what cannot be decoded is
-known by then, and never ends a run. A picture is known by the bytes of its file, so that another
-version of the decoder moves no picture to another split.
+Layer: data. All of them are decoded once before the first step, into one file that is mapped, or
+else only to know them: then they are read again while training. What cannot be decoded never ends a
+run. A picture is known by the bytes of its file, so that another version of the decoder moves no
+picture to another split.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, Decode, PicturesSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
@@ -27,9 +28,13 @@ from tui_trainer.data.base.augment import (
 )
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.hub_pictures import hub_columns
+from tui_trainer.data.files.mask_colours import colour_name
+from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
-from tui_trainer.data.files.picture_reader import Records
-from tui_trainer.data.files.picture_store import StoredPictures, decoder_versions, read_pictures
+from tui_trainer.data.files.picture_reader import PictureFiles, Records
+from tui_trainer.data.files.picture_samples import PictureSamples
+from tui_trainer.data.files.picture_store import decoder_versions, read_pictures
 from tui_trainer.data.sources.picture_folders import (
     PictureList,
     broken_note,
@@ -37,7 +42,9 @@ from tui_trainer.data.sources.picture_folders import (
     list_pictures,
     list_unlabelled,
 )
+from tui_trainer.data.sources.picture_hub import list_hub, list_unlabelled_hub
 from tui_trainer.data.sources.picture_table import list_table
+from tui_trainer.data.sources.picture_targets import target_of_pictures, with_mask_values
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
@@ -46,13 +53,10 @@ from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import counted, size_text
 
 _WHITE = 255.0
 _LEAST_STD = 1e-7
-_MOST_NAMED = 5
-_VOID = 255
-_MASKS_AT_ONCE = 64
 _CHANNELS = {"grey": 1, "rgb": 3}
 
 
@@ -65,7 +69,10 @@ class PictureSource:
     section: PicturesSection
     name: str
     sha256: str
+    files: PictureFiles
     stored: StoredPictures
+    palette: dict[str, str]
+    """The colours of classes of pixels, by their names, as far as a palette says them."""
     target: Target
     division: Division
     notes: tuple[str, ...]
@@ -89,7 +96,12 @@ class PictureSource:
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
         mean, std = _moments(self.stored.records[train], math.prod(self.stored.form.shape))
-        return {"mean": mean, "std": std, "decoder": decoder_versions()}
+        how: dict[str, Any] = {}
+        if self.stored.place == "training":
+            how["decode"] = "training"
+        if self.palette:
+            how["palette"] = self.palette
+        return {"mean": mean, "std": std, "decoder": decoder_versions(), **how}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
         notes = []
@@ -98,14 +110,23 @@ class PictureSource:
                 f"the pictures were decoded by {clean(str(decoder), 80)} when the run began, and "
                 f"now by {decoder_versions()}: they may differ a little"
             )
-        return Encoded(self.stored.pictures, notes, scaling=scaling_of(fitted), is_shared=True)
+        is_read_later = self.stored.place == "training"
+        return Encoded(
+            self.stored.pictures,
+            notes,
+            scaling=scaling_of(fitted),
+            is_shared=True,
+            samples=PictureSamples.of(self.files, self.stored) if is_read_later else None,
+            skips_lost=self.section.broken == "skip",
+        )
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
         changes = image_changes(self.section, background)
         has_masks = self.target.masks is not None
         moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
-        classes = len(self.target.classes)
+        # Of labels, each is a number of its own already.
+        classes = len(self.target.classes) if self.target.values.ndim == 1 else 0
         return combine_augments([*moved, *number_augments(self.section, None, classes)])
 
 
@@ -128,12 +149,17 @@ def form_for(section: PicturesSection, older: Mapping[str, Any] | None) -> Pictu
 
 
 def read_picture_files(
-    section: PicturesSection, wanted: str = "auto", older: Mapping[str, Any] | None = None
+    section: PicturesSection,
+    wanted: str = "auto",
+    older: Mapping[str, Any] | None = None,
+    *,
+    are_of_run: bool = True,
 ) -> PictureSource:
     """Read the pictures of a section.
 
     `wanted` is the problem, or `auto`. `older` is the preprocessing of a checkpoint, which says
-    what channels the pictures have.
+    what channels the pictures have; if they `are_of_run`, those of its run, also whether they are
+    read while training, so that a run goes on as it began.
 
     Raises:
         BadInput: there are none, or some are broken and `section.broken` is `error`.
@@ -141,35 +167,55 @@ def read_picture_files(
     form = form_for(section, older)
     check_changes(section, form.shape, f"dataset.size {form.height}x{form.width}")
     files = _listed(section, wanted)
+    palette: tuple[tuple[int, int], ...] = ()
     if files.layout == "masks":
         _check_suits_masks(section)
+        form, palette = with_mask_values(section, form, files, older)
+    decode = section.decode
+    if older is not None and are_of_run and decode == "auto":
+        decode = older["inputs"].get("decode", decode)
     find_channels = section.channels == "auto" and older is None
-    stored = read_pictures(files.name, files.path, files.files, form, find_channels=find_channels)
+    stored = read_pictures(
+        files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
+    )
     notes = [*files.notes, *_notes_on(section, files, stored)]
-    places = stored.records["place"]
-    target, target_notes = _target(section, files, stored)
-    notes += target_notes
-    rule = rule_for(section, older)
-    is_by_folders = files.sides is not None and files.layout != "table"
-    if is_by_folders and section.split_by == "auto" and older is None:
-        rule = "folders"
-    if rule == "folders" and files.sides is None and older is None:
-        message = "there are no folders train, val and test with folders of classes in them"
-        raise ConfigError([Problem(message, "dataset.split_by")])
-    own_keys, notes_on_copies = _identities(files, stored)
-    test = val = None
-    if files.sides is not None and rule in ("folders", "column"):
-        check_sides(files)
-        test, val = _stated(files.sides[places])
+    if are_of_run:
+        notes += _form_notes(stored)
+    target, notes_on_target = target_of_pictures(section, files, stored)
+    division, notes_on_copies = _division(section, files, stored, older)
     return PictureSource(
         section,
         files.name,
         _sum_of(files, stored),
+        files.files,
         stored,
+        {str(number): colour_name(colour) for number, colour in palette},
         target,
-        Division(rule, own_keys, _file_keys(stored.records), test, val),
-        (*notes, *notes_on_copies),
+        division,
+        (*notes, *notes_on_target, *notes_on_copies),
     )
+
+
+def _division(
+    section: PicturesSection,
+    files: PictureList,
+    stored: StoredPictures,
+    older: Mapping[str, Any] | None,
+) -> tuple[Division, list[str]]:
+    """Return by what the pictures are split, and notes on copies; `older` is as above."""
+    rule = rule_for(section, older)
+    has_own_split = files.sides is not None and files.layout != "table"
+    if has_own_split and section.split_by == "auto" and older is None:
+        rule = "folders" if files.files.contents is None else "column"
+    if rule == "folders" and files.sides is None and older is None:
+        message = "there are no folders train, val and test with folders of classes in them"
+        raise ConfigError([Problem(message, "dataset.split_by")])
+    identities, notes = _identities(files, stored)
+    test = val = None
+    if files.sides is not None and rule in ("folders", "column"):
+        check_sides(files)
+        test, val = _stated(files.sides[stored.records["place"]])
+    return Division(rule, identities, _file_keys(stored.records), test, val), notes
 
 
 def _listed(section: PicturesSection, wanted: str) -> PictureList:
@@ -180,9 +226,14 @@ def _listed(section: PicturesSection, wanted: str) -> PictureList:
     """
     if os.path.isfile(section.path):
         return list_table(section, wanted)
-    for key in ("picture", "target", "split"):
+    if section.layout == "auto" and (columns := hub_columns(section.path, section.config)):
+        return list_hub(section, columns, wanted)
+    if section.config is not None:
+        message = "is for a data set of Hugging Face, and dataset.path is a folder of pictures"
+        raise ConfigError([Problem(message, "dataset.config")])
+    for key in TABLE_SETTINGS:
         if getattr(section, key) is not None:
-            message = "names a column of a table, and dataset.path is a folder"
+            message = "is for a table of paths, and dataset.path is a folder"
             raise ConfigError([Problem(message, f"dataset.{key}")])
     return list_pictures(section)
 
@@ -199,22 +250,29 @@ def _check_suits_masks(section: PicturesSection) -> None:
 
 def read_unlabelled_pictures(
     section: PicturesSection, preprocessing: Mapping[str, Any], path: str
-) -> tuple[StoredPictures, tuple[str, ...], list[str]]:
+) -> tuple[PictureFiles, StoredPictures, tuple[str, ...], list[str]]:
     """Read a picture, or all in a folder and below it, in the form of a checkpoint's.
 
-    Returns the pictures, the name of each in the folder, empty for a single one, and notes.
+    Returns the files, the pictures, the name of each in the folder, empty for a single one, and
+    notes.
 
     Raises:
         BadInput: there is none, or the one that is named is broken.
     """
-    files = list_unlabelled(path)
+    columns = hub_columns(path, section.config)
+    files = (
+        list_unlabelled(path) if columns is None else list_unlabelled_hub(section, path, columns)
+    )
     form = form_for(section, preprocessing)
-    stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
+    decode: Decode = "once" if section.decode == "once" else "auto"
+    stored = read_pictures(
+        files.name, files.path, files.files, form, find_channels=False, decode=decode
+    )
     if not len(stored.records) and files.layout == "single":
         raise BadInput(f"{files.name}: {stored.broken[0].reason}")
     skipping = section.model_copy(update={"broken": "skip"})
     names = tuple(map(files.name_of, stored.records["place"].tolist()))
-    return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
+    return files.files, stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
 
 
 def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
@@ -234,67 +292,33 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     if stored.animated:
         count = counted(stored.animated, "file")
         notes.append(f"{count} with several pictures, of which the first is taken")
-    if stored.place == "file":
-        notes.append(
-            "the decoded pictures are too many for the cache, or it is off, so that each start "
-            "decodes them again"
-        )
     return notes
 
 
-def _target(
-    section: PicturesSection, files: PictureList, stored: StoredPictures
-) -> tuple[Target, list[str]]:
-    """Return the classes that have pictures, and those of the pictures or their pixels; and notes.
-
-    Raises:
-        BadInput: the masks have one class only.
-    """
-    if files.layout == "masks":
-        return _target_of_masks(section, files.name, stored)
-    if files.numbers is not None:
-        return Target((), files.numbers[stored.records["place"]]), []
-    labels = files.labels[stored.records["place"]]
-    used, values = np.unique(labels, return_inverse=True)
-    classes = tuple(files.classes[place] for place in used.tolist())
-    notes = []
-    if lost := [name for place, name in enumerate(files.classes) if place not in used]:
-        shown = clean(", ".join(lost[:_MOST_NAMED]), 200)
-        notes.append(
-            f"{counted(len(lost), 'class', 'classes')} without a picture that can be read: {shown}"
-        )
-    return Target(classes, values.reshape(-1).astype(np.int64)), notes
-
-
-def _target_of_masks(
-    section: PicturesSection, name: str, stored: StoredPictures
-) -> tuple[Target, list[str]]:
-    masks = stored.masks
-    counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(masks), _MASKS_AT_ONCE):
-        part = masks[start : start + _MASKS_AT_ONCE].numpy()
-        counts += np.bincount(part.reshape(-1), minlength=256)
-    present = np.flatnonzero(counts).tolist()
-    has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
-    numbers = [number for number in present if not (has_void and number == _VOID)]
-    if len(numbers) < 2:
-        only = numbers[0] if numbers else _VOID
-        raise BadInput(
-            f"{name}: the masks have only the number {only}; each pixel needs that of its class"
-        )
-    if len(numbers) > _VOID:
-        raise BadInput(f"{name}: the masks have more than {_VOID} classes")
-    total = counts[numbers].sum()
-    shares = ", ".join(
-        f"{number} ({counts[number] / total:.1%})" for number in numbers[:_MOST_NAMED]
-    )
-    rest = ", ..." if len(numbers) > _MOST_NAMED else ""
-    notes = [f"the numbers in the masks are the classes of pixels: {shares}{rest}"]
-    if len(numbers) < len(present):
-        why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
-        notes.append(f"pixels of {_VOID} are not measured{why}")
-    values = np.zeros(len(masks), dtype=np.int64)
-    return Target(tuple(map(str, numbers)), values, masks=masks), notes
+def _form_notes(stored: StoredPictures) -> list[str]:
+    """Return notes on when the pictures are decoded and why, with the setting that changes it."""
+    if stored.place == "training":
+        why = "dataset.decode says so; auto keeps them decoded if there is room"
+        if stored.reason:
+            why = f"{stored.reason}; a smaller dataset.size or more room there keeps them decoded"
+        return [
+            f"the pictures are read while training (loader.num_workers), because {why}",
+            "all pictures were decoded once before: mean and deviation, equal pictures and broken "
+            "files are known of all of them, not of a sample",
+        ]
+    size = size_text(stored.samples.numel())
+    where, why = {
+        "cache": ("in the cache", "they fit"),
+        "memory": ("in memory", "they are few"),
+        "file": (
+            "in a file until the end",
+            "they are too many for the cache, or it is off; each start decodes them again",
+        ),
+    }[stored.place]
+    return [
+        f"the decoded pictures ({size}) are kept {where}, because {why}; dataset.decode=training "
+        "reads them while training"
+    ]
 
 
 def _stated(
@@ -352,9 +376,9 @@ def _sum_of(files: PictureList, stored: StoredPictures) -> str:
     for row, place in enumerate(stored.records["place"].tolist()):
         digest.update(files.name_of(place).encode("utf-8", "surrogateescape") + b"\0")
         digest.update(hashes[row].tobytes())
-        if files.numbers is not None:
-            digest.update(files.numbers[place].tobytes())
-        elif files.layout == "table":
+        if files.target is not None:
+            digest.update(files.target.values[place].tobytes())
+        elif files.layout in ("table", "dataset"):
             digest.update(files.classes[files.labels[place]].encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 

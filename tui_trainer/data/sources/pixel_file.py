@@ -1,4 +1,4 @@
-"""How a CSV file of pixels is written: its separator, its header, and where the label is.
+"""The layout of a CSV file of pixels: its separator, its header, and the column of the label.
 
 Layer: data. A header has names where all other rows have numbers. The label is the column with such
 a name, or the last one; `recognise_pixels` looks at the first rows, too.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
@@ -46,6 +46,9 @@ from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
+
+READS_FILES = "reads_files"
+"""The entry of a preprocessing that says whether `Data` has a function to read files."""
 
 
 def load_plugged(
@@ -140,7 +143,7 @@ class PluginOrigin:
         if key not in _MADE:
             if DATASETS.find(self.type) is None:
                 # That of an installed package, which was not sent with the files.
-                load_plugins(())
+                load_packages()
             spec = DATASETS.find(self.type)
             assert spec is not None, "the plugins are those of the training process"
             section = cast(RowsSection, spec.params.model_validate(self.values))
@@ -170,7 +173,10 @@ def loaded(
     With `is_remade` a worker may call that function again, if the data cannot be sent to it.
     """
     if not isinstance(data, Data):
-        raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+        place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
+        raise BadInput(
+            f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data"
+        )
     data = with_items(data, section, name)
     rows = split_items(section, data, name, fitted, record)
     splits = list(all_splits(section, data, name, None if rows is None else rows.parts))
@@ -181,7 +187,7 @@ def loaded(
     inferred, reason = problem_of(data, first, name, problem.type)
     identity = {"source": section.type, "task": inferred, "classes": list(data.classes)}
     _check_same(identity, fitted, name)
-    info = with_settings(described_by(first, data, inferred, name), problem)
+    info = with_settings(described_by(first, data, inferred, name, problem), problem)
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [class_counts(split, data) for split in (train, val, test)]
     return Dataset(
@@ -189,7 +195,9 @@ def loaded(
         val=val,
         test=test,
         info=info,
-        preprocessing=_preprocessing(identity, fitted, rows),
+        preprocessing=_preprocessing(
+            {**identity, READS_FILES: data.read is not None}, fitted, rows
+        ),
         augment=augment_of(section, info),
         fingerprint=_fingerprint(section, data, (train, val, test)),
         notes=(
@@ -286,6 +294,20 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
 
 
+def why_no_files(preprocessing: Mapping[str, Any]) -> str:
+    """Return why no files can be predicted with a run on a plugin's data, by its checkpoint.
+
+    Empty if they can be, or that is not known.
+    """
+    if preprocessing.get(READS_FILES) is not False:
+        return ""
+    name = clean(str(preprocessing.get("source")), 80)
+    return (
+        f"dataset {name}: no files can be predicted, because its Data has no read=, the function "
+        "that makes a sample of a file"
+    )
+
+
 def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample:
     """Read a file by the function of a plugin's data, as the fields that a model reads, in order.
 
@@ -296,10 +318,7 @@ def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample
     data = _made(cast(RowsSection, section), name)
     read = data.read if isinstance(data, Data) else None
     if read is None:
-        raise BadInput(
-            f"{name}: no files can be predicted, because its Data has no read=, the function that "
-            "makes a sample of a file"
-        )
+        raise BadInput(why_no_files({"source": section.type, READS_FILES: False}))
     # As the items that it is called with in training.
     is_path = len(data.train) > 0 and isinstance(data.train[0], Path)
     shown = clean(path, 200)
@@ -315,13 +334,19 @@ def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample
         raise BadInput(
             f"{describe_error_near(error, place_of(read))}; {shown} (in {name})"
         ) from error
-    return {field: sample[field] for field in info.names}
+    lengths = {field: value for field, value in sample.items() if is_on_host(field)}
+    return {field: sample[field] for field in info.names} | lengths
 
 
 def _collated(data: Data, raw: Any) -> Sample:
     """Return a sample as the batch of itself that the function of the data makes."""
-    batch = Collation(data.collate, data.padding).batch([raw], None)
-    return {name: values[0] for name, values in batch.items() if not is_on_host(name)}
+    try:
+        batch = Collation(data.collate, data.padding).batch([raw], None)
+    except KeyError as error:
+        if error.args == ("target",):
+            error.add_note("a sample to be predicted has no target, so collate must do without")
+        raise
+    return {name: values[0] for name, values in batch.items()}
 
 
 def _ids_of(data: Data) -> list[str]:

@@ -5,7 +5,7 @@ Layer: data. They are those of the built-in images, with 0 as the background.
 
 from __future__ import annotations
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import ProblemName, base_of
 from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
@@ -36,7 +36,7 @@ def augment_of(section: RowsSection, info: DatasetInfo) -> Augment | None:
     check_changes(section, signature.input_shape, "x".join(map(str, signature.input_shape)))
     if section.mixup is not None and (obstacle := _obstacle_to_mixup(info)):
         raise ConfigError([Problem(f"{obstacle}; leave it empty", "dataset.mixup")])
-    classes = len(info.classes) if info.problem == "classification" else 0
+    classes = len(info.classes) if info.base == "classification" else 0
     augments = number_augments(section, None, classes, field)
     if changes := image_changes(section, background=0.0):
         augments.insert(0, InputsChanged(changes, field, signature.places == "pixel"))
@@ -44,7 +44,7 @@ def augment_of(section: RowsSection, info: DatasetInfo) -> Augment | None:
 
 
 def _obstacle_to_mixup(info: DatasetInfo) -> str:
-    if info.problem == "segmentation":
+    if info.base == "segmentation":
         return "masks cannot be mixed: a pixel of two images would have two classes"
     if len(info.names) > 1:
         return f"only {info.names[0]} would be mixed, but samples have {', '.join(info.names)}"
@@ -54,4 +54,4 @@ def _obstacle_to_mixup(info: DatasetInfo) -> str:
 def has_soft_targets(section: RowsSection, problem: ProblemName) -> bool:
     """Whether the changes turn classes into shares of classes."""
     is_mixed = isinstance(section, ImagesSection) and section.mixup is not None
-    return is_mixed and problem == "classification"
+    return is_mixed and base_of(problem) == "classification"

@@ -5,18 +5,20 @@ Layer: data.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.plugins import may_have_it
+from tui_trainer.config.problems import PROBLEMS, ProblemName, base_of
+from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.batches.sample_spec import is_image
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.own_settings import with_problem
 from tui_trainer.problems.problem import Sample
 from tui_trainer.problems.signature import Kind, SampleField, Signature
+from tui_trainer.text.clean import suggest
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
@@ -42,7 +44,7 @@ def problem_of(
         )
     problem, reason = data.problem, "Data names it"
     if wanted in PROBLEMS:
-        problem, reason = cast(ProblemName, wanted), "problem.type names it"
+        problem, reason = wanted, "problem.type names it"
     elif problem == "auto":
         if _are_labels(target, data):
             if _are_tags(target, first, data):
@@ -76,6 +78,11 @@ def problem_of(
 
 
 def _check_classes(data: Data, problem: ProblemName, name: str) -> None:
+    if problem not in PROBLEMS:
+        raise BadInput(
+            f"{name}: Data(problem={problem!r}): no problem {problem!r}{suggest(problem, PROBLEMS)}"
+            f"; there are: {', '.join(PROBLEMS)}{may_have_it()}"
+        )
     least, count = PROBLEMS[problem].least_classes, len(data.classes)
     if count and not least:
         raise BadInput(
@@ -112,8 +119,14 @@ def _are_labels(target: Tensor, data: Data) -> bool:
     return bool(((target == 0) | (target == 1)).all())
 
 
-def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> DatasetInfo:
-    """Describe the data by their first sample."""
+def described_by(
+    first: Sample,
+    data: Data,
+    problem: ProblemName,
+    name: str,
+    section: ProblemSection = AUTO,
+) -> DatasetInfo:
+    """Describe the data by their first sample; `section` has the settings of the problem."""
     names = [field for field in first if field != "target"]
     names.sort(key=lambda field: field != "input")
     inputs = first[names[0]]
@@ -131,28 +144,23 @@ def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> 
     signature = Signature(
         kind,
         data.input_shape or tuple(inputs.shape),
-        outputs=1 if problem == "none" else _outputs(first["target"], data, problem),
+        outputs=1,
         vocabulary=data.vocabulary,
         places=PROBLEMS[problem].places,
-        causal=problem == "language_modelling",
+        causal=base_of(problem) == "language_modelling",
     )
     fields = tuple(
         SampleField(field, tuple(first[field].shape), _dtype_of(first[field])) for field in names
     )
     if names == ["input"]:
         fields = ()
-    return DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+    info = DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+    return with_problem(info, problem, section, first.get("target"))
 
 
 def _dtype_of(value: Tensor) -> str:
     """Return the dtype that a model gets."""
     return "float32" if is_image(value) else str(value.dtype).removeprefix("torch.")
-
-
-def _outputs(target: Tensor, data: Data, problem: ProblemName) -> int:
-    if problem == "regression":
-        return max(target.numel(), 1)
-    return len(data.classes) or data.vocabulary
 
 
 def _kind(field: str, inputs: Tensor, name: str) -> Kind:

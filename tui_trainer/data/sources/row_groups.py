@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.files.array_cache import Results
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.files.date_forms import DAY_US
 from tui_trainer.data.sources.date_columns import as_dates
 from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.kept_keys import KeptKeys
 from tui_trainer.data.splits.keys import Keys, column_keys, mixed, row_keys
-from tui_trainer.data.splits.notices import column_notices, near_copies_notice
+from tui_trainer.data.splits.notices import (
+    column_notices,
+    count_near_copies,
+    near_copies_notice,
+)
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
 from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words
@@ -35,19 +41,23 @@ def divide_table(
     older: Mapping[str, Any] | None,
     name: str,
     dates: Collection[str] = (),
+    kept: KeptKeys | None = None,
 ) -> tuple[Division, dict[str, Column], list[str]]:
     """Return the division of the rows, the columns that are inputs, and notes.
 
     `columns` are all but the targets. Those of groups, splits and times are no inputs, and no part
     of what a row is known by: they say where it belongs, and may be corrected. `lines` (N,) are
-    those of the file `name`, for messages; `dates` are the inputs that are days since 1970.
+    those of the file `name`, for messages; `dates` are the inputs that are days since 1970. `kept`
+    is what is in the cache of these rows.
     """
+    kept = kept or KeptKeys("", len(lines), ())
     special = {key: getattr(section, key) for key in ("group", "split", "time")}
     inputs = {name: column for name, column in columns.items() if name not in special.values()}
     given = {key: columns[column] for key, column in special.items() if column is not None}
     rule = rule_for(section, older)
-    identities, notes = row_keys(inputs), list[str]()
-    contents = row_keys(columns) if len(inputs) < len(columns) else identities
+    keys, notes = kept.get("keys", lambda: _keys(columns, inputs)), list[str]()
+    cells = identities = keys["inputs"]
+    contents = keys.get("all", cells)
     test = val = groups = times = None
     if "split" in given:
         parts = split_words(given["split"], special["split"], lines, name)
@@ -61,9 +71,20 @@ def divide_table(
     elif rule == "position" and (older is None or older.get("split") == COPIES):
         groups, notes = groups_of_copies(inputs)
     if older is None and rule == "identity":
-        notes += column_notices(inputs) + near_copies_notice(inputs, identities, dates)
+        copies = kept.get("near", lambda: _near_copies(inputs, cells, dates))
+        notes += column_notices(inputs) + near_copies_notice(int(copies["count"]))
     division = Division(rule, identities, contents, test, val, groups, times)
     return division, inputs, notes
+
+
+def _keys(columns: Mapping[str, Column], inputs: Mapping[str, Column]) -> Results:
+    """Return the keys of rows by their inputs, and those by all columns if there are others."""
+    keys = {"inputs": row_keys(inputs)}
+    return keys if len(inputs) == len(columns) else {**keys, "all": row_keys(columns)}
+
+
+def _near_copies(inputs: Mapping[str, Column], cells: Keys, dates: Collection[str]) -> Results:
+    return {"count": np.array(count_near_copies(inputs, cells, dates), dtype=np.int64)}
 
 
 def groups_of_copies(columns: Mapping[str, Column]) -> tuple[NDArray[np.int64] | None, list[str]]:

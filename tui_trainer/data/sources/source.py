@@ -16,9 +16,10 @@ from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.batches.read_rows import SampleReader
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import NUMBERS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class Target:
     """Of the numbers, if there are several."""
     masks: Tensor | None = None
     """(N, H, W) uint8, if each pixel has a class: the numbers that `classes` are named after. Any
-    other number is not measured. Then `values` are zeros."""
+    other number is not measured. Then `values` are zeros. As the inputs, they may be on `meta`."""
+    mask_numbers: tuple[int, ...] = ()
+    """The number in the masks of each class, -1 if it is not there; empty: that of its name."""
 
     @property
     def problem(self) -> ProblemName:
@@ -43,6 +46,11 @@ class Target:
         if self.values.ndim == 2 and self.classes:
             return "multilabel"
         return "classification" if self.classes else "regression"
+
+    @property
+    def numbers_of_classes(self) -> tuple[int, ...]:
+        """The number of each class in the masks."""
+        return self.mask_numbers or tuple(map(int, self.classes))
 
     @property
     def outputs(self) -> int:
@@ -58,7 +66,7 @@ class Encoded:
 
     inputs: Tensor
     """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32; any numbers if there is
-    a scaling."""
+    a scaling. On the device `meta`, which keeps shapes alone, if there are `samples`."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
     """(N,) int64, for sequences; inputs beyond them are zeros."""
@@ -72,6 +80,17 @@ class Encoded:
     """Raises BadInput if the file of mapped inputs is no more as it was."""
     vocabulary: int = 0
     """Tokens are below this; 0 if the inputs are not tokens."""
+    samples: SampleReader | None = None
+    """Reads the inputs of a row while training; None: they are there."""
+    skips_lost: bool = True
+    """Whether rows are left out that can be read no more; if not, the run ends."""
+    numbers: Tensor | None = None
+    """(N, D) float32, the numbers beside each text; None if there are none."""
+
+    @property
+    def others(self) -> dict[str, Tensor]:
+        """The further fields of the samples, by name."""
+        return {} if self.numbers is None else {NUMBERS: self.numbers}
 
 
 class Source(Protocol):

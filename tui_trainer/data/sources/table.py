@@ -34,17 +34,23 @@ from tui_trainer.data.files.tables import (
 from tui_trainer.data.sources.column_inputs import (
     column_notes,
     encode_all,
-    fit_inputs,
+    fit_all,
     width_of,
 )
-from tui_trainer.data.sources.column_kinds import read_kinds, requested_kinds
+from tui_trainer.data.sources.column_kinds import (
+    LEFT_OUT,
+    kinds_setting,
+    read_kinds,
+    requested_kinds,
+)
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.kept_keys import kept_keys
 from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import NUMBERS, Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
@@ -68,7 +74,7 @@ class TableSource:
     division: Division
     contents: str
     tokenizer: TokenizerChoice
-    """Reads a text that is the only input."""
+    """Reads the texts among the inputs."""
 
     @property
     def kind(self) -> Kind:
@@ -83,17 +89,8 @@ class TableSource:
         return replace(self, target=target)
 
     def fit(self, train: Rows) -> dict[str, Any]:
-        return {
-            name: fit_inputs(
-                name,
-                self.kinds[name],
-                column.take(train),
-                self.section,
-                self.name,
-                self.tokenizer,
-            )
-            for name, column in self.columns.items()
-        }
+        columns = {name: column.take(train) for name, column in self.columns.items()}
+        return fit_all(columns, self.kinds, self.section, self.name, self.tokenizer)
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
         encoded = encode_all(self.columns, fitted, self.name)
@@ -106,11 +103,11 @@ class TableSource:
         return replace(encoded, notes=[*encoded.notes, *notes])
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
-        if self.kind == "tokens":
+        numbers = self._numbers(fitted)
+        if not numbers:
             return None
-        return combine_augments(
-            number_augments(self.section, self._numbers(fitted), self._mixed_classes)
-        )
+        field = NUMBERS if self.kind == "tokens" else "input"
+        return combine_augments(number_augments(self.section, numbers, self._mixed_classes, field))
 
     @property
     def _mixed_classes(self) -> int:
@@ -118,7 +115,9 @@ class TableSource:
         return len(self.target.classes) if self.target.problem == "classification" else 0
 
     def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
-        """Return which of the inputs are numbers, rather than part of a category."""
+        """Return which of the inputs are numbers, rather than part of a category; texts have no
+        such inputs.
+        """
         are_numbers: list[bool] = []
         for settings in fitted.values():
             are_numbers += [settings["kind"] == "number"] * width_of(settings)
@@ -153,14 +152,11 @@ def read_rows(
     tokenizer = _tokenizer(section, input_kinds, older)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
-    columns = {
-        name: column.take(kept_rows)
-        for name, column in table.columns.items()
-        if name not in section.targets
-    }
+    columns = _inputs(section, table, kept_rows)
     dates = {name for name, kind in input_kinds.items() if kind == "date"}
+    kept = kept_keys(table, len(kept_rows), section, input_kinds, older)
     division, columns, split_notes = divide_table(
-        section, columns, table.lines[kept_rows], older, file.name, dates
+        section, columns, table.lines[kept_rows], older, file.name, dates, kept
     )
     from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
     return TableSource(
@@ -178,17 +174,27 @@ def read_rows(
     )
 
 
+def _inputs(section: TableSection, table: Table, kept_rows: Rows) -> dict[str, Column]:
+    """Return the columns that are no targets, with the rows that are kept."""
+    return {
+        name: column.take(kept_rows)
+        for name, column in table.columns.items()
+        if name not in section.targets
+    }
+
+
 def _tokenizer(
     section: TableSection, kinds: Mapping[str, str], older: Mapping[str, Any] | None
 ) -> TokenizerChoice:
-    """Return the tokenizer of a text that is the only input; without one it is of no use.
+    """Return the tokenizer of the texts among the inputs; without one it is of no use.
 
     Raises:
-        ConfigError: a setting asks for changes of numbers, and the only input is a text.
+        ConfigError: a setting asks for changes that a text cannot have.
     """
-    if "text" not in kinds.values():
+    texts = [name for name, kind in kinds.items() if kind == "text"]
+    if not texts:
         return TokenizerChoice("bytes", 0, BYTES)
-    _check_has_no_numbers(section)
+    _check_changes(section, texts, has_numbers={*kinds.values()} - {"text", LEFT_OUT} != set())
     columns = (older or {}).get("inputs", {}).values()
     saved = next((fitted["tokenizer"] for fitted in columns if "tokenizer" in fitted), None)
     return choose_tokenizer(section, saved)
@@ -241,13 +247,14 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         raise ConfigError(problems)
 
 
-def _check_has_no_numbers(section: TableSection) -> None:
-    """Raise ConfigError for changes of numbers if the only input is a text."""
-    problems = [
-        Problem("is for numbers, and the only input is a text", f"dataset.{key}")
-        for key in ("noise", "mixup")
-        if getattr(section, key)
-    ]
+def _check_changes(section: TableSection, texts: Sequence[str], *, has_numbers: bool) -> None:
+    """Raise ConfigError for changes of numbers that texts cannot have."""
+    words = kinds_setting(dict.fromkeys(texts, "words"))
+    where = "an input" if has_numbers else "the only input"
+    message = f"is for numbers, and {where} is a text; {words} makes numbers of it"
+    # Noise can be added to the numbers beside a text, but two texts cannot be mixed.
+    keys = ("mixup",) if has_numbers else ("noise", "mixup")
+    problems = [Problem(message, f"dataset.{key}") for key in keys if getattr(section, key)]
     if problems:
         raise ConfigError(problems)
 

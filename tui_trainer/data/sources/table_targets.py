@@ -41,7 +41,7 @@ def read_targets(
         return _labels_in_cells(section, wanted, file, columns[section.targets[0]])
     if len(columns) == 1 and wanted != "multilabel":
         (name, only), *_ = columns.items()
-        return _single(only), _labels_note(name, only) if wanted == "auto" else []
+        return _single(only), labels_note(name, only) if wanted == "auto" else []
     if wanted == "classification":
         message = f"{len(columns)} columns are no classes; name one, or set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.target")])
@@ -102,7 +102,7 @@ def _labels_in_cells(
     return Target(labels, values), [note]
 
 
-def _labels_note(name: str, column: Column) -> list[str]:
+def labels_note(name: str, column: Column) -> list[str]:
     """Return a note if the classes look like several labels in a cell."""
     if not isinstance(column, TextColumn):
         return []

@@ -1,4 +1,4 @@
-"""Free text in a column of a table: tokens if it is the only input, else hashed counts of words.
+"""Free text in columns of a table: its tokens, or counts of its words.
 
 Layer: data. Counts are hashed with a sign, as in Weinberger et al., "Feature Hashing for Large
 Scale Multitask Learning" (ICML 2009), so that two words in one input cancel out on average. A word
@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +21,21 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import TextColumn
 from tui_trainer.data.sources.hashed_columns import check_buckets, hash_of
+from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.source import Encoded
 from tui_trainer.data.sources.text_folders import pad_texts
-from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice
-from tui_trainer.data.tokenizers.rows import encode_rows, fit_rows
+from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, tokenizer_of
+from tui_trainer.data.tokenizers.rows import encode_rows, longest_of
+from tui_trainer.data.tokenizers.tokenizer import dtype_for, start_of
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import counted
+from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted, size_text
 
 _MANY_WORDS = 6
 """Texts with at least so many words on average are free text; names of people have fewer."""
 _LOOKED_AT = 1000
+_LONGEST = "max_joined"
+"""The setting of the first of several texts that says how long all of them are together."""
 
 # A character of Chinese or Japanese is a word here: they have no spaces between words.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
@@ -73,16 +80,116 @@ def encode_words(
     return by_text[column.codes], notes
 
 
-def fit_text(train: TextColumn, most: int, choice: TokenizerChoice) -> dict[str, Any]:
-    """Return the settings of a text that is the only input: its tokenizer, and the length of the
-    longest text, of which at most `most` bytes are used; others are cut off after it.
+def fit_texts(
+    train: Mapping[str, TextColumn], most: int, choice: TokenizerChoice, file: str
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of columns that are read token by token.
+
+    Each has the length of its longest text, of which at most `most` bytes are used; others are cut
+    off after it. The first one keeps the tokenizer, which all have, and the tokens of the longest
+    row.
     """
-    contents = [_bytes_of(text) for text in train.texts]
+    fitted = _fit_each(train, most, choice)
+    first = next(iter(fitted))
+    if len(fitted) > 1:
+        lengths = _joined(*_encode_each(train, fitted, file)).lengths
+        assert lengths is not None, "texts have lengths"
+        fitted[first][_LONGEST] = int(lengths.max())
+    return fitted
+
+
+def _fit_each(
+    train: Mapping[str, TextColumn], most: int, choice: TokenizerChoice
+) -> dict[str, dict[str, Any]]:
+    contents = {name: [_bytes_of(text) for text in own.texts] for name, own in train.items()}
     if choice.kind == "bytes":
-        return {"kind": "text", "max_bytes": min(max(map(len, contents), default=1), most)}
+        longest = {name: max(map(len, own), default=1) for name, own in contents.items()}
+        return {
+            name: {"kind": "text", "max_bytes": min(length, most)}
+            for name, length in longest.items()
+        }
     # As often as they are there, because the most frequent words have tokens.
-    rows = [contents[code][:most] for code in train.codes[~train.missing].tolist()]
-    return {"kind": "text", "max_bytes": most, **fit_rows(choice, rows)}
+    rows = {
+        name: [contents[name][code][:most] for code in own.codes[~own.missing].tolist()]
+        for name, own in train.items()
+    }
+    tokenizer = choice.fit([content for own in rows.values() for content in own])
+    fitted: dict[str, dict[str, Any]] = {}
+    for name, own in rows.items():
+        saved = {} if fitted else {"tokenizer": tokenizer.saved()}
+        sizes = {"max_bytes": most, "max_tokens": longest_of(tokenizer, own)}
+        fitted[name] = {"kind": "text", **saved, **sizes}
+    return fitted
+
+
+def encode_texts(
+    columns: Mapping[str, TextColumn], fitted: Mapping[str, dict[str, Any]], file: str
+) -> Encoded:
+    """Return the tokens (N, T) of all rows, their lengths, and notes.
+
+    T is the same for all data. Several texts of a row follow each other in the order of `fitted`,
+    with the token between them that stands before a text.
+
+    Raises:
+        BadInput: they take too much memory.
+    """
+    parts, start = _encode_each(columns, fitted, file)
+    if len(parts) == 1:
+        return parts[0]
+    whole = _joined(parts, start)
+    assert whole.lengths is not None, "texts have lengths"
+    most = int(next(iter(fitted.values()))[_LONGEST])
+    notes = [*whole.notes]
+    if cut := int((whole.lengths > most).sum()):
+        notes.append(
+            f"{counted(cut, 'row')} of texts cut off after {most:,} tokens, the most in training"
+        )
+    inputs, lengths = whole.inputs[:, :most], whole.lengths.clamp(max=most)
+    return replace(whole, inputs=inputs, lengths=lengths, notes=notes)
+
+
+def _encode_each(
+    columns: Mapping[str, TextColumn], fitted: Mapping[str, dict[str, Any]], file: str
+) -> tuple[list[Encoded], int]:
+    """Return the tokens of each column, and the token that stands before a text."""
+    saved = next((own["tokenizer"] for own in fitted.values() if "tokenizer" in own), None)
+    tokenizer = tokenizer_of(saved)
+    longest = {
+        name: int(own["max_bytes" if saved is None else "max_tokens"])
+        for name, own in fitted.items()
+    }
+    rows = len(next(iter(columns.values())).codes)
+    total = rows * (sum(longest.values()) + len(longest) - 1)
+    size = total * np.dtype(dtype_for(tokenizer.vocabulary)).itemsize
+    if size > MOST_BYTES:
+        name = max(longest, key=longest.__getitem__)
+        raise BadInput(
+            f"{file}: {rows:,} rows of texts take {size_text(size)}; the longest has "
+            f"{longest[name]:,} {tokenizer.unit}s, in the column '{clean(name, 80)}': lower "
+            "dataset.max_text_bytes, or add it to dataset.drop"
+        )
+    shared = {} if saved is None else {"tokenizer": saved}
+    parts = [encode_text(name, columns[name], {**own, **shared}) for name, own in fitted.items()]
+    return parts, start_of(tokenizer)
+
+
+def _joined(parts: Sequence[Encoded], start: int) -> Encoded:
+    """Return texts that follow each other, with a token between them."""
+    rows = len(parts[0].inputs)
+    width = sum(part.inputs.shape[1] + 1 for part in parts) - 1
+    inputs = torch.zeros((rows, width), dtype=parts[0].inputs.dtype)
+    ends = torch.zeros(rows, dtype=torch.int64)
+    for place, part in enumerate(parts):
+        assert part.lengths is not None, "texts have lengths"
+        if place:
+            inputs[torch.arange(rows), ends] = start
+            ends += 1
+        steps = torch.arange(part.inputs.shape[1])
+        row, step = (steps < part.lengths[:, None]).nonzero(as_tuple=True)
+        inputs[row, ends[row] + step] = part.inputs[row, step]
+        ends += part.lengths
+    notes = [note for part in parts for note in part.notes]
+    return Encoded(inputs, notes, ends, vocabulary=parts[0].vocabulary)
 
 
 def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encoded:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, NumberColumn
 
+RULE = 1
+"""Is part of the name of keys in the cache: raised if a key ever became another one."""
+
 Keys = NDArray[np.uint64]
 """Hashes of 64 bits. Two of a million different rows have the same with a chance of 3e-8."""
 

@@ -64,19 +64,23 @@ def _id_notice(shown: str, column: Column) -> list[str]:
     ]
 
 
-def near_copies_notice(
+def count_near_copies(
     inputs: Mapping[str, Column], identities: Keys, dates: Collection[str]
-) -> list[str]:
-    """Return a note that counts rows which differ from another one in the last digits only.
+) -> int:
+    """Return how many rows differ from another one in the last digits only.
 
     The inputs named `dates` are days since 1970, whose last digits are the time of day.
     """
     # Rows that differ in a few columns differ in all, and rounding takes longer than reading.
     first = dict(islice(inputs.items(), _FIRST_COLUMNS))
     if _count_rounded(first, dates) == len(identities):
-        return []
-    count = count_different(identities) - _count_rounded(inputs, dates)
-    if count <= 0:
+        return 0
+    return max(count_different(identities) - _count_rounded(inputs, dates), 0)
+
+
+def near_copies_notice(count: int) -> list[str]:
+    """Return a note on rows that are nearly equal to another one, if there are some."""
+    if not count:
         return []
     return [
         f"{counted(count, 'row')} nearly equal to another row, to 6 digits, and may be in "

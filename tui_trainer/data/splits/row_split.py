@@ -35,6 +35,9 @@ class RowSplit:
     """None for a run of an older version, which has none."""
     changes: RowChanges | None = None
     """Only if the split was taken from a record."""
+    places: Ints | None = None
+    """(R,) where each row of the record is among the rows of the data, -1 if it is gone; None: the
+    rows of the record are those of the data."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -165,7 +168,7 @@ def split_of_run(record: SplitRecord, identities: Keys, contents: Keys) -> RowSp
     there = places >= 0
     changes = RowChanges(gone, len(contents) - int(there.sum()))
     train, val, test = (places[there & (record.sides == side)] for side in (TRAIN, VAL, TEST))
-    return RowSplit(SplitRows(train, val, test), record, changes)
+    return RowSplit(SplitRows(train, val, test), record, changes, places)
 
 
 def _find_changed(record: SplitRecord, identities: Keys, places: Ints) -> None:

@@ -73,8 +73,12 @@ def unknown_note(unit: str, unknown: int, total: int, where: str = "") -> str:
 def fit_rows(choice: TokenizerChoice, train: Sequence[bytes]) -> dict[str, Any]:
     """Return the tokenizer of the training texts and the tokens of the longest, as plain values."""
     tokenizer = choice.fit(train)
-    longest = max((len(tokens) for tokens in tokenizer.encode(train)), default=1)
-    return {"tokenizer": tokenizer.saved(), "max_tokens": max(longest, 1)}
+    return {"tokenizer": tokenizer.saved(), "max_tokens": longest_of(tokenizer, train)}
+
+
+def longest_of(tokenizer: Tokenizer, contents: Sequence[bytes]) -> int:
+    """Return the tokens of the longest text, at least 1."""
+    return max((len(tokens) for tokens in tokenizer.encode(contents)), default=1) or 1
 
 
 def encode_rows(fitted: Mapping[str, Any], contents: Sequence[bytes]) -> TokenRows:

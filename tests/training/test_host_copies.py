@@ -1,0 +1,62 @@
+"""Copies on the host share no memory with anything that is still in use."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tui_trainer.training.host_copies import HostCopies
+
+
+def tensors() -> list[Tensor]:
+    """Large ones of one size and of others, in several types and layouts, and a small one."""
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.randn((64, 32, 3, 3), generator=generator)
+    return [
+        torch.randn((200, 200), generator=generator),
+        torch.randn((200, 200), generator=generator),
+        kernel.contiguous(memory_format=torch.channels_last),
+        torch.randn((300, 200), generator=generator).bfloat16(),
+        torch.randn((200, 200), generator=generator).T,
+        torch.randn((400, 200), generator=generator)[::2],
+        torch.arange(40_000),
+        torch.randn(3, generator=generator),
+        torch.tensor(2.0),
+    ]
+
+
+def test_copies_equal_their_sources_and_stay_as_they_are() -> None:
+    copies, sources = HostCopies(), tensors()
+    first = [copies.copy(source) for source in sources]
+    for source, copied in zip(sources, first, strict=True):
+        assert copied.equal(source)
+        assert copied.dtype == source.dtype
+        source.add_(1)
+    second = [copies.copy(source) for source in sources]
+    for source, before, after in zip(sources, first, second, strict=True):
+        assert after.equal(source)
+        assert not before.equal(source)
+
+
+def test_memory_is_used_again_only_when_no_view_of_it_is_left() -> None:
+    copies, source = HostCopies(), torch.zeros(100_000)
+    copied = copies.copy(source)
+    place = copied.data_ptr()
+    part = copied[5:7]
+    del copied
+    assert copies.copy(source + 1).data_ptr() != place
+    assert part.tolist() == [0, 0]
+    del part
+    again = copies.copy(source + 2)
+    assert again.data_ptr() == place
+    assert again.equal(source + 2)
+
+
+def test_memory_of_more_copies_than_are_usual_is_given_back() -> None:
+    copies, source = HostCopies(), torch.zeros(100_000)
+    several = [copies.copy(source) for _ in range(4)]
+    copies.trim()
+    del several
+    copies.copy(source)
+    copies.trim()
+    assert [len(blocks) for blocks in copies._blocks.values()] == [1]

@@ -1,0 +1,96 @@
+"""`lines_of`: the lines of a proposal, which say what was found, what it means, and what decides.
+
+Layer: sessions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.sessions.picture_lines import picture_lines
+from tui_trainer.text.clean import clean
+
+if TYPE_CHECKING:
+    from tui_trainer.data.base.dataset import Dataset
+    from tui_trainer.data.base.summary import DataSummary
+    from tui_trainer.data.recognition import Recognised
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalLine:
+    """A line of a proposal: `split    68 / 12 / 20 % ...   [dataset.split_seed]`."""
+
+    subject: str
+    text: str
+    setting: str
+    """The setting that decides otherwise."""
+
+
+def lines_of(
+    path: str, recognised: Recognised, dataset: Dataset, experiment: Experiment
+) -> tuple[ProposalLine, ...]:
+    """Return the lines of a proposal, of which the first is about the file."""
+    summary = dataset.summary
+    head = ProposalLine(clean(path, 200), summary.contents if summary else "data of a plugin", "")
+    lines = [head]
+    if summary is not None:
+        noun = {"pixels": "rows", "huggingface": "data"}.get(recognised.type)
+        if noun and "type" in recognised.reasons:
+            lines.append(ProposalLine(noun, recognised.reasons["type"], "dataset.type"))
+        lines.append(_target_line(recognised, summary, dataset, experiment))
+        filling, filled_by = _filling(recognised, summary, dataset, experiment)
+        lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
+        lines += [ProposalLine(*line) for line in picture_lines(dataset, experiment)]
+        split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
+        lines.append(ProposalLine("split", split, "dataset.split_by"))
+    lines.append(ProposalLine("model", model_text(experiment, dataset), "--save FILE.yaml"))
+    return tuple(lines)
+
+
+def _filling(
+    recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
+) -> tuple[str, str]:
+    """Return what is said behind the inputs, as how gaps are filled, and the setting for it."""
+    for key in ("samples", "size"):
+        if key in recognised.reasons:
+            return f"; {recognised.reasons[key]}", f"dataset.{key}"
+    if getattr(experiment.dataset, "missing", "") != "mean" or "empty" not in summary.contents:
+        return "", ""
+    signature = dataset.signature
+    ways = ["read as a text without words"] if signature.kind == "tokens" else []
+    if signature.kind != "tokens" or signature.numbers:
+        ways.append("filled with the training mean")
+    return f"; missing ones {' or '.join(ways)}", "dataset.missing"
+
+
+def _target_line(
+    recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
+) -> ProposalLine:
+    problem = dataset.problem.replace("_", " ")
+    target = getattr(experiment.dataset, "target", None)
+    if target is None:
+        return ProposalLine("target", f"{summary.target}: {problem}", "dataset.type")
+    names = clean(target if isinstance(target, str) else ", ".join(target), 80)
+    reason = recognised.reasons.get("target", "")
+    said = f"{reason}; {summary.target}" if reason else summary.target
+    return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
+
+
+def model_text(experiment: Experiment, dataset: Dataset) -> str:
+    """Return the model, the optimizer and the end of the training in a few words."""
+    model = experiment.model
+    sizes = getattr(model, "layers", None)
+    shape = " " + "-".join(map(str, sizes)) if isinstance(sizes, tuple) else ""
+    both = " of the text and the numbers" if dataset.signature.numbers else ""
+    parts = [
+        f"{model.type}{shape}{both}",
+        f"{experiment.optimizer.type} {experiment.optimizer.lr:g}",
+    ]
+    if experiment.early_stopping.patience is not None:
+        parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
+    training = experiment.training
+    limits = {"epochs": training.epochs, "steps": training.max_steps}
+    parts += [f"at most {limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
+    return ", ".join(parts)

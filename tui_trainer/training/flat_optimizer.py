@@ -1,0 +1,332 @@
+"""`FlatOptimizer`: SGD, Adam and AdamW over whole buffers of parameters.
+
+Layer: training. It has the interface of torch's optimizers as far as `State` uses it, and the state
+of each parameter has torch's names and shapes, so checkpoints of both are the same. The arithmetic
+is torch's as well, to the bit: that of its fused kernels, or the plain one of its default form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tui_trainer.training.flat_buffer import FlatBuffer
+from tui_trainer.training.torch_internals import Kernel, call_fused_adam, call_fused_sgd
+
+Group = dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Neighbouring parameters that are updated by the same numbers, as one tensor."""
+
+    values: Tensor
+    gradients: Tensor
+    moments: list[Tensor]
+    """The running means that the rule keeps, in its order; they do not count if `steps` is 0."""
+    steps: int
+    """How many steps their state has seen; a state without such a count has 1 from the first on."""
+
+
+class UpdateRule(Protocol):
+    """The arithmetic of an optimizer."""
+
+    moments: tuple[str, ...]
+    """The names of its running means, those of torch."""
+    counts_steps: bool
+    """Whether the state of a parameter has the number of its steps."""
+    kernel: Kernel | None
+    """The fused kernel; None for plain arithmetic."""
+
+    def update(self, blocks: Sequence[Block], group: Group) -> None:
+        """Take a step with blocks of one dtype by the settings of a group."""
+        ...
+
+    def keeps_moments(self, group: Group) -> bool:
+        """Whether a step by these settings uses the running means."""
+        ...
+
+    def has_moments(self, entry: Mapping[str, Any]) -> bool:
+        """Whether the entry of a parameter in a state was made by a step that used them."""
+        ...
+
+
+class FlatAdam:
+    """Adam (Kingma & Ba, arXiv:1412.6980), or AdamW (arXiv:1711.05101) if `decoupled`."""
+
+    moments: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
+    counts_steps = True
+
+    def __init__(self, kernel: Kernel | None, *, decoupled: bool) -> None:
+        self.kernel = kernel
+        self._decoupled = decoupled
+
+    def keeps_moments(self, group: Group) -> bool:
+        return True
+
+    def has_moments(self, entry: Mapping[str, Any]) -> bool:
+        return True
+
+    def update(self, blocks: Sequence[Block], group: Group) -> None:
+        lr, betas, eps = group["lr"], group["betas"], group["eps"]
+        for block in blocks:
+            block.steps += 1
+        if self.kernel is None:
+            for block in blocks:
+                self._update(block, lr, betas, eps, group["weight_decay"])
+            return
+        call_fused_adam(
+            self.kernel,
+            (
+                [block.values for block in blocks],
+                [block.gradients for block in blocks],
+                [block.moments[0] for block in blocks],
+                [block.moments[1] for block in blocks],
+            ),
+            [torch.tensor(float(block.steps)) for block in blocks],
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=group["weight_decay"],
+        )
+
+    def _update(
+        self, block: Block, lr: float, betas: tuple[float, float], eps: float, decay: float
+    ) -> None:
+        # The order and the form of each operation are those of torch: they decide the bits.
+        values, gradients, (mean, square) = block.values, block.gradients, block.moments
+        if decay and self._decoupled:
+            values.mul_(1 - lr * decay)
+        elif decay:
+            gradients = gradients.add(values, alpha=decay)
+        mean.lerp_(gradients, 1 - betas[0])
+        square.mul_(betas[1]).addcmul_(gradients, gradients, value=1 - betas[1])
+        step_size = lr / (1 - betas[0] ** block.steps)
+        root: float = (1 - betas[1] ** block.steps) ** 0.5
+        denominator = (square.sqrt() / root).add_(eps)
+        values.addcdiv_(mean, denominator, value=-step_size)
+
+
+class FlatSgd:
+    """Stochastic gradient descent, with momentum if the settings in force have any."""
+
+    moments: tuple[str, ...] = ("momentum_buffer",)
+    counts_steps = False
+
+    def __init__(self, kernel: Kernel | None) -> None:
+        self.kernel = kernel
+
+    def keeps_moments(self, group: Group) -> bool:
+        return bool(group["momentum"])
+
+    def has_moments(self, entry: Mapping[str, Any]) -> bool:
+        return entry.get("momentum_buffer") is not None
+
+    def update(self, blocks: Sequence[Block], group: Group) -> None:
+        for is_first in (True, False):
+            alike = [block for block in blocks if (block.steps == 0) == is_first]
+            if alike:
+                self._update_alike(alike, group, is_first=is_first)
+        if group["momentum"]:
+            for block in blocks:
+                block.steps = 1
+
+    def _update_alike(self, blocks: Sequence[Block], group: Group, *, is_first: bool) -> None:
+        if self.kernel is None:
+            for block in blocks:
+                self._update(block, group, is_first=is_first)
+            return
+        call_fused_sgd(
+            self.kernel,
+            [block.values for block in blocks],
+            [block.gradients for block in blocks],
+            [block.moments[0] for block in blocks] if group["momentum"] else [],
+            lr=group["lr"],
+            momentum=group["momentum"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            is_first_step=is_first and bool(group["momentum"]),
+        )
+
+    def _update(self, block: Block, group: Group, *, is_first: bool) -> None:
+        # As in `FlatAdam`, the form of each operation decides the bits.
+        gradients, momentum = block.gradients, group["momentum"]
+        if group["weight_decay"]:
+            gradients = gradients.add(block.values, alpha=group["weight_decay"])
+        if momentum:
+            (velocity,) = block.moments
+            if is_first:
+                velocity.copy_(gradients)
+            else:
+                velocity.mul_(momentum).add_(gradients, alpha=1.0)
+            gradients = gradients.add(velocity, alpha=momentum) if group["nesterov"] else velocity
+        block.values.add_(gradients, alpha=-group["lr"])
+
+
+class FlatOptimizer:
+    """An optimizer of torch's interface whose parameters lie in flat buffers."""
+
+    def __init__(self, groups: list[Group], rule: UpdateRule) -> None:
+        """Take groups as torch has them, each with all settings of the rule."""
+        self.param_groups = groups
+        self._rule = rule
+        self._parts: dict[str, list[_Store]] = {}
+
+    def use(self, buffers: Mapping[str, Sequence[FlatBuffer]]) -> None:
+        """Update the parameters of these buffers, by the part of the model; call it once."""
+        self._parts = {
+            part: [_Store(buffer, self._rule) for buffer in own] for part, own in buffers.items()
+        }
+
+    def step(self, part: str | None = None) -> None:
+        """Update all parameters, or those of a part, by their gradients."""
+        with torch.no_grad():
+            for name, stores in self._parts.items():
+                if part is None or name == part:
+                    for store in stores:
+                        store.update(self.param_groups)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as torch does; its tensors are those that the next step changes."""
+        entries = {
+            parameter: entry
+            for stores in self._parts.values()
+            for store in stores
+            for parameter, entry in store.entries().items()
+        }
+        state: dict[int, dict[str, Tensor]] = {}
+        groups: list[Group] = []
+        number = 0
+        for group in self.param_groups:
+            numbers = range(number, number + len(group["params"]))
+            number = numbers.stop
+            groups.append({**group, "params": list(numbers)})
+            for own, parameter in zip(numbers, group["params"], strict=True):
+                if parameter in entries:
+                    state[own] = entries[parameter]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Copy a state in; the groups keep their own settings."""
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        entries = {parameters[number]: entry for number, entry in saved["state"].items()}
+        for stores in self._parts.values():
+            for store in stores:
+                store.load(entries)
+
+
+class _Store:
+    """A buffer with the running means of its parameters, cut into blocks for the next step."""
+
+    def __init__(self, buffer: FlatBuffer, rule: UpdateRule) -> None:
+        self._buffer = buffer
+        self._rule = rule
+        self._moments: list[Tensor] = []
+        self._steps = [0] * len(buffer.parameters)
+        self._alike: tuple[int, ...] = ()
+        self._blocks: list[tuple[int, list[Block]]] = []
+        """The blocks for each group whose settings they are updated by; empty: not cut yet."""
+        self._ends: list[tuple[Block, range]] = []
+        """The places of the parameters of each block."""
+
+    def update(self, groups: list[Group]) -> None:
+        """Take a step."""
+        self._buffer.hold_values()
+        settings = [(group["lr"], group["weight_decay"], group.get("momentum")) for group in groups]
+        # Groups that have the same settings now are updated as one.
+        alike = tuple(map(settings.index, settings))
+        if alike != self._alike or not self._blocks or self._lacks_moments(groups):
+            self._cut(groups, alike)
+        for number, blocks in self._blocks:
+            self._rule.update(blocks, groups[number])
+
+    def _lacks_moments(self, groups: list[Group]) -> bool:
+        return not self._moments and any(map(self._rule.keeps_moments, groups))
+
+    def _cut(self, groups: list[Group], alike: tuple[int, ...]) -> None:
+        """Cut the buffer into as few blocks as the settings of the groups allow."""
+        self._note_steps()
+        if self._lacks_moments(groups):
+            self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
+        group_of = {
+            parameter: alike[number]
+            for number, group in enumerate(groups)
+            for parameter in group["params"]
+        }
+        by_group: dict[int, list[Block]] = {}
+        self._ends = []
+        for places in self._neighbours([group_of[p] for p in self._buffer.parameters]):
+            block = self._block(places)
+            self._ends.append((block, places))
+            by_group.setdefault(group_of[self._buffer.parameters[places.start]], []).append(block)
+        self._blocks, self._alike = list(by_group.items()), alike
+
+    def _neighbours(self, groups: list[int]) -> list[range]:
+        """Return the longest ranges of parameters that one operation can update."""
+        # A gap ends a range also because the fused kernels round what is left of a tensor after
+        # its last whole line in another way.
+        cuts = [
+            place
+            for place in range(1, len(groups))
+            if groups[place] != groups[place - 1]
+            or self._steps[place] != self._steps[place - 1]
+            or self._buffer.has_gap_after(place - 1)
+        ]
+        return [range(first, after) for first, after in pairwise([0, *cuts, len(groups)])]
+
+    def _block(self, places: range) -> Block:
+        buffer = self._buffer
+        return Block(
+            buffer.part(buffer.hold_values(), places),
+            buffer.gradient_part(places),
+            [buffer.part(moment, places) for moment in self._moments],
+            self._steps[places.start],
+        )
+
+    def _note_steps(self) -> None:
+        for block, places in self._ends:
+            for place in places:
+                self._steps[place] = block.steps
+
+    def entries(self) -> dict[nn.Parameter, dict[str, Tensor]]:
+        """Return torch's entry of each parameter that has been updated."""
+        self._note_steps()
+        entries: dict[nn.Parameter, dict[str, Tensor]] = {}
+        for place, (parameter, *moments) in enumerate(self._by_parameter()):
+            if self._steps[place] == 0:
+                continue
+            entry = entries[parameter] = {}
+            if self._rule.counts_steps:
+                entry["step"] = torch.tensor(float(self._steps[place]))
+            entry.update(zip(self._rule.moments, moments, strict=True))
+        return entries
+
+    def _by_parameter(self) -> Iterator[tuple[Any, ...]]:
+        """Yield each parameter with its own part of the running means."""
+        buffer = self._buffer
+        views = [buffer.views(moment) for moment in self._moments]
+        return zip(buffer.parameters, *views, strict=True)
+
+    def load(self, entries: Mapping[nn.Parameter, Mapping[str, Any]]) -> None:
+        """Copy the entries in; a parameter without one begins anew."""
+        self._moments, self._blocks, self._ends = [], [], []
+        if any(map(self._rule.has_moments, entries.values())):
+            self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
+        for place, (parameter, *moments) in enumerate(self._by_parameter()):
+            self._steps[place] = 0
+            entry = entries.get(parameter)
+            if not entry or not self._rule.has_moments(entry):
+                continue
+            self._steps[place] = int(entry["step"]) if self._rule.counts_steps else 1
+            for name, moment in zip(self._rule.moments, moments, strict=True):
+                saved = entry[name]
+                if saved.shape != parameter.shape:
+                    raise ValueError(
+                        f"{name} is {tuple(saved.shape)} for a parameter {tuple(parameter.shape)}"
+                    )
+                moment.copy_(saved)
