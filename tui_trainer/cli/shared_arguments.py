@@ -49,7 +49,7 @@ def add_plugin(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a Python file with your own datasets or models",
+        help="a Python file with data sets, models, losses or other types of your own",
     )
 
 
