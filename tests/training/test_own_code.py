@@ -11,7 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
+from tests.training.harness import (
+    Run,
+    at_step,
+    both,
+    cut_at,
+    same,
+    small_experiment,
+    write_images,
+)
 from tests.training.own_code import register, restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
@@ -27,7 +35,7 @@ from tui_trainer.plugins import (
     transform,
 )
 from tui_trainer.problems.own_metrics import totals_of
-from tui_trainer.runs.commands import Set
+from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.task import Task
 from tui_trainer.training.trial import has_own_code, try_step
