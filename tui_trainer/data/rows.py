@@ -76,15 +76,7 @@ def load_rows(
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
     notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
-    left_out: LeftOut | None = None
-    splits: tuple[Split, Split, Split]
-    if encoded.samples is None:
-        splits = _splits(source, encoded, preprocessing, parts)
-    else:
-        targets = encode_target(source.name, source.target, preprocessing)
-        splits, left_out = read_splits(encoded, source.target, targets, split)
-        split = stay_out(split, encoded)
-    train, val, test = splits
+    (train, val, test), split, left_out = _as_splits(source, encoded, preprocessing, split)
     return Dataset(
         train=train,
         val=val,
@@ -111,6 +103,17 @@ def load_rows(
         split_summary=_summary(section, source),
         left_out=left_out,
     )
+
+
+def _as_splits(
+    source: Source, encoded: Encoded, preprocessing: Mapping[str, Any], split: RowSplit
+) -> tuple[tuple[Split, Split, Split], RowSplit, LeftOut | None]:
+    """Return the splits, how the rows are split, and what stays out if rows are read one by one."""
+    if encoded.samples is None:
+        return _splits(source, encoded, preprocessing, split.parts), split, None
+    targets = encode_target(source.name, source.target, preprocessing)
+    splits, left_out = read_splits(encoded, source.target, targets, split)
+    return splits, stay_out(split, encoded), left_out
 
 
 def _splits(

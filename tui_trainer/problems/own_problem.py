@@ -135,7 +135,7 @@ class OwnKind:
 
 
 class OwnTotals:
-    """What `totals` of a plugin's problem returned, and the loss beside it; implements `Totals`."""
+    """Wraps the totals of a plugin's problem, and adds the loss; implements `Totals`."""
 
     def __init__(self, counted: Any, wanted: Sequence[str], kind: OwnKind) -> None:
         self._counted = counted

@@ -96,7 +96,7 @@ class StepBuffer:
 
     @property
     def room(self) -> int:
-        """How many more steps it can take."""
+        """The number of steps that it can still take."""
         return self._capacity - len(self._records)
 
     def read(self) -> list[MeasuredStep]:

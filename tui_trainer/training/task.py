@@ -325,7 +325,7 @@ def _batches(
 
 
 def warm_up() -> None:
-    """Where there is a GPU, take a step with a throw-away optimizer of torch.
+    """Take a step with a throw-away optimizer of torch, if there is a GPU.
 
     The first one in a process imports torch's compiler, for a second. On the CPU, the optimizers of
     this program do without. Draws no random numbers.

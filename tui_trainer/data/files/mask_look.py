@@ -21,7 +21,7 @@ _LOOKED_AT = 40
 
 @dataclass(frozen=True, slots=True)
 class MaskLook:
-    """What some masks look like."""
+    """The form of some masks: whether their numbers or their colours are the classes."""
 
     values: MaskValues
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What is predicted of pictures: the class, number or labels of each, or the classes of its pixels.
+"""The targets of pictures: the class, number or labels of each, or the classes of its pixels.
 
 Layer: data.
 """

@@ -172,12 +172,7 @@ def loaded(
 
     With `is_remade` a worker may call that function again, if the data cannot be sent to it.
     """
-    if not isinstance(data, Data):
-        place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
-        raise BadInput(
-            f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data"
-        )
-    data = with_items(data, section, name)
+    data = with_items(_as_data(data, section, name), section, name)
     rows = split_items(section, data, name, fitted, record)
     splits = list(all_splits(section, data, name, None if rows is None else rows.parts))
     if is_remade:
@@ -213,6 +208,14 @@ def loaded(
         changes=None if rows is None else rows.changes,
         split_summary=_summary(section, data, rows),
     )
+
+
+def _as_data(data: object, section: RowsSection, name: str) -> Data:
+    """Return what a plugin's function returned; BadInput if it is anything but `Data`."""
+    if isinstance(data, Data):
+        return data
+    place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
+    raise BadInput(f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data")
 
 
 def _remade(split: PluginSplit, section: RowsSection, part: int) -> PluginSplit:

@@ -1,4 +1,4 @@
-"""`KeptKeys`: what is known of the rows of a large table, kept in the cache beside it.
+"""`KeptKeys`: the keys of the rows of a large table, kept in the cache beside it.
 
 Layer: data. Keys of rows take longer to compute than the table takes to be read from the cache.
 They are found again only for the same table, kinds of columns and rows, and by the same rule.
@@ -30,7 +30,7 @@ _OF_NO_MATTER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class KeptKeys:
-    """What was computed of the rows of a table before; nothing if the table is not kept."""
+    """The keys that were computed for a table before; none if the table is not kept."""
 
     table: str
     """The name of the table in the cache; empty if it is not there."""

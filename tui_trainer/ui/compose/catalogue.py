@@ -1,4 +1,4 @@
-"""`Catalogue`: what there is to choose for a kind: presets with what their files say, and types.
+"""`Catalogue`: the presets and types of a kind, each with its description.
 
 Layer: ui. Files are read when they are looked at, not when a list is created, so that the first
 paint reads none; a file that was changed in an editor is read again.
