@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from logging import ERROR, getLogger
@@ -29,6 +29,7 @@ from tui_trainer.data.files.hub_columns import (
     labels_missing,
     plain_columns,
 )
+from tui_trainer.data.files.hub_files import read_files
 from tui_trainer.data.files.split_names import SplitName, split_name
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
@@ -133,7 +134,7 @@ def _joined(
     digest = hashlib.sha256()
     tables: dict[str, pa.Table] = {}
     for split, part in parts.items():
-        table = _read(part.files, name, digest)
+        table = read_files(part.files, name, digest)
         features = part.features or features_in(table.schema)
         if column := labels_missing(table, features):
             shown = clean(column, 80)
@@ -339,64 +340,3 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]
         )
         for split, part in loaded.items()
     }
-
-
-def _read(files: Sequence[Path], name: str, digest: Any) -> pa.Table:
-    """Return the rows of some files, and add their bytes to a sum."""
-    import pyarrow as pa
-
-    tables = []
-    for file in files:
-        shown = f"{name}: {clean(file.name, 80)}"
-        try:
-            if file.stat().st_size > MAX_BYTES:
-                raise BadInput(f"{shown}: more than 4 GiB, too much to hold in memory")
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-            table = _READERS.get(file.suffix.lower(), _arrow)(file)
-            table.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise BadInput(
-                f"{shown} cannot be read ({clean(str(error), 200)}); write or download it again"
-            ) from error
-        tables.append(table)
-    try:
-        return pa.concat_tables(tables)
-    except pa.ArrowException as error:
-        raise BadInput(f"{name}: its files have different columns") from error
-
-
-def _arrow(file: Path) -> pa.Table:
-    import pyarrow as pa
-
-    with pa.memory_map(str(file)) as source:
-        head = source.read(6)
-        source.seek(0)
-        is_file = head == b"ARROW1"
-        opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-        return opened.read_all()
-
-
-def _parquet(file: Path) -> pa.Table:
-    from pyarrow import parquet
-
-    return parquet.ParquetFile(str(file)).read()
-
-
-def _json_lines(file: Path) -> pa.Table:
-    from pyarrow import json as arrow_json
-
-    return arrow_json.read_json(str(file))
-
-
-def _csv(file: Path) -> pa.Table:
-    from pyarrow import csv
-
-    return csv.read_csv(str(file))
-
-
-_READERS: dict[str, Callable[[Path], Any]] = {
-    ".parquet": _parquet,
-    ".csv": _csv,
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), _json_lines),
-}

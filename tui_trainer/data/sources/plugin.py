@@ -215,7 +215,9 @@ def _as_data(data: object, section: RowsSection, name: str) -> Data:
     if isinstance(data, Data):
         return data
     place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
-    raise BadInput(f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data")
+    raise BadInput(
+        f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data"
+    )
 
 
 def _remade(split: PluginSplit, section: RowsSection, part: int) -> PluginSplit:
