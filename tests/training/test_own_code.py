@@ -267,6 +267,20 @@ def test_what_cannot_be_called_is_refused_where_it_is_registered(
         register(made)
 
 
+def _live_model(signature: Any, width: int = setting(4, "units", live=True)) -> Any: ...
+
+
+def _live_data(path: str, width: int = setting(4, "units", live=True)) -> Any: ...
+
+
+def test_settings_of_data_and_models_are_not_live() -> None:
+    text = "the setting 'width' of the model 'wide' cannot be live; those of losses, transforms and"
+    with pytest.raises(ValueError, match=text):
+        model("wide")(_live_model)
+    with pytest.raises(ValueError, match="'width' of the data set 'wide' cannot be live"):
+        dataset("wide")(_live_data)
+
+
 @pytest.mark.parametrize("decorator", [loss, model, dataset, recipe])
 def test_a_decorator_without_a_name_is_refused(decorator: Any) -> None:
     with pytest.raises(TypeError, match=r"the name is missing.*\(\"NAME\"\)"):
