@@ -13,6 +13,7 @@ from pydantic import create_model
 
 from tui_trainer.config.own_optimizers import optimizer
 from tui_trainer.config.own_problems import register_problem
+from tui_trainer.config.own_schedules import schedule
 from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -61,6 +62,7 @@ __all__ = [
     "optimizer",
     "problem",
     "recipe",
+    "schedule",
     "setting",
     "transform",
 ]
@@ -136,8 +138,8 @@ def dataset(
 ) -> Callable[[Made], Made]:
     """Register a function as the dataset `type: NAME`; it returns `Data`.
 
-    Its parameters are settings, with a type and a default; `path` and others that every data set
-    has need no type. Or it has one parameter, `params`, which is a section of the class `params`.
+    Its parameters are settings, with a type and a default; those that every data set has, such as
+    `path`, need no type. Or it has one, `params`, which is a section of the class `params`.
 
     `augment="images"` adds the settings of the random changes to training images, which are applied
     to the first field of a batch on its device, and to the target if that is a mask.
@@ -184,9 +186,8 @@ def model(
 ) -> Callable[[Made], Made]:
     """Register a function as the model `type: NAME`; it returns a `torch.nn.Module`.
 
-    Its first parameter is `signature`, which says what the data are; the others are settings, with
-    a type and a default. Or its parameters are `params`, a section of the class `params`, and
-    `signature`.
+    Its first parameter is `signature`, which says what the data are; the others are settings. Or
+    its parameters are `params`, a section of the class `params`, and `signature`.
     """
     check_name(name)
 
@@ -316,9 +317,8 @@ def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
     """Register a function as the transform `type: NAME`, which changes training batches.
 
     It is called with the batch, a dict of tensors on the device, after the changes of the data set,
-    and with `generator`, if it has that parameter: random numbers are drawn from it, on the same
-    device. It returns the batch with the same fields and samples. All other parameters are
-    settings.
+    and with `generator`, if it has that parameter, from which random numbers are drawn. It returns
+    the batch with the same fields and samples. All other parameters are settings.
     """
 
     check_name(name)

@@ -20,6 +20,7 @@ from tui_trainer.config.plugins import (
     PROBLEM_CLASSES,
     RECIPE_FACTORIES,
     RECIPE_METRICS,
+    SCHEDULE_FACTORIES,
     TRANSFORM_FACTORIES,
 )
 from tui_trainer.config.problems import PROBLEMS
@@ -32,7 +33,7 @@ def restored() -> Iterator[None]:
     """Remove what is registered inside afterwards."""
     tables: list[dict[str, Any]] = [LOSS_FACTORIES, OWN_METRICS, PROBLEMS, METRICS]
     tables += [DATASET_FACTORIES, MODEL_FACTORIES, RECIPE_FACTORIES, TRANSFORM_FACTORIES]
-    tables += [LOADED, OPTIMIZER_FACTORIES, PROBLEM_CLASSES]
+    tables += [LOADED, OPTIMIZER_FACTORIES, PROBLEM_CLASSES, SCHEDULE_FACTORIES]
     tables += [registry._specs for registry in REGISTRIES.values()]
     kept, names = [dict(table) for table in tables], set(RECIPE_METRICS)
     try:

@@ -31,6 +31,7 @@ from tui_trainer.plugins import (
     model,
     optimizer,
     recipe,
+    schedule,
     setting,
     transform,
 )
@@ -273,6 +274,20 @@ def test_what_cannot_be_called_is_refused_where_it_is_registered(
         register(made)
 
 
+def _live_model(signature: Any, width: int = setting(4, "units", live=True)) -> Any: ...
+
+
+def _live_data(path: str, width: int = setting(4, "units", live=True)) -> Any: ...
+
+
+def test_settings_of_data_and_models_are_not_live() -> None:
+    text = "the setting 'width' of the model 'wide' cannot be live; those of losses, transforms and"
+    with pytest.raises(ValueError, match=text):
+        model("wide")(_live_model)
+    with pytest.raises(ValueError, match="'width' of the data set 'wide' cannot be live"):
+        dataset("wide")(_live_data)
+
+
 @pytest.mark.parametrize("decorator", [loss, model, dataset, recipe])
 def test_a_decorator_without_a_name_is_refused(decorator: Any) -> None:
     with pytest.raises(TypeError, match=r"the name is missing.*\(\"NAME\"\)"):
@@ -341,6 +356,46 @@ def test_an_optimizer_is_exact_and_its_learning_rate_live(tmp_path: Path, data: 
     plain = Run.new(tmp_path / "plain", chosen)
     plain.start()
     assert plain.lines()[5:] != whole.lines()[5:]
+
+
+def test_a_schedule_is_the_same_after_a_resume(tmp_path: Path, data: Path) -> None:
+    @schedule("steps")
+    def steps(step: int, total: int, fall: float = 0.5) -> float:
+        return fall if 2 * step >= total else 1.0
+
+    chosen = experiment(
+        data,
+        optimizer={"type": "sgd", "lr": 0.1},
+        schedule={"type": "steps", "fall": 0.25, "warmup_steps": 2},
+        early_stopping={"patience": None},
+    )
+    assert has_own_code(chosen)
+    whole, cut = (Run.new(tmp_path / name, chosen) for name in ("whole", "cut"))
+    whole.start()
+    rates = [line["lr"] for line in whole.lines()]
+    assert rates == pytest.approx([0.05] + [0.1] * 5 + [0.025] * 6)
+    cut.start(at_step(7, Stop()))
+    cut.resume()
+    assert cut.lines() == whole.lines()
+    limits = {"epochs": None, "max_steps": None, "max_seconds": 9.0}
+    with pytest.raises(ConfigError, match="steps needs to know the number of steps"):
+        experiment(data, schedule={"type": "steps"}, training=limits)
+
+
+def test_a_wrong_schedule_is_found_with_its_line(tmp_path: Path, data: Path) -> None:
+    @schedule("wrong")
+    def wrong(step: int, total: int, kind: str = "error") -> float:
+        return [1.0][step] if kind == "error" else -1.0
+
+    for kind, text in (
+        ("error", r"IndexError: list index .*in schedule wrong, step 11\)"),
+        ("sign", "schedule wrong is -1.0 at step 0; a factor is a number from 0"),
+    ):
+        chosen = experiment(data, schedule={"type": "wrong", "kind": kind})
+        with pytest.raises(BadInput, match=f"test_own_code.py:.*{text}"):
+            try_step(Run.new(tmp_path / kind, chosen).task())
+    with pytest.raises(TypeError, match=r"begins with \(outputs\); it has to begin with"):
+        schedule("other")(_vector)
 
 
 def _own_groups(groups: Any, lr: float) -> Any:

@@ -59,10 +59,10 @@ def test_its_head_loss_metrics_and_decoding_are_its_own(tmp_path: Path) -> None:
     info = task.dataset.info
     assert (info.problem, info.base, task.dataset.outputs) == ("ordinal", "classification", 4)
     assert task.directions == {"loss": "lower", "accuracy": "higher", "places_off": "lower"}
-    found = predictor(run)
+    loaded = predictor(run)
     test = tensors(task.dataset.test)
     with torch.inference_mode():
-        outputs = found.model(test.inputs)
+        outputs = loaded.model(test.inputs)
     levels = (outputs > 0).sum(1)
     off = (levels - test.targets).abs().double()
     measured = evaluate(run.directory, run.experiment, CPU, "test", "last").metrics
@@ -90,11 +90,11 @@ def test_its_run_is_resumed_bit_for_bit_and_its_settings_are_those_of_the_run(
     cut.resume()
     assert cut.lines() == whole.lines()
     assert same(cut.final(), whole.final())
-    found = predictor(whole)
-    assert dict(found.outline.settings) == {"cautious": True}
+    loaded = predictor(whole)
+    assert dict(loaded.outline.settings) == {"cautious": True}
     sure = torch.tensor([[2.0, 2.0, 1.0, -5.0]], dtype=torch.float64)
     values = [
-        kind_of(replace(found.outline, settings=settings)).decode(sure, found.outline)[0].value
+        kind_of(replace(loaded.outline, settings=settings)).decode(sure, loaded.outline)[0].value
         for settings in ((("cautious", True),), (("cautious", False),))
     ]
     assert values == ["3", "4"]

@@ -77,19 +77,19 @@ def test_a_prediction_is_what_the_model_gives_for_the_sample(tmp_path: Path, dat
     run = Run.new(tmp_path / "run", experiment(data))
     try_step(run.task())
     run.start()
-    found = predictor(run)
+    loaded = predictor(run)
     # Of different numbers of words, so that one of them is padded in a batch but not alone.
     batch = next(run.task().dataset.test.in_order(12))
     assert "words_lengths" in batch
     lengths = batch["words_lengths"]
-    together = found.model(
+    together = loaded.model(
         batch["picture"],
         batch["words"],
         batch["numbers"],
         words_mask=lengths[:, None] > torch.arange(batch["words"].shape[1]),
     ).squeeze(1)
     by_price = {
-        json.loads(file.read_text())["price"]: found.file(str(file)).samples[0].value
+        json.loads(file.read_text())["price"]: loaded.file(str(file)).samples[0].value
         for file in data.glob("*.json")
     }
     for target, value in zip(batch["target"].squeeze(1).tolist(), together.tolist(), strict=True):

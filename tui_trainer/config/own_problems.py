@@ -61,14 +61,15 @@ def register_problem(
     for metric, direction in better.items():
         text = f"of the problem {name}"
         METRICS.setdefault(metric, MetricSpec(metric, text, direction == "higher", origin=place))
-    metrics = ("loss", *(one for one in better if one != "loss")) if better else spec.metrics
+    own_metrics = ("loss", *(metric for metric in better if metric != "loss"))
+    metrics = own_metrics if better else spec.metrics
     PROBLEMS[name] = replace(
         spec,
         name=name,
         description=description or spec.description,
         losses=tuple(losses) or spec.losses,
         metrics=metrics,
-        more_metrics=tuple(one for one in spec.more_metrics if one not in metrics),
+        more_metrics=tuple(metric for metric in spec.more_metrics if metric not in metrics),
         like=like,
         base=base_of(like),
         own_methods=own | spec.own_methods,

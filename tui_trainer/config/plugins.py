@@ -37,6 +37,8 @@ LOSS_FACTORIES: dict[str, Callable[..., Any]] = {}
 
 OPTIMIZER_FACTORIES: dict[str, Callable[..., Any]] = {}
 """Functions (groups, lr, **settings) -> optimizer, by the section's `type`."""
+SCHEDULE_FACTORIES: dict[str, Callable[..., Any]] = {}
+"""Functions (step, total, **settings) -> factor, by the section's `type`."""
 TRANSFORM_FACTORIES: dict[str, Callable[..., Any]] = {}
 """Transforms (batch, generator, **settings) -> batch, by the section's `type`."""
 

@@ -66,7 +66,7 @@ def _picture_of(values: Tensor) -> Prediction | None:
         pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
         shares = {str(number): count / values.numel() for number, count in pairs}
         mask = values.to(torch.uint8 if int(numbers[-1]) < 256 else torch.int32)
-        return Prediction(shares, dict(sorted(shares.items(), key=lambda one: -one[1])), mask)
+        return Prediction(shares, dict(sorted(shares.items(), key=lambda share: -share[1])), mask)
     if values.dim() == 3 and values.is_floating_point() and values.shape[0] in (1, 3):
         mean = values.double().mean().item()
         return Prediction({"mean": mean}, {}, picture=values.float().clamp(0, 1))
@@ -81,11 +81,12 @@ def _plain_value(value: Any) -> Value | None:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, dict):
-        if not all(isinstance(one, int | float) for one in value.values()):
+        if not all(isinstance(number, int | float) for number in value.values()):
             return None
         return {str(name): float(number) for name, number in value.items()}
     if not isinstance(value, list | tuple):
         return None
-    if all(isinstance(one, str) for one in value):
+    if all(isinstance(word, str) for word in value):
         return list(value)
-    return list(map(float, value)) if all(isinstance(one, int | float) for one in value) else None
+    are_numbers = all(isinstance(number, int | float) for number in value)
+    return list(map(float, value)) if are_numbers else None

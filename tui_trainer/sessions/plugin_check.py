@@ -88,7 +88,7 @@ def own_types(
     names: dict[str, list[str]] = {}
     for thing in things:
         names.setdefault(thing.kind, []).append(thing.name)
-    kinds = ("dataset", "problem", "model", "loss", "optimizer", "transform", "recipe")
+    kinds = ("dataset", "problem", "model", "loss", "optimizer", "schedule", "transform", "recipe")
     return {
         kind: {"type": names[kind][0]}
         for kind in kinds

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.horizon import horizon
 from tui_trainer.config.plugins import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -23,9 +24,11 @@ from tui_trainer.config.plugins import (
     OWN_METRICS,
     PROBLEM_CLASSES,
     RECIPE_FACTORIES,
+    SCHEDULE_FACTORIES,
     TRANSFORM_FACTORIES,
 )
 from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.sections.schedules import factor
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
@@ -56,6 +59,7 @@ def has_own_code(experiment: Experiment) -> bool:
         or experiment.problem.type in PROBLEM_CLASSES
         or experiment.optimizer.type in OPTIMIZER_FACTORIES
         or experiment.recipe.type in RECIPE_FACTORIES
+        or experiment.schedule.type in SCHEDULE_FACTORIES
         or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
     )
@@ -67,6 +71,7 @@ def try_step(task: Task) -> None:
     Raises:
         BadInput: the user's code fails, or returns what cannot be trained on; names its line.
     """
+    _try_schedule(task)
     batch = _a_batch(task)
     if batch is None:
         return
@@ -76,6 +81,14 @@ def try_step(task: Task) -> None:
         else:
             try_recipe(task, task.recipe, batch)
         _measure(task, batch)
+
+
+def _try_schedule(task: Task) -> None:
+    """Compute the factors of the first and the last step, if it is known which that is."""
+    schedule, last = task.experiment.schedule, horizon(task.experiment, task.steps_per_epoch)
+    for step in {0, (last or 1) - 1}:
+        if schedule.type in SCHEDULE_FACTORIES:
+            factor(schedule, step, last)
 
 
 def _a_batch(task: Task) -> Batch | None:

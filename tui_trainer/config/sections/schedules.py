@@ -6,12 +6,17 @@ during editing. Steps count from 0: the factor is for the step that is about to 
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
+from tui_trainer.config.plugins import SCHEDULE_FACTORIES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.user_code import describe_error_near, place_of
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 SCHEDULES = Registry("schedule")
 
@@ -152,6 +157,8 @@ SCHEDULES.add(Spec("plateau", "down when the monitored metric stops improving", 
 
 def needs_horizon(schedule: TypedSection) -> bool:
     """Whether the factor depends on the total number of steps."""
+    if schedule.type in SCHEDULE_FACTORIES:
+        return "total" in inspect.signature(SCHEDULE_FACTORIES[schedule.type]).parameters
     return not isinstance(schedule, ConstantSection | CountedSection | PlateauSection)
 
 
@@ -180,7 +187,10 @@ def factor(
 
     Raises:
         ValueError: the schedule needs the horizon or the steps per epoch, and it is None.
+        BadInput: it is of a plugin, whose code fails.
     """
+    if schedule.type in SCHEDULE_FACTORIES:
+        return _own(schedule, step, horizon)
     assert isinstance(schedule, AnySchedule)
     match schedule:
         case OneCycleSection():
@@ -203,9 +213,36 @@ def factor(
                 shape = _falling(schedule, step, _known(horizon))
         case _:
             assert_never(schedule)
-    if step < schedule.warmup_steps:
-        return shape * ((step + 1) / schedule.warmup_steps)
-    return shape
+    return shape * _warmed_up(schedule, step)
+
+
+def _warmed_up(schedule: ScheduleSection, step: int) -> float:
+    """Return the share of the rate that the warm-up has reached."""
+    return (step + 1) / schedule.warmup_steps if step < schedule.warmup_steps else 1.0
+
+
+def _own(schedule: TypedSection, step: int, horizon: int | None) -> float:
+    """Return the factor that the function of a plugin gives, after the warm-up."""
+    assert isinstance(schedule, ScheduleSection)
+    function = SCHEDULE_FACTORIES[schedule.type]
+    taken = inspect.signature(function).parameters
+    filled: dict[str, Any] = {"step": step}
+    if "total" in taken:
+        filled["total"] = _known(horizon)
+    own = type(schedule).model_fields.keys() & taken.keys()
+    settings = {key: getattr(schedule, key) for key in own}
+    place = clean(place_of(function), 300)
+    try:
+        shape = float(function(**filled, **settings))
+    except Exception as error:
+        text = f"{describe_error_near(error, place)} (in schedule {schedule.type}, step {step:,})"
+        raise BadInput(text) from error
+    if not (math.isfinite(shape) and shape >= 0):
+        raise BadInput(
+            f"{place}: schedule {schedule.type} is {shape} at step {step:,}; a factor is a number "
+            "from 0"
+        )
+    return shape * _warmed_up(schedule, step)
 
 
 def _one_cycle(schedule: OneCycleSection, step: int, horizon: int) -> float:

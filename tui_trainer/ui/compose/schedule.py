@@ -18,6 +18,7 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor, follows_validation, needs_epochs
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import rate_text
 from tui_trainer.ui.plots.canvas import Markers, markers_for
 
@@ -56,10 +57,14 @@ def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
     count = min(total, MOST_STEPS)
     steps = {round(i * (total - 1) / max(count - 1, 1)) for i in range(count)}
     lr = experiment.optimizer.lr
-    values = tuple(
-        lr * factor(schedule, step, total, steps_per_epoch=steps_per_epoch)
-        for step in sorted(steps)
-    )
+    try:
+        values = tuple(
+            lr * factor(schedule, step, total, steps_per_epoch=steps_per_epoch)
+            for step in sorted(steps)
+        )
+    except BadInput:
+        # A plugin's function fails; the trial before a run says why.
+        return Rates((), known)
     return Rates(values, known, follows_validation(schedule))
 
 

@@ -1,0 +1,51 @@
+"""`schedule`: the decorator that registers a plugin's schedule.
+
+Layer: config, without torch. `sections.schedules.factor` calls the function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from pydantic import create_model
+
+from tui_trainer.config.plugins import SCHEDULE_FACTORIES
+from tui_trainer.config.sections.schedules import SCHEDULES, ScheduleSection
+from tui_trainer.config.sections.section import Spec
+from tui_trainer.config.signature_settings import settings_of
+from tui_trainer.config.user_calls import check_name, check_not_live
+from tui_trainer.config.user_code import place_of
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+FILLED = ("step", "total")
+"""The parameters that are no settings."""
+
+
+def schedule(name: str, *, description: str = "") -> Callable[[Made], Made]:
+    """Register a function as the schedule `type: NAME`; it returns the factor of `optimizer.lr`.
+
+    It is called with `step`, from 0, and, if it has that parameter, with `total`, the number of
+    steps, which an experiment then has to limit. All other parameters are settings. It is a pure
+    function: the same step has the same factor, also after a resume. The warm-up is ours.
+    """
+    check_name(name)
+
+    def register(function: Made) -> Made:
+        names = list(inspect.signature(function).parameters)
+        if names[:1] != ["step"]:
+            raise TypeError(
+                f"the schedule {name!r} begins with ({', '.join(names[:1])}); it has to begin with "
+                "(step) or (step, total), and its other parameters are settings"
+            )
+        section = settings_of(function, FILLED, ScheduleSection)
+        check_not_live(f"the schedule {name!r}", section)
+        fields: dict[str, Any] = {"type": (Literal[name], ...)}
+        params = create_model("Settings", __base__=section, __doc__=section.__doc__, **fields)
+        text = description or (function.__doc__ or "").strip().partition("\n")[0]
+        SCHEDULES.add(Spec(name, text, params, origin=place_of(function)))
+        SCHEDULE_FACTORIES[name] = function
+        return function
+
+    return register
