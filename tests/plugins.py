@@ -1,4 +1,4 @@
-"""Loads a plugin for a test, and forgets the types that it registered."""
+"""Forgets the types of plugins that a test registered, or loaded from files."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from tui_trainer.config.sections.metrics import METRICS
 
 
 @contextmanager
-def loaded(*files: Path) -> Iterator[None]:
-    """Load plugins as `--plugin` does; afterwards everything is as before."""
+def restored() -> Iterator[None]:
+    """Remove what is registered inside afterwards."""
     tables: list[Any] = [registry._specs for registry in REGISTRIES.values()]
     tables += [PROBLEMS, METRICS, plugins.LOADED, plugins.OWN_METRICS, plugins.RECIPE_METRICS]
-    tables += [plugins.DATASET_FACTORIES, plugins.MODEL_FACTORIES, plugins.LOSS_FACTORIES]
-    tables += [plugins.TRANSFORM_FACTORIES, plugins.RECIPE_FACTORIES, user_code._FOLDERS]
-    before = [table.copy() for table in tables]
-    modules = set(sys.modules)
+    tables += [value for name, value in vars(plugins).items() if name.endswith("_FACTORIES")]
+    tables += [plugins.PROBLEM_CLASSES, user_code._FOLDERS]
+    before, modules = [table.copy() for table in tables], set(sys.modules)
     try:
-        plugins.load_plugins(files)
         yield
     finally:
         for table, content in zip(tables, before, strict=True):
@@ -35,3 +33,11 @@ def loaded(*files: Path) -> Iterator[None]:
             if name.startswith("tui_trainer_plugin_"):
                 del sys.modules[name]
         fields._groups.cache_clear()
+
+
+@contextmanager
+def loaded(*files: Path) -> Iterator[None]:
+    """Load plugins as `--plugin` does; afterwards everything is as before."""
+    with restored():
+        plugins.load_plugins(files)
+        yield

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.plugins import restored
 from tests.training.harness import Run, small_experiment
-from tests.training.own_code import restored
 from tui_trainer.cli.main import main
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.plugins import Data, dataset, model, problem, recipe, setting

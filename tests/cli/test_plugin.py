@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugins import loaded
-from tests.training.own_code import restored
+from tests.plugins import loaded, restored
 from tui_trainer.cli.main import main
 from tui_trainer.cli.plugin_templates import KINDS
 
@@ -156,7 +155,8 @@ def test_a_file_with_one_data_set_needs_no_experiment(
     presets.mkdir(parents=True)
     (presets / "lines.yaml").write_text("type: mlp\nlayers: [8]\n")
     assert main(["train", "digits-mlp", "model=lines", "--plugin", "sides.py", "--dry-run"]) == 0
-    note = "model=lines is the preset; model.type=lines means the type of "
+    preset = presets / "lines.yaml"
+    note = f"model=lines is the preset {preset}; model.type=lines means the type of "
     assert f"{note}{tmp_path / 'sides.py'}:12" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.own_code import restored
+from tests.plugins import restored
 from tui_trainer.cli.main import main
 from tui_trainer.config.plugins import BROKEN
 from tui_trainer.config.sections.losses import LOSSES

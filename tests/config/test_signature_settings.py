@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import ValidationError
 
-from tests.training.own_code import restored
+from tests.plugins import restored
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS

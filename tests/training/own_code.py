@@ -2,48 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.plugins import (
-    DATASET_FACTORIES,
-    LOADED,
-    LOSS_FACTORIES,
-    MODEL_FACTORIES,
-    OPTIMIZER_FACTORIES,
-    OWN_METRICS,
-    PROBLEM_CLASSES,
-    RECIPE_FACTORIES,
-    RECIPE_METRICS,
-    SCHEDULE_FACTORIES,
-    TRANSFORM_FACTORIES,
-)
-from tui_trainer.config.problems import PROBLEMS
-from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.plugins import loss, metric, setting
-
-
-@contextmanager
-def restored() -> Iterator[None]:
-    """Remove what is registered inside afterwards."""
-    tables: list[dict[str, Any]] = [LOSS_FACTORIES, OWN_METRICS, PROBLEMS, METRICS]
-    tables += [DATASET_FACTORIES, MODEL_FACTORIES, RECIPE_FACTORIES, TRANSFORM_FACTORIES]
-    tables += [LOADED, OPTIMIZER_FACTORIES, PROBLEM_CLASSES, SCHEDULE_FACTORIES]
-    tables += [registry._specs for registry in REGISTRIES.values()]
-    kept, names = [dict(table) for table in tables], set(RECIPE_METRICS)
-    try:
-        yield
-    finally:
-        for table, entries in zip(tables, kept, strict=True):
-            table.clear()
-            table.update(entries)
-        RECIPE_METRICS.clear()
-        RECIPE_METRICS.update(names)
 
 
 def register() -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
+from tests.plugins import restored
 from tests.training.harness import Run, small_experiment, write_images
-from tests.training.own_code import restored
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.config.plugins import load_plugins
 from tui_trainer.data.labelled import READERS, read_labelled

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.plugins import restored
 from tests.training.harness import (
     Run,
     at_step,
@@ -20,7 +21,7 @@ from tests.training.harness import (
     small_experiment,
     write_images,
 )
-from tests.training.own_code import register, restored
+from tests.training.own_code import register
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates

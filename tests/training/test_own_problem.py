@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.data.splits import tensors
+from tests.plugins import restored
 from tests.training.harness import Run, at_step, same, small_experiment
-from tests.training.own_code import restored
 from tests.training.test_prediction import predictor, table
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import load_plugins

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.plugins import restored
 from tests.training.harness import Run, at_step, both, same, small_experiment
-from tests.training.own_code import restored
 from tests.training.test_prediction import predictor
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import LOADED, load_plugins

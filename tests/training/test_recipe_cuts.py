@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.plugins import restored
 from tests.training.harness import write_images
-from tests.training.own_code import restored
 from tests.training.test_recipes import EXAMPLES, RECIPES
 from tui_trainer.config.overrides import with_value
 from tui_trainer.config.plugins import load_plugins

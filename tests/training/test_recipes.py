@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.plugins import restored
 from tests.training.harness import Run, at_step, both, cut_at, same, small_experiment, write_images
-from tests.training.own_code import restored
 from tests.training.test_own_code import everything
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import RECIPE_FACTORIES, load_plugins

@@ -218,11 +218,12 @@ def test_a_preset_wins_over_a_type_of_its_name_with_a_note(tmp_path: Path, file:
         assert draft.experiment is not None
         (note,) = draft.experiment.notes
         assert note == (
-            f"model two-layers is the preset {preset}; model.type=two-layers is that of {file}:14"
+            f"model=two-layers is the preset {preset}; "
+            f"model.type=two-layers means the type of {file}:14"
         )
         app.pane("model").focus()
         await press(pilot, "home")
-        assert "model two-layers is the preset" in shown(app)
+        assert "model=two-layers is the preset" in shown(app)
         assert "● two-layers · " not in shown(app)
         await press(pilot, "enter")
         assert "● two-layers · " in shown(app)

@@ -164,8 +164,8 @@ class PresetLibrary:
         if spec is None or not spec.origin or not self.has(kind, name):
             return ""
         shown, path = clean(name, 40), clean(str(self.find(kind, name).path), 300)
-        own = f"{kind}.type={shown} is that of {clean(spec.origin, 300)}"
-        return f"{kind} {shown} is the preset {path}; {own}"
+        own = f"{kind}.type={shown} means the type of {clean(spec.origin, 300)}"
+        return f"{kind}={shown} is the preset {path}; {own}"
 
     def _preset(self, kind: str, path: Path, folder: Path) -> Preset:
         builtin = builtin_dir()
@@ -326,8 +326,6 @@ def _expand(
         name = value.get("preset", "")
         if name and not library.has(section, name) and REGISTRIES[section].find(name):
             value = {"type": name}
-        elif name and (note := library.note_on_type(section, name)):
-            tree.notes.append(note)
         tree.values[section] = value
     if not isinstance(value, dict) or "preset" not in value:
         return
@@ -352,13 +350,7 @@ def _expand(
         problems.append(tree.problem(blamed, str(error)))
         tree.values.pop(section)
         return
-    tree.notes += [preset.note] if preset.note else []
-    spec = REGISTRIES[section].find(preset.name)
-    if spec is not None and spec.origin:
-        tree.notes.append(
-            f"{section}={preset.name} is the preset; {section}.type={preset.name} means the type "
-            f"of {clean(spec.origin, 200)}"
-        )
+    tree.notes += filter(None, (preset.note, library.note_on_type(section, preset.name)))
     below = {key: item for key, item in document.data.items() if key != "description"}
     for path, place in places_of(document.places, preset.path).items():
         if not path or path[0] not in own:

@@ -102,7 +102,7 @@ def _dataset_of(library: PresetLibrary, overrides: Sequence[Override]) -> str:
 
 
 def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> dict[str, Any]:
-    """Return the settings with the model, loss, recipe and metrics of the user's.
+    """Return the settings with the model, optimizer, loss, recipe and metrics of the user's.
 
     A type is taken if there is one of its kind: in the file of the data set, or else in all files.
     """
@@ -112,6 +112,8 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
     if model := _only(things, "model", file):
         settings["model"] = {"type": model}
         settings["optimizer"] = {"type": "adamw", "lr": _OWN_LR}
+    if optimizer := _only(things, "optimizer", file):
+        settings["optimizer"] = {"type": optimizer}
     if transform := _only(things, "transform", file):
         settings["transform"] = {"type": transform}
     if recipe := _only(things, "recipe", file):
