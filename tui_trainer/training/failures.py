@@ -17,6 +17,7 @@ from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
+from tui_trainer.training import torch_internals
 from tui_trainer.training.advice import less_memory
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import ended, resume_command
@@ -102,7 +103,9 @@ def _user_error(training: Training, error: Exception) -> str:
 
 def _is_raised_by_torch(error: Exception) -> bool:
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == "torch"
+    name = str(frame.f_globals.get("__name__"))
+    # The engine of the backward pass has no frame of its own.
+    return name.partition(".")[0] == "torch" or name == torch_internals.__name__
 
 
 def _rescued(training: Training, fault: Fault | None) -> str:
