@@ -480,7 +480,7 @@ def test_a_fold_says_that_something_in_it_is_wrong() -> None:
 def test_a_search_shows_the_fields_with_all_words_and_folded_ones_too() -> None:
     async def test(hand: Hand) -> None:
         before = hand.shown()
-        hand.form.filter("clip")
+        hand.form.filter("grad_clip")
         await hand.pilot.pause()
         assert hand.shown() == ["training.grad_clip_norm", "training.grad_clip_value"]
         hand.form.filter("RATE before")
