@@ -98,6 +98,9 @@ class OwnRecipe:
     def loss(self, model: nn.Module, batch: Batch, step: StepContext) -> tuple[Tensor, Numbers]:
         """Return the loss of a micro-batch, and the other numbers that are recorded with it."""
         returned = self._self.compute_loss(model, batch, step)
+        if isinstance(returned, Tensor) and not returned.dim():
+            # What most return; the checks below would take a few microseconds in each step.
+            return returned, {}
         numbers = self._numbers(returned, "compute_loss")
         if "loss" not in numbers:
             raise BadInput(f"{self.place}: compute_loss of {self.name} returned no 'loss'")
