@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tests.training.test_optimizers import section_of
+from tui_trainer.config.sections.optimizers import OptimizerSection
 from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
@@ -39,14 +40,6 @@ def parameters(*, frozen: int | None = None) -> nn.ParameterList:
     if frozen is not None:
         made[frozen].requires_grad_(False)
     return nn.ParameterList(made)
-
-
-def section_of(settings: dict[str, Any]) -> OptimizerSection:
-    spec = OPTIMIZERS.find(settings["type"])
-    assert spec is not None
-    section = spec.params.model_validate(settings)
-    assert isinstance(section, OptimizerSection)
-    return section
 
 
 def of_torch(
