@@ -281,6 +281,41 @@ def _live_model(signature: Any, width: int = setting(4, "units", live=True)) -> 
 def _live_data(path: str, width: int = setting(4, "units", live=True)) -> Any: ...
 
 
+class Answer:
+    """As the models of Hugging Face's library return it."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda logits: {"logits": logits, "hidden": 1}, Answer], ids=["dict", "object"]
+)
+def test_a_model_may_return_its_logits_in_something(
+    tmp_path: Path, data: Path, wrap: Callable[[Tensor], Any]
+) -> None:
+    class Net(nn.Module):
+        def __init__(self, wraps: bool) -> None:
+            super().__init__()
+            self.inner = nn.Linear(16, 3)
+            self.wraps = wraps
+
+        def forward(self, inputs: Tensor) -> Any:
+            logits = self.inner(inputs.flatten(1))
+            return wrap(logits) if self.wraps else logits
+
+    @model("wrapped")
+    def wrapped(signature: Any, wraps: bool = True) -> nn.Module:
+        return Net(wraps)
+
+    runs = [
+        Run.new(tmp_path / str(wraps), experiment(data, model={"type": "wrapped", "wraps": wraps}))
+        for wraps in (True, False)
+    ]
+    assert [run.start().state for run in runs] == ["finished", "finished"]
+    assert runs[0].lines() == runs[1].lines()
+
+
 def test_settings_of_data_and_models_are_not_live() -> None:
     text = "the setting 'width' of the model 'wide' cannot be live; those of losses, transforms and"
     with pytest.raises(ValueError, match=text):

@@ -30,6 +30,7 @@ from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
 from tui_trainer.models.joined import build_joined
 from tui_trainer.models.mlp import Linear, Mlp
+from tui_trainer.models.outputs import logits_of
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
@@ -99,9 +100,14 @@ def _check_outputs_of(model: nn.Module, signature: Signature, subject: str) -> N
     ) -> None:
         given = next(iter((*inputs, *named.values()))).shape
         wanted = _shape_of_outputs(signature, tuple(given))
-        if isinstance(output, Tensor) and output.shape == wanted:
+        logits = logits_of(output)
+        if isinstance(logits, Tensor) and logits.shape == wanted:
             return
-        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        found = (
+            tuple(logits.shape)
+            if isinstance(logits, Tensor)
+            else f"{type(output).__name__} without a tensor 'logits'"
+        )
         raise BadInput(
             f"{subject} returns {found} for inputs {tuple(given)}; the data need {wanted}"
         )

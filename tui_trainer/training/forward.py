@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
+from tui_trainer.models.outputs import logits_of
 from tui_trainer.problems.batch import Batch, describe, is_on_host, lengths_of
 
 RecurrentState = tuple[Tensor, ...] | None
@@ -126,12 +127,12 @@ class Forward:
             outputs, left = self._run(batch["input"], _kept(carry, batch.get("fresh")))
             return outputs, tuple(part.detach() for part in left)
         if self._reads_first_alone and self._lengths not in batch:
-            return self._run(batch[self._first]), None
+            return logits_of(self._run(batch[self._first])), None
         positional, named = values_of(self.arguments, batch)
         # Never compiled: every new length would compile again, and packed sequences have a kernel
         # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
         run = self.model if any(map(is_on_host, batch)) else self._run
-        return run(*positional, **named), None
+        return logits_of(run(*positional, **named)), None
 
 
 def _channels_last(field: Tensor) -> Tensor:

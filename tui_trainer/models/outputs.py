@@ -1,0 +1,23 @@
+"""`logits_of`: the outputs of a model in what its `forward` returned.
+
+Layer: models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+
+def logits_of(returned: Any) -> Any:
+    """Return a tensor as it is, or else the `logits` of a mapping or an object, or None.
+
+    Models of Hugging Face's library return such objects.
+    """
+    if isinstance(returned, Tensor):
+        return returned
+    if isinstance(returned, Mapping):
+        return returned.get("logits")
+    return getattr(returned, "logits", None)
