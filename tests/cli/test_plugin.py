@@ -279,6 +279,14 @@ def test_a_recipe_of_the_file_says_what_its_data_are_read_for(
     assert place.endswith(f"{file}:10")
     # It is in the first batch, but the first one of no split.
     assert said.startswith("5 of the data set cannot be read: TypeError: a sample is a pair (inpu")
+    code, _, err = dry(right.replace("torch.randn(2)", "torch.full((2,), torch.inf)"))
+    assert code == 2
+    assert "in input there are values that are not finite" in err
+    code, _, err = dry(right.replace("LR_FACTORS = None", "rate: int = 0.5"))
+    assert code == 2
+    assert (
+        "the default of the setting 'rate' of the recipe 'small' is 0.5; it should be a wh" in err
+    )
     code, _, err = dry(right.replace("Data(Points())", "Data([])"))
     assert code == 2
     assert f"{file}:14: dataset points: there are no samples; dataset.path is not set" in err

@@ -166,8 +166,15 @@ def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
             "under no_grad, or is every layer frozen?"
         )
     if not loss.isfinite():
+        broken = [
+            name
+            for name, field in batch.items()
+            if field.is_floating_point() and not field.isfinite().all()
+        ]
+        cause = f"; in {' and '.join(broken)} there are values that are not finite"
         raise BadInput(
             f"{subject} of the first batch is {loss.item()}, before any step; {_described(batch)}"
+            f"{cause if broken else ''}"
         )
 
 
@@ -327,8 +334,10 @@ def _described(batch: Batch) -> str:
 
 
 def _place_of_model(task: Task) -> str:
+    # A model that is built in may be given data that it cannot take.
     made_by = MODEL_FACTORIES.get(task.experiment.model.type)
-    return clean(place_of_users(type(task.model).forward, made_by), 300)
+    read_by = DATASET_FACTORIES.get(task.experiment.dataset.type)
+    return clean(place_of_users(type(task.model).forward, made_by, read_by), 300)
 
 
 def _place_of_loss(task: Task) -> str:
