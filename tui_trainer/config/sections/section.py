@@ -117,7 +117,8 @@ def _check_defaults(spec: Spec, kind: str) -> None:
     except ValidationError as error:
         for detail in error.errors():
             # A setting may have no default, and a validator may ask for another one.
-            if detail["type"] in ("missing", "value_error", "assertion_error"):
+            is_refused = detail["type"] not in ("missing", "value_error", "assertion_error")
+            if not is_refused or detail["loc"][0] == "type":
                 continue
             default = clean(repr(detail["input"]), 60)
             raise ValueError(
