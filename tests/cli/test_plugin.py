@@ -221,3 +221,75 @@ def test_a_clash_of_names_says_both_places(
     err = capsys.readouterr().err
     assert f"{tmp_path}/c.py:5: " in err
     assert "dataset 'table' is built in" in err
+
+
+SHAPES = """
+import torch
+from tui_trainer.plugins import Data, dataset, recipe, schedule
+
+
+class Points(torch.utils.data.Dataset):
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return None if LOST and index % 12 == 5 else {"input": torch.randn(2)}
+
+
+@dataset("points")
+def points():
+    return Data(Points())
+
+
+@recipe("small", problem="none")
+class Small:
+    LR_FACTORS = None
+
+    def compute_loss(self, model, batch, step):
+        return model(batch["input"]).square().mean()
+
+
+@schedule("slower")
+def slower(step, total):
+    return 1 - step / total
+"""
+
+
+def test_a_recipe_of_the_file_says_what_its_data_are_read_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "points.py"
+
+    def dry(text: str) -> tuple[int, str, str]:
+        file.write_text(text)
+        with loaded():
+            words = ("--plugin", "points.py", "--dry-run", "--log-format", "json")
+            code = main(["train", *words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    right = SHAPES.replace("LOST", "False")
+    code, out, err = dry(right)
+    assert code == 0, err
+    config = json.loads(out)["config"]
+    assert (config["recipe"]["type"], config["schedule"]["type"]) == ("small", "slower")
+    code, _, err = dry(SHAPES.replace("LOST", "True"))
+    assert code == 2
+    place, _, said = err.partition(": sample ")
+    assert place.endswith(f"{file}:10")
+    # It is in the first batch, but the first one of no split.
+    assert said.startswith("5 of the data set cannot be read: TypeError: a sample is a pair (inpu")
+    code, _, err = dry(right.replace("torch.randn(2)", "torch.full((2,), torch.inf)"))
+    assert code == 2
+    assert "in input there are values that are not finite" in err
+    code, _, err = dry(right.replace("LR_FACTORS = None", "rate: int = 0.5"))
+    assert code == 2
+    assert (
+        "the default of the setting 'rate' of the recipe 'small' is 0.5; it should be a wh" in err
+    )
+    code, _, err = dry(right.replace("Data(Points())", "Data([])"))
+    assert code == 2
+    assert f"{file}:14: dataset points: there are no samples; dataset.path is not set" in err
+    code, _, err = dry(right.replace("LR_FACTORS = None", "lr_factors = dict"))
+    assert code == 2
+    assert "lr_factors of small is for the parts that a training_step updates" in err

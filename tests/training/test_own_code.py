@@ -464,6 +464,23 @@ def test_a_wrong_optimizer_is_refused_with_its_line(
         optimizer("other")(_vector)
 
 
+def test_an_optimizer_that_fails_is_found_before_the_run(tmp_path: Path, data: Path) -> None:
+    class Misnamed(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            super().step()
+            return self.param_groups[0]["rate"]
+
+    @optimizer("misnamed")
+    def misnamed(groups: Any, lr: float) -> Any:
+        return Misnamed(groups, lr=lr, momentum=0.9)
+
+    task = Run.new(tmp_path / "run", experiment(data, optimizer={"type": "misnamed"})).task()
+    before = everything(task)
+    with pytest.raises(BadInput, match=r"test_own_code.py:\d+: KeyError: 'rate'"):
+        try_step(task)
+    assert same(before, everything(task)), "not even the steps of the optimizer"
+
+
 def test_a_transform_that_loses_samples_is_refused(tmp_path: Path, data: Path) -> None:
     @transform("half")
     def half(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -179,13 +179,17 @@ def test_each_part_is_updated_by_its_own_loss_alone(tmp_path: Path, data: Path) 
             step.update("critic", loss)
             return {"critic": loss}
 
+        def validation_step(self, model: Any, batch: Any, step: Any) -> Any:
+            return {"score": model["critic"](batch["input"]).flatten()}
+
     chosen = own(
         data, model={"type": "gan-pair", "width": 8, "latent": 4}, recipe={"type": "critic-only"}
     )
     run = Run.new(tmp_path / "run", chosen)
     before = {name: value.clone() for name, value in run.task().model.state_dict().items()}
     outcome = run.start()
-    assert outcome.best is None, "nothing is measured, so no step is the best"
+    assert outcome.best is None, "no loss is measured, so no step is the best"
+    assert outcome.state == "finished"
     after = run.final()["model"]
     for name, value in before.items():
         assert value.equal(after[name]) == name.startswith("generator")

@@ -331,7 +331,7 @@ def _add_results(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="write the rows with their predictions to a .csv or .jsonl file; "
-        "masks of pictures are written as PNG to a folder",
+        "masks and pictures are written as PNG to a folder",
     )
     predict.add_argument("--probabilities", action="store_true", help="with --out: of each class")
     predict.add_argument("--force", action="store_true", help="with --out: replace what is there")

@@ -47,7 +47,9 @@ def describe_error_near(error: BaseException, place: str) -> str:
 
 def described(error: BaseException) -> str:
     """Return the exception in one line, with the notes that were added to it."""
-    text = clean(str(error), 300)
+    # The text of a syntax error would repeat file and line.
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = clean(said, 300)
     if not isinstance(error, TrainerError):
         text = type(error).__name__ + (f": {text}" if text else "")
     return "; ".join([text, *(clean(note, 200) for note in getattr(error, "__notes__", ()))])
@@ -74,6 +76,11 @@ def place_of(function: Callable[..., Any]) -> str:
 def is_of_user(place: str) -> bool:
     """Whether a place such as `/home/me/scans.py:14` is in a plugin or beside it."""
     return _is_users(place.rpartition(":")[0])
+
+
+def names_user_code(message: str) -> bool:
+    """Whether a message begins with a file of the user's code, or one beside it."""
+    return message.startswith(tuple(_FOLDERS))
 
 
 def file_of(place: str) -> str:

@@ -63,11 +63,15 @@ def propose_own(
     """
     name = _dataset_of(library, overrides)
     others = [one for one in overrides if one.key not in ("dataset", "dataset.type")]
-    about_data = [one for one in others if one.section in ("dataset", "problem", "")]
+    # A recipe says what the data are read for, as those without a target.
+    about_data = [one for one in others if one.section in ("dataset", "problem", "recipe", "")]
     section: dict[str, Any] = {"dataset": {"type": name}}
     if problem := _only(registered(), "problem", _file_of(name)):
         section["problem"] = {"type": problem}
-    first = _composed(library, name, {**section, **PLACEHOLDER}, about_data)
+    beside = dict(section)
+    if recipe := _only(registered(), "recipe", _file_of(name)):
+        beside["recipe"] = {"type": recipe}
+    first = _composed(library, name, {**beside, **PLACEHOLDER}, about_data)
     dataset = (data or SharedData()).load(first.dataset, problem=first.asked_problem)
     settings = {**section, **settings_for(dataset, first)}
     settings = _with_own_types(settings, name, dataset)
@@ -102,7 +106,7 @@ def _dataset_of(library: PresetLibrary, overrides: Sequence[Override]) -> str:
 
 
 def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> dict[str, Any]:
-    """Return the settings with the model, optimizer, loss, recipe and metrics of the user's.
+    """Return the settings with the types and metrics of the user's.
 
     A type is taken if there is one of its kind: in the file of the data set, or else in all files.
     """
@@ -114,8 +118,9 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
         settings["optimizer"] = {"type": "adamw", "lr": _OWN_LR}
     if optimizer := _only(things, "optimizer", file):
         settings["optimizer"] = {"type": optimizer}
-    if transform := _only(things, "transform", file):
-        settings["transform"] = {"type": transform}
+    for kind in ("schedule", "transform"):
+        if type_name := _only(things, kind, file):
+            settings[kind] = {"type": type_name}
     if recipe := _only(things, "recipe", file):
         settings["recipe"] = {"type": recipe}
         settings.pop("early_stopping", None)
@@ -165,8 +170,9 @@ def _lines(name: str, dataset: Dataset, experiment: Experiment) -> tuple[Proposa
                 "split", dataset.split_summary.removeprefix("split "), "dataset.split_seed"
             )
         )
-    own = [f"{kind} {getattr(experiment, kind).type}" for kind in ("transform", "loss", "recipe")]
-    usual = ("transform none", "loss auto", "recipe supervised")
+    kinds = ("schedule", "transform", "loss", "recipe")
+    own = [f"{kind} {getattr(experiment, kind).type}" for kind in kinds]
+    usual = ("schedule constant", "transform none", "loss auto", "recipe supervised")
     chosen = [text for text in own if text not in usual]
     text = ", ".join([model_text(experiment, dataset), *chosen])
     return (*lines, ProposalLine("model", text, "--save FILE.yaml"))

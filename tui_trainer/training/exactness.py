@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
+from tui_trainer.config.plugins import LOSS_FACTORIES, OWN_METRICS
 from tui_trainer.data.base.random import GeneratorStates, preserved_generators
 from tui_trainer.problems.batch import Batch
 from tui_trainer.runs.commands import Set, Stop
@@ -67,11 +68,14 @@ def prove(experiment: Experiment, steps: int, folder: Path) -> Iterator[Proof]:
     device = torch.device("cpu")
     with preserved_generators():
         task = build(experiment, SingleRank(), device)
-        yield _samples(task, build(experiment, SingleRank(), device), "read twice")
+        twice = _samples(task, build(experiment, SingleRank(), device), "read twice")
+        yield twice
         workers = with_value(experiment, "loader.num_workers", 2)
         yield _samples(task, build(workers, SingleRank(), device), "read by 2 workers")
         if len(task.dataset.val):
-            yield _batch_sizes(task)
+            if twice.holds:
+                # Otherwise other samples are measured each time.
+                yield _batch_sizes(task)
             yield _leaves_no_trace(task)
     with preserved_generators():
         yield compare_cuts(experiment, steps, folder)
@@ -85,7 +89,8 @@ def _samples(task: Task, other: Task, how: str) -> Proof:
         for index, (batch, again) in enumerate(pairs):
             if field := _differing(batch, again):
                 text = f"the {field} of batch {index} differs: draw random numbers from torch, "
-                text += "numpy or random, which are seeded for each sample, or not at all"
+                text += "numpy or random, which are seeded for each sample, or not at all, and let "
+                text += "no sample depend on those that were read before"
                 return Proof(name, text, holds=False)
             if index == _MOST_BATCHES:
                 break
@@ -118,13 +123,21 @@ def _batch_sizes(task: Task) -> Proof:
             return Proof(name, text + "recipe do, or because it is a mean over a batch", holds=True)
         text = f"{metric} is {value:.6g} in batches of {task.eval_batch_size}, and "
         text += f"{other:.6g} in batches of 3: "
-        text += (
-            "a loss is the mean over the samples of a batch, each with the same weight"
-            if metric == "loss"
-            else "return a number for each sample, or collect"
-        )
+        text += _why_sizes_matter(task, metric)
         return Proof(name, text, holds=False)
     return Proof(name, f"do not depend on the batch size ({', '.join(found[0])})", holds=True)
+
+
+def _why_sizes_matter(task: Task, metric: str) -> str:
+    """Say what a metric that depends on the size of the batches has to do about it."""
+    if metric == "loss" and task.experiment.loss.type in LOSS_FACTORIES:
+        return "a loss is the mean over the samples of a batch, each with the same weight"
+    if metric in OWN_METRICS:
+        return "return a number for each sample, or collect"
+    return (
+        "the outputs of the model for a sample depend on the others of its batch, as they do if "
+        "it takes padding for data"
+    )
 
 
 def _leaves_no_trace(task: Task) -> Proof:
@@ -194,7 +207,9 @@ def compare_cuts(
         cut.start(stop_at=cut_at)
         cut.resume(is_edited=edited_at <= cut_at)
         if difference := whole.difference(cut):
-            return Proof(name, f"cut after step {cut_at}: {difference}", holds=False)
+            text = f"cut after step {cut_at}: {difference}; a resume knows only what the model's "
+            text += "weights and buffers keep, and an optimizer's state: keep nothing elsewhere"
+            return Proof(name, text, holds=False)
     text = "at each of them, equal the uncut training in every loss, weight and buffer"
     return Proof(name, text, holds=True)
 

@@ -145,6 +145,14 @@ class OwnRecipe:
         subject = f"{self.place}: predict_step of {self.name}"
         return predictions_of(returned, samples_in(batch), subject)
 
+    def check_factors(self) -> None:
+        """Raise BadInput for factors of parts that there are none of."""
+        if hasattr(self._self, "lr_factors") and not self.takes_steps:
+            raise BadInput(
+                f"{self.place}: lr_factors of {self.name} is for the parts that a training_step "
+                "updates, and compute_loss has none; leave it out"
+            )
+
     def lr_factors(self) -> dict[str, float]:
         """Return the factor of the learning rate of each part."""
         given = self._self.lr_factors() if hasattr(self._self, "lr_factors") else {}

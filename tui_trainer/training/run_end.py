@@ -40,15 +40,16 @@ def finish(training: Training, reason: str) -> RunEnded:
     if results.skipped:
         reason += f"; {results.skipped}"
     state: RunState = "finished"
+    name, measured = training.experiment.checkpoint.monitor, results.measured
     is_best_unknown = training.validator.has_rows and training.progress.best is None
-    if is_best_unknown and results.measured is not None:
-        name, state = training.experiment.checkpoint.monitor, "failed"
+    # A recipe that does not measure it has no best step, which is no failure.
+    if is_best_unknown and measured is not None and name in measured.metrics:
+        state = "failed"
         reason += (
             f", but {name} was not a finite number in any validation: no step is the best, and "
             "the test is of the last one, which is saved; choose another checkpoint.monitor for "
             "the next run"
         )
-    measured = results.measured
     dataset = training.task.dataset
     result = (measured.result if measured else None) or Result()
     return ended(

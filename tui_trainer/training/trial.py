@@ -30,7 +30,7 @@ from tui_trainer.config.plugins import (
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.schedules import factor
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.batch import BatchLost, Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
@@ -42,6 +42,7 @@ from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
 from tui_trainer.training.measurement import recipe_numbers
+from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.own_recipe import OwnRecipe
 from tui_trainer.training.previews import check_preview
 from tui_trainer.training.recipe_step import in_precision
@@ -81,6 +82,7 @@ def try_step(task: Task) -> None:
         else:
             try_recipe(task, task.recipe, batch)
         _measure(task, batch)
+        _update(task)
 
 
 def _try_schedule(task: Task) -> None:
@@ -102,7 +104,10 @@ def _a_batch(task: Task) -> Batch | None:
     if isinstance(split, MapSplit | ReadSplit):
         # Its workers would take longer to start than this takes.
         split = replace(split, pool=None)
-    first = next(split.in_order(min(training.batch_size, len(split))))
+    try:
+        first = next(split.in_order(min(training.batch_size, len(split))))
+    except BatchLost as error:
+        raise BadInput(str(error)) from error
     batch = placed_on(task.device, first, split)
     if data.augment is None:
         return batch
@@ -138,6 +143,21 @@ def _train(task: Task, batch: Batch) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
 
 
+def _update(task: Task) -> None:
+    """Let an optimizer of the user's take a step with the gradients that are there.
+
+    It is a second one, so that the first step of the run is that of a new optimizer.
+    """
+    section = task.experiment.optimizer
+    if section.type not in OPTIMIZER_FACTORIES:
+        return
+    recipe = task.recipe
+    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
+    optimizer = build_optimizer(section, task.model, parts)
+    with _blamed(place_of_users(type(optimizer).step, OPTIMIZER_FACTORIES[section.type])):
+        optimizer.step()
+
+
 def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
     """Raise BadInput for a loss that nothing can be learned from."""
     if not loss.requires_grad:
@@ -146,14 +166,22 @@ def check_loss(loss: Tensor, subject: str, batch: Batch) -> None:
             "under no_grad, or is every layer frozen?"
         )
     if not loss.isfinite():
+        broken = [
+            name
+            for name, field in batch.items()
+            if field.is_floating_point() and not field.isfinite().all()
+        ]
+        cause = f"; in {' and '.join(broken)} there are values that are not finite"
         raise BadInput(
             f"{subject} of the first batch is {loss.item()}, before any step; {_described(batch)}"
+            f"{cause if broken else ''}"
         )
 
 
 def try_recipe(task: Task, recipe: OwnRecipe, batch: Batch) -> None:
     """Let a recipe compute its losses, measure, predict and preview, without updating anything."""
     model, training = task.model.train(), task.experiment.training
+    recipe.check_factors()
     updated: list[str] = []
 
     def update(part: str, loss: Tensor, retain_graph: bool) -> None:
@@ -306,8 +334,10 @@ def _described(batch: Batch) -> str:
 
 
 def _place_of_model(task: Task) -> str:
+    # A model that is built in may be given data that it cannot take.
     made_by = MODEL_FACTORIES.get(task.experiment.model.type)
-    return clean(place_of_users(type(task.model).forward, made_by), 300)
+    read_by = DATASET_FACTORIES.get(task.experiment.dataset.type)
+    return clean(place_of_users(type(task.model).forward, made_by, read_by), 300)
 
 
 def _place_of_loss(task: Task) -> str:

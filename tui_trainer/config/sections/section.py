@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.plugins import may_have_it
 from tui_trainer.config.problems import Places
 from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.value_errors import worded
 
 T = TypeVar("T")
 
@@ -109,6 +110,23 @@ class Spec:
     """The file and line of a plugin that registered it; empty: it is built in."""
 
 
+def _check_defaults(spec: Spec, kind: str) -> None:
+    """Raise ValueError for a default that is refused for its type or its limits."""
+    try:
+        spec.params.model_validate({"type": spec.name})
+    except ValidationError as error:
+        for detail in error.errors():
+            # A setting may have no default, and a validator may ask for another one.
+            is_refused = detail["type"] not in ("missing", "value_error", "assertion_error")
+            if not is_refused or detail["loc"][0] == "type":
+                continue
+            default = clean(repr(detail["input"]), 60)
+            raise ValueError(
+                f"the default of the setting {str(detail['loc'][0])!r} of the {kind} "
+                f"{spec.name!r} is {default}; it {worded(detail)}"
+            ) from None
+
+
 class Registry:
     """The specs of one kind, in the order they were added."""
 
@@ -117,10 +135,17 @@ class Registry:
         self._specs: dict[str, Spec] = {}
 
     def add(self, spec: Spec) -> None:
-        """Add a spec; ValueError, with both places, if the name is taken."""
+        """Add a spec.
+
+        Raises:
+            ValueError: the name is taken, with both places; or a default of a plugin's setting is
+                one that the setting does not allow.
+        """
         if (taken := self._specs.get(spec.name)) is not None:
             where = f"registered by {taken.origin}, too" if taken.origin else "built in"
             raise ValueError(f"{self.kind} {spec.name!r} is {where}; give this one another name")
+        if spec.origin:
+            _check_defaults(spec, self.kind)
         self._specs[spec.name] = spec
 
     def find(self, name: object) -> Spec | None:

@@ -25,7 +25,7 @@ from tui_trainer.data.base.random import (
 )
 from tui_trainer.data.batches.collation import STANDARD, Collation, CollationError
 from tui_trainer.data.batches.sample_spec import SampleSpec
-from tui_trainer.data.batches.samples import unreadable
+from tui_trainer.data.batches.samples import place_of_samples, unreadable
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.problems.batch import Batch, widened
 from tui_trainer.problems.problem import SampleMismatch
@@ -75,6 +75,10 @@ class IteratedSplit:
 
     def shuffled(self, order: Order) -> IteratedBatches:
         return IteratedBatches(self, order)
+
+    def place(self) -> str:
+        """Return the line of the user's code that its samples come from, to begin a message."""
+        return place_of_samples(self.dataset, self.collation, "__iter__")
 
 
 class IteratedBatches:
@@ -149,9 +153,11 @@ class IteratedBatches:
         try:
             return self._split.collation.batch(samples, self._split.form)
         except (CollationError, SampleMismatch) as error:
-            raise BatchLost(f"batch {index} of the iterable: {error}") from error
+            place = self._split.place()
+            raise BatchLost(f"{place}batch {index} of the iterable: {error}") from error
         except (Exception, SystemExit) as error:
-            message = unreadable(f"batch {index} of the iterable", error)
+            place = self._split.place()
+            message = unreadable(f"batch {index} of the iterable", error, place)
             raise BatchLost(message, traceback.format_exc()) from error
 
     def _record_state(self, epoch: int, index: int, draws: _Draws) -> None:
@@ -181,14 +187,17 @@ class _Reader:
             try:
                 sample = self._split.collation.sample(next(self._iterator), self._split.form)
             except SampleMismatch as error:
-                raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
+                place = self._split.place()
+                message = f"{place}sample {self._read} of the iterable: {error}"
+                raise BatchLost(message) from error
             except StopIteration:
                 raise BatchLost(
                     f"the iterable ended after {self._read:,} samples, and an epoch has "
                     f"{len(self._split):,}; give the right samples_per_epoch"
                 ) from None
             except (Exception, SystemExit) as error:
-                message = unreadable(f"sample {self._read} of the iterable", error)
+                place = self._split.place()
+                message = unreadable(f"sample {self._read} of the iterable", error, place)
                 raise BatchLost(message, traceback.format_exc()) from error
         self._read += 1
         return sample

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.utils.data import get_worker_info
 
-from tui_trainer.config.user_code import describe_user_error
+from tui_trainer.config.user_code import describe_user_error, is_of_user, place_of_users
 from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.data.batches.assembly import Assembly
@@ -80,13 +80,13 @@ class SampleMaker:
                     return failure
             if failure := self._add(assembly, indices):
                 return failure
-            several = f"samples {_join_indices(indices)} of the data set"
+            several = f"{_join_indices(indices)} of the data set"
             try:
                 return assembly.batch()
             except (CollationError, SampleMismatch) as error:
-                return Failure(f"{several}: {error}")
+                return Failure(f"{self._place()}{several}: {error}")
             except (Exception, SystemExit) as error:
-                return Failure(unreadable(several, error), traceback.format_exc())
+                return Failure(unreadable(several, error, self._place()), traceback.format_exc())
 
     def _add(self, assembly: Assembly, indices: Sequence[int], *raw: Any) -> Failure | None:
         """Add the samples that wait and another one; return a Failure if one is wrong."""
@@ -96,14 +96,18 @@ class SampleMaker:
                 assembly.add(one)
         except SampleMismatch as error:
             index = indices[assembly.count]
-            return Failure(f"sample {index} of the data set{self._describe_path(index)}: {error}")
+            sample = f"sample {index} of the data set{self._describe_path(index)}"
+            return Failure(f"{self._place()}{sample}: {error}")
         except (Exception, SystemExit) as error:
             return self._failure(indices[assembly.count], error)
         return None
 
     def _failure(self, index: int, error: BaseException) -> Failure:
         sample = f"sample {index} of the data set{self._describe_path(index)}"
-        return Failure(unreadable(sample, error), traceback.format_exc())
+        return Failure(unreadable(sample, error, self._place()), traceback.format_exc())
+
+    def _place(self) -> str:
+        return place_of_samples(self.dataset, self.collation, "__getitem__")
 
     def _describe_path(self, index: int) -> str:
         path_of = getattr(self.dataset, "path", None)
@@ -191,13 +195,32 @@ def worker_conditions() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def unreadable(sample: str, error: BaseException) -> str:
-    """Say that a sample cannot be read, with the line of the user's code first if it is known."""
+def place_of_samples(dataset: Any, collation: Collation, method: str) -> str:
+    """Return the line of the user's function that samples come from, as the start of a message.
+
+    Empty if it is not known, as for a list. `method` is that of the data set that returns them.
+    """
+    functions = (collation.function, getattr(dataset, "read", None))
+    own_method = getattr(type(dataset), method, None)
+    place = place_of_users(*filter(callable, functions), own_method, unreadable)
+    return f"{clean(place, 300)}: " if is_of_user(place) else ""
+
+
+def unreadable(sample: str, error: BaseException, place: str = "") -> str:
+    """Say that a sample cannot be read, with the line of the user's code first if it is known.
+
+    Args:
+        sample: which one it is.
+        error: what was raised.
+        place: from `place_of_samples`, for an error that was raised elsewhere.
+    """
     if text := describe_user_error(error):
         return f"{text}; {sample} cannot be read"
-    return f"{sample} cannot be read: {described_error(error)}"
+    return f"{place}{sample} cannot be read: {described_error(error)}"
 
 
 def _join_indices(indices: Sequence[int]) -> str:
-    shown = ", ".join(map(str, indices[:8]))
+    if len(indices) == 1:
+        return f"sample {indices[0]}"
+    shown = "samples " + ", ".join(map(str, indices[:8]))
     return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"

@@ -15,7 +15,12 @@ from typing import Any, cast
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
-from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
+from tui_trainer.config.user_code import (
+    describe_error_near,
+    describe_user_error,
+    names_user_code,
+    place_of,
+)
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import Fingerprint, fingerprint_of_plugin
@@ -107,6 +112,11 @@ def _loaded_safely(
     """Return `loaded`, with a BadInput for what the code of a user raises meanwhile."""
     try:
         return loaded(section, data, fitted, name, problem, record, is_remade=is_remade)
+    except BadInput as error:
+        if names_user_code(str(error)):
+            raise
+        place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
+        raise BadInput(f"{place}: {error}") from error
     except TrainerError:
         raise
     except Exception as error:
@@ -214,10 +224,7 @@ def _as_data(data: object, section: RowsSection, name: str) -> Data:
     """Return what a plugin's function returned; BadInput if it is anything but `Data`."""
     if isinstance(data, Data):
         return data
-    place = clean(place_of(DATASET_FACTORIES[section.type]), 300)
-    raise BadInput(
-        f"{place}: {name}: its function returned {type(data).__name__}, not plugins.Data"
-    )
+    raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
 
 
 def _remade(split: PluginSplit, section: RowsSection, part: int) -> PluginSplit:

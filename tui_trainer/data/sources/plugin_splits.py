@@ -26,6 +26,7 @@ from tui_trainer.data.splits.position import SplitRows, divide
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 PluginSplit = TensorSplit | MapSplit | IteratedSplit
 
@@ -127,10 +128,15 @@ def _check_none_is_empty(
     section: RowsSection, data: Data, splits: Sequence[PluginSplit], name: str
 ) -> None:
     is_given = data.val is not None
+    count = sum(map(len, splits))
+    if not count:
+        where = f"{section.path!r}" if section.path else "not set"
+        raise BadInput(f"{name}: there are no samples; dataset.path is {where}")
     shares = (1.0, section.val_fraction, section.test_fraction)
     for part, split, share in zip(("training", "validation", "test"), splits, shares, strict=True):
         if len(split) == 0 and (share > 0 or is_given):
-            raise BadInput(f"{name}: the {part} split is empty")
+            why = "" if is_given else f": {counted(count, 'sample')} cannot be divided in three"
+            raise BadInput(f"{name}: the {part} split is empty{why}")
 
 
 def _is_iterable(dataset: Any) -> bool:
