@@ -36,7 +36,7 @@ from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
-from tui_trainer.data.sources.picture_folders import list_unlabelled
+from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.data.sources.table_targets import TARGETS
@@ -227,7 +227,9 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         files = list_unlabelled(where).files
         if asked is None:
             _check_has_no_table(where, files)
-        return picture_settings(where, stated, {"type": f"most files are {ends}"}, files)
+        return picture_settings(
+            where, stated, {"type": f"most files are {ends}"}, without_masks(files)
+        )
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
         raise BadInput(
