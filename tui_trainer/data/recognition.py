@@ -365,9 +365,11 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
+        way = "is the separator another one (dataset.separator)? dataset.type=text reads it as text"
+        if len(opened.header) > 1:
+            way = f"the file has {len(opened.header)}; leave fewer out"
         raise BadInput(
-            f"{opened.file.name}: one column{only}, so there is nothing to predict from; is the "
-            "separator another one (dataset.separator)? dataset.type=text reads it as text"
+            f"{opened.file.name}: one column{only}, so there is nothing to predict from; {way}"
         )
     named = [column for column in header if column.strip().lower() in TARGETS]
     if len(named) == 1:
@@ -387,7 +389,7 @@ def check_target(section: DelimitedSection) -> None:
             "that stand for a missing value in dataset.missing_values"
         )
     count, rows = len(getattr(column, "texts", ())), len(column.missing)
-    if 2 * count > rows:
+    if 2 * count > rows and count > 2:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
             f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "
