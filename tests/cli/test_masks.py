@@ -15,9 +15,10 @@ from tests.training.bars import SIDE, experiment, picture, registered
 from tests.training.harness import Run
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.cli.main import main
+from tui_trainer.cli.picture_folder import PictureFolder
 from tui_trainer.data.files.png import write_mask
 from tui_trainer.data.sources.new_samples import READERS, Unseen, read_image
-from tui_trainer.text.errors import CannotWrite
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,6 +103,21 @@ def test_a_line_has_the_shares_and_the_mask(
     assert predict(runs, file, "--out", tmp_path / "m", "--force") == 0
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["scan.png"]
     assert (tmp_path / "m" / "scan.png").read_bytes() == before
+
+
+def test_masks_of_a_folder_have_the_names_of_its_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    (folder / "day").mkdir(parents=True)
+    names = ("scan.png", "day/scan.jpg")
+    for name in names:
+        write_picture(folder / name, 3)
+    masks = PictureFolder(tmp_path / "m", [str(folder)])
+    paths = [masks.path_for(str(folder), name) for name in (*names, "row 2")]
+    assert [path.name for path in paths] == ["scan.png", "day-scan.png", "new-row-2.png"]
+    within = PictureFolder(folder / "day", [str(folder)], force=True)
+    write_picture(folder / "day" / "scan.png", 3)
+    with pytest.raises(BadInput, match="would replace the picture"):
+        within.path_for(str(folder), "scan.png")
 
 
 def test_a_mask_never_replaces_its_picture(

@@ -85,12 +85,17 @@ def test_pictures_without_a_mask_and_masks_in_colours_are_left_out(tmp_path: Pat
     (tmp_path / "masks" / "03.png").unlink()
     Image.new("RGB", (SIDE, SIDE), (1, 2, 3)).save(tmp_path / "masks" / "05.png")
     (tmp_path / "masks" / "99.gif").write_bytes(b"")
+    for name, size in (("07", (2 * SIDE, 2 * SIDE)), ("08", (SIDE, SIDE + 4))):
+        Image.new("L", size, 255).save(tmp_path / "masks" / f"{name}.png")
     dataset = load(section(tmp_path))
     notes = "\n".join(dataset.notes)
     assert "1 picture without a mask left out: images/03.png" in notes
     assert "1 mask without a picture left out: masks/99.gif" in notes
     assert "images/05.png (cannot be read as a picture (a mask in colours" in notes
-    assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == 22
+    assert "images/08.png (its mask has 8x12 pixels and the picture 8x8, which is another" in notes
+    assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == 21
+    stretched = load(section(tmp_path, fit="stretch"))
+    assert sum(map(len, (stretched.train, stretched.val, stretched.test))) == 22
 
 
 def test_folders_of_splits_above_them_are_the_splits(tmp_path: Path) -> None:
@@ -195,6 +200,11 @@ def test_colours_may_be_named_or_not_measured(tmp_path: Path) -> None:
         load(section(tmp_path, void="255"))
     with pytest.raises(BadInput, match="only one colour as a class: #ff0000"):
         load(section(tmp_path, mask_colours=["#ff0000"]))
+    with pytest.raises(
+        BadInput, match=r"no classes; .* no mask has #010203 \(dataset.mask_colours"
+    ):
+        load(section(tmp_path, mask_colours=["#010203"]))
+    assert "no mask has #010203 (dataset.void)" in load(section(tmp_path, void="#010203")).notes
     with pytest.raises(BadInput, match="24 broken files"):
         load(section(tmp_path, mask_values="numbers"))
 

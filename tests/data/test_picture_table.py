@@ -86,7 +86,7 @@ def test_rows_without_a_picture_or_a_label_are_left_out(tmp_path: Path) -> None:
     rows[4][0] = "pictures/gone.png"
     dataset = load(section(write(tmp_path, "file,label,score,more", rows)))
     notes = "\n".join(dataset.notes)
-    assert "1 row without a picture or a label left out" in notes
+    assert "1 row without a picture or with nothing in label left out" in notes
     assert "pictures/gone.png (cannot be read: no such file or directory)" in notes
     assert sum(map(len, (dataset.train, dataset.val, dataset.test))) == COUNT - 2
 

@@ -563,6 +563,10 @@ def test_labels_in_one_cell_are_told_apart_by_a_separator(tmp_path: Path) -> Non
     assert train.targets.tolist() == [wanted[row % 5] for row in train.rows.tolist()]
     assert dataset.notes[0] == "3 labels in y, 1.2 per row; 10 rows without any"
     assert tagged(tmp_path, label_separator="bar").classes == dataset.classes
+    other = (
+        "no cell of y has the separator '/'; with dataset.label_separator='|' there are 3 labels"
+    )
+    assert other in tagged(tmp_path, label_separator="/").notes
     by_word = TableSection(type="table", path="t.csv", target="y", label_separator="bar")
     assert by_word.label_separator == "|"
     # Each set of labels is in each split.

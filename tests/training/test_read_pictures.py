@@ -13,6 +13,7 @@ import torch
 from tests.training.harness import Run, at_step, same, small_experiment
 from tests.training.test_pictures import write
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.load import load
 from tui_trainer.runs.commands import Stop
@@ -225,3 +226,16 @@ def test_a_run_goes_on_in_the_form_that_it_began_with(data: Path) -> None:
     assert again.left_out is not None
     once = PicturesSection.model_validate({**values, "decode": "once"})
     assert load(once, began.preprocessing, record=began.split_record).left_out is None
+
+
+def test_targets_are_those_of_the_files_that_are_still_there(tmp_path: Path) -> None:
+    data = write(tmp_path / "data")
+    values = {"type": "pictures", "path": str(data), "size": 8, "decode": "training"}
+    section = PicturesSection.model_validate(values)
+    began = load(section)
+    for number in range(10):
+        (data / "right" / f"{number:03}.png").unlink()
+    again = load(section, began.preprocessing, record=began.split_record)
+    splits = (again.train, again.val, again.test)
+    targets = [split.targets for split in splits if isinstance(split, ReadSplit)]
+    assert torch.bincount(torch.cat(targets)).tolist() == [40, 30]

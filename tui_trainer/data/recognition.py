@@ -36,7 +36,7 @@ from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
 from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
-from tui_trainer.data.sources.picture_folders import list_unlabelled
+from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.data.sources.table_targets import TARGETS
@@ -227,7 +227,9 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         files = list_unlabelled(where).files
         if asked is None:
             _check_has_no_table(where, files)
-        return picture_settings(where, stated, {"type": f"most files are {ends}"}, files)
+        return picture_settings(
+            where, stated, {"type": f"most files are {ends}"}, without_masks(files)
+        )
     if not texts:
         seen = ", ".join(end or "no ending" for end, _ in (here + below).most_common(5))
         raise BadInput(
@@ -363,9 +365,11 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
+        way = "is the separator another one (dataset.separator)? dataset.type=text reads it as text"
+        if len(opened.header) > 1:
+            way = f"the file has {len(opened.header)}; leave fewer out"
         raise BadInput(
-            f"{opened.file.name}: one column{only}, so there is nothing to predict from; is the "
-            "separator another one (dataset.separator)? dataset.type=text reads it as text"
+            f"{opened.file.name}: one column{only}, so there is nothing to predict from; {way}"
         )
     named = [column for column in header if column.strip().lower() in TARGETS]
     if len(named) == 1:
@@ -385,7 +389,7 @@ def check_target(section: DelimitedSection) -> None:
             "that stand for a missing value in dataset.missing_values"
         )
     count, rows = len(getattr(column, "texts", ())), len(column.missing)
-    if 2 * count > rows:
+    if 2 * count > rows and count > 2:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
             f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "

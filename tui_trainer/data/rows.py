@@ -275,9 +275,12 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
     for name, (size, share) in sizes.items():
         if size == 0 and share > 0:
             classes = f" of {len(target.classes)} classes" if target.classes else ""
+            way = "more rows are needed"
+            if 2 * len(target.classes) > len(target.values):
+                way += ", or another target: most classes have a single row"
             raise BadInput(
                 f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "
-                "empty; more rows are needed"
+                f"empty; {way}"
             )
     absent = _absent(target, parts.train)
     if absent:

@@ -136,8 +136,12 @@ class ReadSplit:
 
     @property
     def targets(self) -> Tensor:
-        """(N, ...) as a model learns them; of no use if there are masks."""
-        return self.maker.targets[self.rows]
+        """Of the rows that are not left out, as a model learns them; of no use if there are masks.
+
+        The target of a row that was gone when the data were read is not known.
+        """
+        present = self.left_out.present(self.rows.tolist())
+        return self.maker.targets[torch.tensor(present, dtype=torch.int64)]
 
     @property
     def ready(self) -> Ready:

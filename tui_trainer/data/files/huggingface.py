@@ -159,7 +159,8 @@ def _joined(
         raise BadInput(f"{name}: its splits have different columns ({reason})") from error
     if len(whole.schema.names) - bool(column) < 2 and notes:
         # Nothing is left to predict from, or to predict.
-        raise BadInput(f"{name}: too few columns have numbers or texts: {'; '.join(notes)}")
+        said = "; ".join(dict.fromkeys(notes))
+        raise BadInput(f"{name}: too few columns have numbers or texts: {said}")
     if whole.nbytes > MAX_BYTES:
         raise BadInput(f"{name}: more than 4 GiB, too much to hold in memory")
     sink = pa.BufferOutputStream()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.sections.picture_datasets import Fit
-from tui_trainer.data.files.pictures import with_8_bits
+from tui_trainer.data.files.pictures import NotAPicture, with_8_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,6 +112,29 @@ def decode_mask(picture: Image, form: PictureForm) -> Tensor:
         return scaled[0]
     red, green, blue = scaled.int().unbind()
     return red * 65536 + green * 256 + blue
+
+
+def upright_size(picture: Image) -> tuple[int, int]:
+    """Return the width and height of an open picture as it is seen; a draft would change them."""
+    return picture.size if _orientation_of(picture) < 5 else picture.size[::-1]
+
+
+def check_shape(mask: Image, size: tuple[int, int], form: PictureForm) -> None:
+    """Check that an open mask has the shape of its picture, whose width and height are `size`.
+
+    It may be smaller or larger, with sides that were rounded. One of another shape would be cut
+    elsewhere, unless both are stretched.
+
+    Raises:
+        NotAPicture: it has another shape.
+    """
+    (width, height), (own_width, own_height) = size, upright_size(mask)
+    apart = abs(own_width * height - own_height * width)
+    if form.fit != "stretch" and apart and apart >= width + height:
+        raise NotAPicture(
+            f"its mask has {own_width}x{own_height} pixels and the picture {width}x{height}, "
+            "which is another shape; dataset.fit=stretch scales each by itself"
+        )
 
 
 def is_grey(picture: Image) -> bool:

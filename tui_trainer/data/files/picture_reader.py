@@ -28,7 +28,14 @@ from torch import Tensor
 
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.mask_colours import ColourNumbers, TooManyColours, colour_name
-from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
+from tui_trainer.data.files.picture_form import (
+    PictureForm,
+    check_shape,
+    decode,
+    decode_mask,
+    is_grey,
+    upright_size,
+)
 from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -299,7 +306,7 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
         with picture_in(BytesIO(content)) as picture:
             is_kind = picture.format in _ANIMATED_FORMATS
             result.is_animated = is_kind and bool(getattr(picture, "is_animated", False))
-            result.is_grey = is_grey(picture)
+            result.is_grey, size = is_grey(picture), upright_size(picture)
             pixels = decode(picture, form)
         digest = sha256(content)
         parts = [pixels.view(-1)]
@@ -310,6 +317,7 @@ def _read_file(files: PictureFiles, place: int, form: PictureForm) -> _Result:
             result.is_changed = result.is_changed or is_changed
             digest.update(content)
             with picture_in(BytesIO(content)) as picture:
+                check_shape(picture, size, form)
                 mask_values = decode_mask(picture, form)
             if form.mask_values == "colours":
                 result.colours = mask_values

@@ -139,6 +139,16 @@ def list_unlabelled(path: str) -> PictureList:
     return PictureList(name, os.path.abspath(path), layout, files, (), labels, notes=notes)
 
 
+def without_masks(files: PictureFiles) -> PictureFiles:
+    """Return the pictures of a folder that are no masks of others, by the names of the folders."""
+    folders = {file.name[: file.name.rfind("/") + 1] for file in files.pictures}
+    below = _common_folder(folders)
+    if not files.root or _layout_of(folders, below) != "masks":
+        return files
+    pictures = _pictures_and_masks(files.pictures, below)[0]
+    return PictureFiles(files.root, [*pictures.values()])
+
+
 def _common_folder(folders: Collection[str]) -> str:
     """Return the folder that all pictures are in, and only folders with them, with its slash.
 
@@ -238,9 +248,10 @@ def _folders_in(path: Path) -> list[str]:
         return []
 
 
-def _with_masks(folder: SourceFolder, files: Sequence[ListedFile], below: str) -> _Sorted:
-    """Return the pictures that have a mask of the same name, whatever its ending."""
-    found = _Sorted()
+def _pictures_and_masks(
+    files: Sequence[ListedFile], below: str
+) -> tuple[dict[str, ListedFile], dict[str, ListedFile]]:
+    """Return the files in folders called images and masks, by their names without these."""
     pictures: dict[str, ListedFile] = {}
     masks: dict[str, ListedFile] = {}
     for file in files:
@@ -251,6 +262,13 @@ def _with_masks(folder: SourceFolder, files: Sequence[ListedFile], below: str) -
                 del parts[kinds.index(word)]
                 group[str(PurePosixPath(*parts).with_suffix(""))] = file
                 break
+    return pictures, masks
+
+
+def _with_masks(folder: SourceFolder, files: Sequence[ListedFile], below: str) -> _Sorted:
+    """Return the pictures that have a mask of the same name, whatever its ending."""
+    found = _Sorted()
+    pictures, masks = _pictures_and_masks(files, below)
     sides: list[int | None] = []
     for key in sorted(pictures.keys() & masks.keys()):
         found.files.append(pictures[key])

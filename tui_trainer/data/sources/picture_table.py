@@ -137,7 +137,7 @@ def _used_rows(
     if not kept.any():
         raise BadInput(f"{name}: no row has both a picture and a '{shown}'")
     lost = int((~kept).sum())
-    note = f"{counted(lost, 'row')} without a picture or a {shown} left out"
+    note = f"{counted(lost, 'row')} without a picture or with nothing in {shown} left out"
     return np.flatnonzero(kept), [note] if lost else []
 
 

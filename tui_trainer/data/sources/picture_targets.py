@@ -118,10 +118,10 @@ def _target_of_colours(
     }
     classes = sorted(by_colour)
     if len(classes) < 2:
-        only = ", ".join(map(colour_name, classes)) or "none"
+        few = f"only one colour as a class: {colour_name(classes[0])}" if classes else "no classes"
         raise BadInput(
-            f"{name}: the masks have only one colour as a class: {only}; each pixel needs that of "
-            "its class"
+            f"{name}: the masks have {few}; each pixel needs the colour of its class"
+            + "".join(f"; {note}" for note in _unused_colours(section, stored, counts))
         )
     numbers = tuple(by_colour[colour] for colour in classes)
     names = tuple(map(colour_name, classes))
@@ -136,5 +136,22 @@ def _target_of_colours(
     ]
     if lost := int(counts.sum() - total):
         notes.append(f"pixels of other colours are not measured: {lost / counts.sum():.1%}")
+    notes += _unused_colours(section, stored, counts)
     values = np.zeros(len(stored.records), dtype=np.int64)
     return Target(names, values, masks=stored.masks, mask_numbers=numbers), notes
+
+
+def _unused_colours(
+    section: PicturesSection, stored: StoredPictures, counts: NDArray[np.int64]
+) -> list[str]:
+    """Return a note on each setting that names colours which no mask has."""
+    present = {colour for number, colour in enumerate(stored.colours) if counts[number]}
+    named = {"mask_colours": section.mask_colours}
+    # Beside named classes all other colours are not measured, and not told apart.
+    if section.void.startswith("#") and not section.mask_colours:
+        named["void"] = (section.void,)
+    return [
+        f"no mask has {', '.join(absent[:_MOST_NAMED])} (dataset.{key})"
+        for key, names in named.items()
+        if (absent := [name for name in names if colour_of(name) not in present])
+    ]

@@ -232,7 +232,11 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     special_names = {name for name in special.values() if name is not None}
     for name in section.kinds:
         if name in {*section.targets, *section.drop, *section.categorical, *special_names}:
-            message = f"'{clean(name, 80)}' is no input, or is in dataset.categorical"
+            message = (
+                f"'{clean(name, 80)}' is in dataset.categorical too; state its kind in one of them"
+                if name in section.categorical
+                else f"'{clean(name, 80)}' is no input; leave it out of dataset.kinds"
+            )
             problems.append(Problem(message, "dataset.kinds"))
     for key, name in special.items():
         if name in section.targets:

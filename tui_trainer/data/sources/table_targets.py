@@ -99,25 +99,39 @@ def _labels_in_cells(
     )
     if empty:
         note += f"; {counted(empty, 'row')} without any"
-    return Target(labels, values), [note]
+    notes = [note]
+    if separator and not any(separator in text for text in column.texts):
+        note = f"no cell of {clean(name, 80)} has the separator '{clean(separator, 20)}'"
+        if cut := _cut_by(column):
+            note += (
+                f"; with dataset.label_separator='{cut[0]}' there are {counted(cut[1], 'label')}"
+            )
+        notes.append(note)
+    return Target(labels, values), notes
 
 
 def labels_note(name: str, column: Column) -> list[str]:
     """Return a note if the classes look like several labels in a cell."""
-    if not isinstance(column, TextColumn):
+    if not isinstance(column, TextColumn) or (cut := _cut_by(column)) is None:
         return []
+    separator, labels = cut
+    example = next(text for text in column.texts if separator in text)
+    return [
+        f"{clean(name, 80)}: each different text, such as {clean(example, 40)!r}, is a class; with "
+        f"dataset.label_separator='{separator}' there are {counted(labels, 'label')}, and a row "
+        "may have several"
+    ]
+
+
+def _cut_by(column: TextColumn) -> tuple[str, int] | None:
+    """Return what seems to separate labels in the cells, and the number of these labels."""
     for separator in _SEPARATORS:
         cells = [{*_parts(text, separator)} for text in column.texts]
         uses = Counter(label for cell in cells for label in cell)
         # Of `Smith, Jane` each part is in one text; labels are fewer than the ways to combine them.
         if any(len(cell) > 1 for cell in cells) and 1 < len(uses) < len(cells):
-            example = next(text for text in column.texts if separator in text)
-            return [
-                f"{clean(name, 80)}: each different text, such as {clean(example, 40)!r}, is a "
-                f"class; with dataset.label_separator='{separator}' there are "
-                f"{counted(len(uses), 'label')}, and a row may have several"
-            ]
-    return []
+            return separator, len(uses)
+    return None
 
 
 def _parts(text: str, separator: str) -> list[str]:

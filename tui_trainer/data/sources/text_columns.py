@@ -205,7 +205,10 @@ def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encode
     gap = "zero byte" if "tokenizer" not in fitted else "token, that before a text"
     cut, missing = int(is_long[codes].sum()), int(column.missing.sum())
     if cut:
-        notes.append(f"{shown}: {cut:,} of {len(codes):,} texts cut off after {most:,} bytes")
+        notes.append(
+            f"{shown}: {cut:,} of {len(codes):,} texts cut off after {most:,} bytes, the most in "
+            "training (dataset.max_text_bytes)"
+        )
     if missing:
         notes.append(f"{shown}: {counted(missing, 'missing text')} as a single {gap}")
     short = [content[:most] for content in contents]
