@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
+from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.reused_memory import LEAST_BYTES, take_tensor
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit, gathered
 from tui_trainer.data.feed import DataFeed
@@ -133,3 +134,22 @@ def test_samples_are_gathered_part_by_part(row_bytes: int) -> None:
     moved = gathered(inputs, places, "cpu")
     assert moved.shape == (4, row_bytes)
     assert moved[:, -1].tolist() == [4, 0, 0, 3]
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("size", [8, 10])
+def test_batches_are_the_same_gathered_together_or_alone(size: int, drop_last: bool) -> None:
+    """Those of 8 are gathered together, and all begin where a tensor of their own would."""
+    inputs, targets = torch.randn(203, 16), torch.arange(203)
+    split = TensorSplit(inputs, targets, torch.arange(203))
+    order = Order(size, seed=3, drop_last=drop_last)
+    batches = split.shuffled(order)
+    places = epoch_order(order, len(split), 2, None)
+    for start in (0, 1, 13, batches.per_epoch - 1):
+        epoch = list(batches.epoch(2, start))
+        assert len(epoch) == batches.per_epoch - start
+        for index, batch in enumerate(epoch, start):
+            chosen = places[index * size :][: batches.size(index)]
+            assert batch["input"].equal(inputs[chosen])
+            assert batch["target"].equal(targets[chosen])
+            assert batch["input"].data_ptr() % 64 == 0
