@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def logits_of(returned: Any) -> Any:
-    """Return a tensor as it is, or else the `logits` of a mapping or an object, or None.
+    """Return the `logits` of a mapping or an object; what has none, as a tensor, as it is.
 
     Models of Hugging Face's library return such objects.
     """
     if isinstance(returned, Tensor):
         return returned
     if isinstance(returned, Mapping):
-        return returned.get("logits")
-    return getattr(returned, "logits", None)
+        return returned.get("logits", returned)
+    return getattr(returned, "logits", returned)
