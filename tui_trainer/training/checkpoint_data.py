@@ -135,7 +135,7 @@ class CheckpointData:
             return None
         try:
             return DatasetInfo.from_dict(self.dataset)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointUnusable(f"cannot read how it describes its data: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
