@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,33 +24,61 @@ _MOST_BLOCKS = 3
 """A loop holds a batch while the next one is made, and a copy of it may be in use as well."""
 
 
-class _Blocks(threading.local):
+class Blocks:
+    """Blocks of memory, each of them unused once no tensor has it any more."""
+
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.uint8]] = [np.empty(0, dtype=np.uint8)]
+        self._without_tensor = self._holders(0)
+        """How many hold a block that no tensor is in."""
+        self._blocks.clear()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __getitem__(self, place: int) -> NDArray[np.uint8]:
+        return self._blocks[place]
+
+    def _holders(self, place: int) -> int:
+        return sys.getrefcount(self._blocks[place])
+
+    def unused(self) -> Iterator[int]:
+        """Yield the places of the blocks that no tensor is in; hold none of them meanwhile."""
+        for place in range(len(self._blocks)):
+            if self._holders(place) <= self._without_tensor:
+                yield place
+
+    def add(self, size: int) -> NDArray[np.uint8]:
+        """Return a new block of so many bytes, which is kept."""
+        self._blocks.append(np.empty(size, dtype=np.uint8))
+        return self._blocks[-1]
+
+    def drop(self, places: Collection[int]) -> None:
+        """Give back the blocks at some places."""
+        self._blocks = [self._blocks[n] for n in range(len(self._blocks)) if n not in places]
+
+
+class _OfThread(threading.local):
     """The blocks of a thread."""
 
     def __init__(self) -> None:
-        self.blocks: list[NDArray[np.uint8]] = [np.empty(0, dtype=np.uint8)]
-        self.unused = self._holders(0)
-        """How many hold a block that no tensor is in."""
-        self.blocks.clear()
-
-    def _holders(self, place: int) -> int:
-        return sys.getrefcount(self.blocks[place])
-
-    def take(self, size: int) -> NDArray[np.uint8]:
-        """Return a block of at least so many bytes."""
-        # Asked for at once: a name for a block would count as a holder.
-        used = [place for place in range(len(self.blocks)) if self._holders(place) > self.unused]
-        for place, block in enumerate(self.blocks):
-            if place not in used and len(block) >= size:
-                return block
-        self.blocks = [self.blocks[place] for place in used]
-        block = np.empty(size, dtype=np.uint8)
-        if len(self.blocks) < _MOST_BLOCKS and size <= MOST_BYTES:
-            self.blocks.append(block)
-        return block
+        self.blocks = Blocks()
 
 
-_OF_THREAD = _Blocks()
+_OF_THREAD = _OfThread()
+
+
+def _take_block(size: int) -> NDArray[np.uint8]:
+    """Return a block of at least so many bytes."""
+    blocks = _OF_THREAD.blocks
+    unused = list(blocks.unused())
+    for place in unused:
+        if len(blocks[place]) >= size:
+            return blocks[place]
+    blocks.drop(unused)
+    if len(blocks) < _MOST_BLOCKS and size <= MOST_BYTES:
+        return blocks.add(size)
+    return np.empty(size, dtype=np.uint8)
 
 
 def take_tensor(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -62,4 +90,4 @@ def take_tensor(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     if size < LEAST_BYTES:
         return torch.empty(tuple(shape), dtype=dtype)
     # A tensor of an array holds it for as long as the tensor, or a view of it, is there.
-    return torch.from_numpy(_OF_THREAD.take(size)[:size]).view(dtype).view(*shape)
+    return torch.from_numpy(_take_block(size)[:size]).view(dtype).view(*shape)
