@@ -155,7 +155,7 @@ def dataset(
         section, make = params, cast(Callable[..., Any], function)
         if params is DatasetParams and has_settings(function, DatasetParams):
             section = cast(type[DatasetParams], settings_of(function, (), DatasetParams))
-            make = called_with_settings(function, section)
+            make = called_with_settings(function)
         else:
             check_call(f"the data set {name!r}", function, ("params",))
         if augment == "images":
@@ -196,7 +196,7 @@ def model(
         if params is ModelParams and has_settings(function, ModelParams):
             check_model(name, function)
             section = cast(type[ModelParams], settings_of(function, (SIGNATURE,), ModelParams))
-            make = called_with_settings(function, section)
+            make = called_with_settings(function)
         else:
             check_call(f"the model {name!r}", function, ("params", "signature"))
         check_not_live(f"the model {name!r}", section)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from tui_trainer.config.sections.section import Items, TypedSection, setting
+from tui_trainer.config.sections.section import Items, TypedSection, setting, settings_taken
 
 SIGNATURE = "signature"
 """The parameter of a model's function that says what the data are."""
@@ -66,23 +66,14 @@ def has_settings(function: Callable[..., Any], base: type[TypedSection]) -> bool
     return not is_section or first.name in base.model_fields or first.name == SIGNATURE
 
 
-def called_with_settings(
-    function: Callable[..., Any], section: type[TypedSection]
-) -> Callable[..., Any]:
+def called_with_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of a section that calls the user's with the settings it asks for."""
-    names = [name for name in inspect.signature(function).parameters if name != SIGNATURE]
 
     @functools.wraps(function)
     def call(params: TypedSection, *signature: Any) -> Any:
-        settings = {name: getattr(params, name) for name in names if name in section.model_fields}
-        return function(*signature, **settings)
+        return function(*signature, **settings_taken(function, params))
 
     return call
-
-
-def values_of(section: TypedSection) -> dict[str, Any]:
-    """Return the values of the settings of a section by name, as a function takes them."""
-    return {name: getattr(section, name) for name in type(section).model_fields if name != "type"}
 
 
 def settings_of_class(made: type, base: type[TypedSection] = TypedSection) -> type[TypedSection]:

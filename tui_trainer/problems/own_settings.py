@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
-from tui_trainer.config.signature_settings import values_of
+from tui_trainer.config.sections.section import values_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import kind_of
 from tui_trainer.text.clean import clean

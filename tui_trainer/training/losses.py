@@ -31,8 +31,7 @@ from tui_trainer.config.sections.losses import (
     L1Section,
     WeightedSection,
 )
-from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.config.signature_settings import values_of
+from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.problems.batch import IGNORED, Batch, describe

@@ -23,8 +23,8 @@ from tui_trainer.config.sections.optimizers import (
     OptimizerSection,
     SgdSection,
 )
+from tui_trainer.config.sections.section import settings_taken
 from tui_trainer.config.sections.training import Arithmetic
-from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -98,8 +98,7 @@ def _own(section: OptimizerSection, groups: list[Group]) -> optim.Optimizer:
     """
     function = OPTIMIZER_FACTORIES[section.type]
     place, name = clean(place_of(function), 300), f"optimizer {section.type}"
-    taken = inspect.signature(function).parameters
-    settings = {key: value for key, value in values_of(section).items() if key in taken}
+    settings = settings_taken(function, section)
     wanted = [[id(one) for one in group["params"]] for group in groups]
     try:
         made = function(groups, **settings)

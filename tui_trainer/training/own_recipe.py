@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.sections.metrics import Direction
-from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.settled_objects import guarded, use_settings
-from tui_trainer.config.signature_settings import values_of
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo

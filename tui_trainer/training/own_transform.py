@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.plugins import TRANSFORM_FACTORIES
-from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.config.signature_settings import values_of
+from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.clean import clean

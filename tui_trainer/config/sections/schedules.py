@@ -6,14 +6,21 @@ during editing. Steps count from 0: the factor is for the step that is about to 
 
 from __future__ import annotations
 
-import inspect
 import math
 from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
 from tui_trainer.config.plugins import SCHEDULE_FACTORIES
-from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.section import (
+    Items,
+    Registry,
+    Spec,
+    TypedSection,
+    parameters_of,
+    setting,
+    settings_taken,
+)
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -158,7 +165,7 @@ SCHEDULES.add(Spec("plateau", "down when the monitored metric stops improving", 
 def needs_horizon(schedule: TypedSection) -> bool:
     """Whether the factor depends on the total number of steps."""
     if schedule.type in SCHEDULE_FACTORIES:
-        return "total" in inspect.signature(SCHEDULE_FACTORIES[schedule.type]).parameters
+        return "total" in parameters_of(SCHEDULE_FACTORIES[schedule.type])
     return not isinstance(schedule, ConstantSection | CountedSection | PlateauSection)
 
 
@@ -225,22 +232,19 @@ def _own(schedule: TypedSection, step: int, horizon: int | None) -> float:
     """Return the factor that the function of a plugin gives, after the warm-up."""
     assert isinstance(schedule, ScheduleSection)
     function = SCHEDULE_FACTORIES[schedule.type]
-    taken = inspect.signature(function).parameters
     filled: dict[str, Any] = {"step": step}
-    if "total" in taken:
+    if "total" in parameters_of(function):
         filled["total"] = _known(horizon)
-    own = type(schedule).model_fields.keys() & taken.keys()
-    settings = {key: getattr(schedule, key) for key in own}
-    place = clean(place_of(function), 300)
+    settings = settings_taken(function, schedule)
     try:
         shape = float(function(**filled, **settings))
     except Exception as error:
-        text = f"{describe_error_near(error, place)} (in schedule {schedule.type}, step {step:,})"
-        raise BadInput(text) from error
+        text = describe_error_near(error, clean(place_of(function), 300))
+        raise BadInput(f"{text} (in schedule {schedule.type}, step {step:,})") from error
     if not (math.isfinite(shape) and shape >= 0):
         raise BadInput(
-            f"{place}: schedule {schedule.type} is {shape} at step {step:,}; a factor is a number "
-            "from 0"
+            f"{clean(place_of(function), 300)}: schedule {schedule.type} is {shape} at step "
+            f"{step:,}; a factor is a number from 0"
         )
     return shape * _warmed_up(schedule, step)
 

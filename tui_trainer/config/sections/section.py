@@ -6,7 +6,9 @@ accepted for a float, and a YAML list becomes a tuple, so that a section can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -166,3 +168,20 @@ class Registry:
 
     def __iter__(self) -> Iterator[Spec]:
         return iter(self._specs.values())
+
+
+def values_of(section: TypedSection) -> dict[str, Any]:
+    """Return the values of the settings of a section by name, as a function takes them."""
+    return {name: getattr(section, name) for name in type(section).model_fields if name != "type"}
+
+
+@functools.lru_cache(maxsize=256)
+def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the parameters of a function; a schedule asks for them in each step."""
+    return frozenset(inspect.signature(function).parameters)
+
+
+def settings_taken(function: Callable[..., Any], section: TypedSection) -> dict[str, Any]:
+    """Return the values of those settings of a section that a function has a parameter for."""
+    names = parameters_of(function)
+    return {name: value for name, value in values_of(section).items() if name in names}
