@@ -178,7 +178,7 @@ class FlatOptimizer:
         self._parts: dict[str, list[_Store]] = {}
 
     def use(self, buffers: Mapping[str, Sequence[FlatBuffer]]) -> None:
-        """Update the parameters of these buffers, by the part of the model; call it once."""
+        """Update the parameters of these buffers, by part of the model; their state begins anew."""
         self._parts = {
             part: [_Store(buffer, self._rule) for buffer in own] for part, own in buffers.items()
         }

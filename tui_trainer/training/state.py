@@ -97,17 +97,16 @@ class State:
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
         optimizer = self.optimizer
-        if len(self._parts) == 1:
-            optimizer.step()
-        elif isinstance(optimizer, FlatOptimizer):
+        if isinstance(optimizer, FlatOptimizer):
             optimizer.step(part)
+            # Torch then refuses a backward pass through the old values, which are gone.
+            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
+        elif len(self._parts) == 1:
+            optimizer.step()
         else:
             _step_with_groups(
                 optimizer, [group for group in optimizer.param_groups if group["part"] == part]
             )
-        if isinstance(optimizer, FlatOptimizer):
-            # Torch then refuses a backward pass through the old values, which are gone.
-            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
 
     def average(self, step: int) -> None:
         """Move the running mean of the weights, if there is one, after step `step`."""

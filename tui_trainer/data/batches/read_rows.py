@@ -136,7 +136,7 @@ class ReadSplit:
 
     @property
     def targets(self) -> Tensor:
-        """Of the rows that are not left out, as a model learns them; of no use if there are masks.
+        """The targets of the rows that are not left out; of no use if there are masks.
 
         The target of a row that was gone when the data were read is not known.
         """
