@@ -87,14 +87,14 @@ def words_of(command: str) -> list[str]:
 
 
 def parsed(command: str) -> argparse.Namespace:
-    """What our command line takes the words of a shell's line for."""
+    """Return the arguments that our command line reads in a line of a shell."""
     program, *words = words_of(command)
     assert program == "tui-trainer"
     return parse(words)
 
 
 def ran(command: str) -> Experiment:
-    """What a command line resolves to."""
+    """Return the experiment that a command line would run."""
     arguments = parsed(command)
     found = PresetLibrary(search_dirs(arguments.preset_dir))
     return found.experiment(arguments.experiment, parse_overrides(arguments.overrides))
@@ -547,7 +547,7 @@ STEPS = st.lists(st.sampled_from(["set", "set", "set", "choose", "reset", "start
 
 
 def check(draft: Draft, library: PresetLibrary, folder: Path) -> None:
-    """What always holds."""
+    """Assert the properties that every draft has at any time."""
     assert (draft.experiment is None) is bool(draft.problems)
     assert all(draft.problems.values())
     for key in keys_of(draft):

@@ -63,7 +63,7 @@ def table(count: int, begin: int = 0, features: Any = None, **more: Any) -> pa.T
 
 
 def save(folder: Path, pieces: int = 1, **splits: pa.Table) -> Path:
-    """What `save_to_disk` writes."""
+    """Write a data set in the form of `save_to_disk`."""
     for split, rows in splits.items():
         (folder / split).mkdir(parents=True)
         names = [f"data-{number:05}-of-{pieces:05}.arrow" for number in range(pieces)]

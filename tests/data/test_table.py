@@ -520,7 +520,7 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
 
 
 def refusals(folder: Path, lines: str, splits: int, problem: str) -> list[str]:
-    """What is said of a table by those of so many splits that refuse it."""
+    """Return the messages of those splits, of so many, that refuse a table."""
     messages = []
     for seed in range(splits):
         try:

@@ -139,7 +139,7 @@ def test_a_table_is_predicted_by_a_problem_that_only_decodes(tmp_path: Path) -> 
 def test_targets_of_a_table_are_stored_as_its_check_says(tmp_path: Path) -> None:
     @problem("tens", like="regression", better={"right": "higher"})
     class Tens:
-        """How many tens a number has."""
+        """Predicts the tens of a number."""
 
         def check(self, targets: Tensor, inputs: Tensor, info: Any) -> Tensor:
             if (targets < 0).any():

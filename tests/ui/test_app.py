@@ -482,7 +482,7 @@ def test_help_and_palette_tell_both_keys_that_leave(tmp_path: Path) -> None:
 
 
 def test_every_key_of_the_compose_screen_is_in_help_and_palette(tmp_path: Path) -> None:
-    """Of keys that are no action, only those that every list and every field of Textual's has."""
+    """Keys without an action are only those that each list and field of Textual has."""
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         known = {action.id for action in ACTIONS}

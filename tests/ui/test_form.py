@@ -42,7 +42,7 @@ class Host(App[None]):
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """The lines on the screen."""
         return "\n".join(strip.text for strip in self.screen._compositor.render_strips())
 
     def line(self, label: str) -> str:

@@ -45,7 +45,7 @@ from tui_trainer.ui.run.status import StateLabel, bar, epoch_share, plain_termin
 
 
 def after(*events: Event) -> tuple[RunView, SavedProgress]:
-    """What is known after some events."""
+    """Return the view and the saved progress after some events."""
     view, safety, history = RunView(), SavedProgress(), History()
     for event in events:
         view.apply(event)
