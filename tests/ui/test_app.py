@@ -272,6 +272,9 @@ def test_keys_before_the_first_screen_is_read_do_no_harm(tmp_path: Path) -> None
             asyncio.get_running_loop().call_later(0.2, read.set)
             await pilot.press("ctrl+c", "f1", "escape", "ctrl+p", "escape", "x")
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+            # An app that ends while a screen is put together trips over it.
+            await until(pilot, lambda: app.screen.is_mounted)
+            await pilot.pause()
 
     asyncio.run(run())
 
