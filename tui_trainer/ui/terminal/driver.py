@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import termios
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -272,8 +273,24 @@ class TerminalDriver(LinuxDriver):
             signal.signal(number, signal.SIG_IGN)
         self._shown = True
 
+    def disable_input(self) -> None:
+        """Stop reading keys, once; what was typed for another program stays in the queue."""
+        thread, self._key_thread = self._key_thread, None
+        if thread is None:
+            return
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        self._disable_mouse_support()
+        self.exit_event.set()
+        thread.join()
+        self.exit_event.clear()
+        if self.terminal.in_foreground:
+            with contextlib.suppress(termios.error):
+                termios.tcflush(self.fileno, termios.TCIFLUSH)
+
     def stop_application_mode(self) -> None:
         self._shown = False
+        # This waits for the thread, and a shell can take the terminal back in the meantime.
+        self.disable_input()
         if not self.terminal.in_foreground:
             # Another program has set the line discipline in the meantime; leave it as it is.
             self.attrs_before = None
