@@ -272,11 +272,29 @@ def test_keys_before_the_first_screen_is_read_do_no_harm(tmp_path: Path) -> None
             asyncio.get_running_loop().call_later(0.2, read.set)
             await pilot.press("ctrl+c", "f1", "escape", "ctrl+p", "escape", "x")
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
-            # An app that ends while a screen is put together trips over it.
-            await until(pilot, lambda: app.screen.is_mounted)
-            await pilot.pause()
 
     asyncio.run(run())
+
+
+def test_an_app_can_end_while_a_screen_is_put_together(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    read = threading.Event()
+
+    def opening() -> Opening:
+        assert read.wait(30)
+        return Opening(services, Draft(services.library))
+
+    app = TrainerApp(opening, CurrentRun())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)):
+            read.set()
+            while not isinstance(app.screen, ComposeScreen):
+                await asyncio.sleep(0)
+            app.exit(0)
+
+    asyncio.run(run())
+    assert app.return_value == 0
 
 
 def test_settings_that_are_wrong_close_the_app_with_the_reason(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
+from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
@@ -89,6 +90,11 @@ class TrainerApp(App[int], inherit_bindings=False):
     def copy_to_clipboard(self, text: str) -> None:
         """Copy a text through the terminal, without anything that steers where it is pasted."""
         super().copy_to_clipboard(harmless_block(text))
+
+    def _handle_exception(self, error: Exception) -> None:
+        # An app that ends while a screen is put together finds the screen without its parts.
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
 
     def get_default_screen(self) -> Screen[Any]:
         return self._first
