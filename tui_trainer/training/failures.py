@@ -6,6 +6,7 @@ touched again: only what is in host memory and on the disk can be kept.
 
 from __future__ import annotations
 
+import re
 import traceback
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ _NO_MEMORY = (
     *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
 )
 _CUDA_DEAD = ("CUDA error", "CUDA driver error", "device-side assert", "uncorrectable ECC")
+_COMPILER = ("torch._dynamo.", "torch._inductor.")
+_PLACE = re.compile(r'File "(.+?)", line (\d+)')
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 
 
@@ -58,6 +61,13 @@ def known(error: Exception, task: Task) -> Fault | None:
             "resume on another device, for example with training.device=cpu; nvidia-smi and the "
             "kernel's log (Xid) say more",
             device_is_lost=True,
+        )
+    if type(error).__module__.startswith(_COMPILER):
+        places = _PLACE.findall(text.partition("from user code:")[2])
+        line = f" ({clean(places[-1][0], 200)}:{places[-1][1]})" if places else ""
+        return Fault(
+            f"torch cannot compile it: {first}{line}",
+            "train anew with training.compile=false, or mend what is named, such as a missing g++",
         )
     if _NO_DETERMINISTIC in text:
         return Fault(first, "set training.deterministic=false, or use another model or loss")

@@ -6,11 +6,12 @@ so they compute alike. The loss is computed outside of it, always on float32 out
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
@@ -105,7 +106,7 @@ class Forward:
         if self._channels_last:
             batch = {name: _channels_last(field) for name, field in batch.items()}
         try:
-            return self._in_precision(batch, carry)
+            return self._in_precision(batch, carry, self._run)
         except Exception as error:
             error.add_note(f"the inputs are {self._described(batch)}")
             raise
@@ -115,23 +116,41 @@ class Forward:
             return describe(batch[self._first])
         return ", ".join(f"{name} {describe(batch[name])}" for name in self.fields)
 
-    def _in_precision(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def with_tensors(self, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Return the outputs with these tensors in the place of parameters and buffers, by name.
+
+        For a compiler, which follows every line of it; not for stateful models.
+        """
+        if self._channels_last:
+            batch = {name: _channels_last(field) for name, field in batch.items()}
+
+        def run(*positional: Tensor, **named: Tensor) -> Any:
+            return functional_call(self.model, dict(tensors), positional, named)
+
+        return self._in_precision(batch, None, run)[0]
+
+    def _in_precision(
+        self, batch: Batch, carry: RecurrentState, run: Callable[..., Any]
+    ) -> tuple[Tensor, RecurrentState]:
         if self._dtype is None:
-            return self._outputs(batch, carry)
+            return self._outputs(batch, carry, run)
         with torch.autocast(batch[self._first].device.type, dtype=self._dtype):
-            outputs, left = self._outputs(batch, carry)
+            outputs, left = self._outputs(batch, carry, run)
         return outputs.float(), left
 
-    def _outputs(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def _outputs(
+        self, batch: Batch, carry: RecurrentState, run: Callable[..., Any]
+    ) -> tuple[Tensor, RecurrentState]:
         if self.stateful:
-            outputs, left = self._run(batch["input"], _kept(carry, batch.get("fresh")))
+            outputs, left = run(batch["input"], _kept(carry, batch.get("fresh")))
             return outputs, tuple(part.detach() for part in left)
         if self._reads_first_alone and self._lengths not in batch:
-            return logits_of(self._run(batch[self._first])), None
+            return logits_of(run(batch[self._first])), None
         positional, named = values_of(self.arguments, batch)
         # Never compiled: every new length would compile again, and packed sequences have a kernel
         # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
-        run = self.model if any(map(is_on_host, batch)) else self._run
+        if any(map(is_on_host, batch)):
+            run = self.model
         return logits_of(run(*positional, **named)), None
 
 

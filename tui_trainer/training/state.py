@@ -120,6 +120,14 @@ class State:
             raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
         return [p for p in self._parts[part].parameters() if p.requires_grad]
 
+    def flat_buffers(self, part: str = "") -> list[FlatBuffer]:
+        """Return the buffers of a part; another list once the tensors were moved."""
+        return self._buffers[part]
+
+    def named_parameters(self, buffers: Iterable[FlatBuffer]) -> dict[str, nn.Parameter]:
+        """Return the parameters of some buffers by name, in their order."""
+        return {self._names[p]: p for buffer in buffers for p in buffer.parameters}
+
     def take_skipped(self) -> int:
         """Return how many steps were skipped since the last call: 0 or 1, if asked every step."""
         return 0 if self._scaler is None else self._scaler.take_skipped()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tui_trainer.problems.batch import Batch
+from tui_trainer.training.compiled_step import CompiledStep
 from tui_trainer.training.forward import RecurrentState
 from tui_trainer.training.losses import OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
@@ -109,6 +110,7 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
         loss = task.criterion.train
         if isinstance(loss, OwnLoss):
             return OwnLossStep(task.forward, loss, state, settings)
-        return SupervisedStep(task.forward, task.criterion, state, settings)
+        kind = CompiledStep if settings.experiment.training.compile == "step" else SupervisedStep
+        return kind(task.forward, task.criterion, state, settings)
     step = RecipeStep if task.recipe.takes_steps else RecipeLossStep
     return step(task.recipe, state, settings, progress)

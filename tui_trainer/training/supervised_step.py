@@ -62,7 +62,7 @@ class TrainingStep(Protocol):
 
 
 class LossTaken(NamedTuple):
-    """The loss of a micro-batch, with its graph."""
+    """The loss of a micro-batch, with its graph, or of a step."""
 
     loss: Tensor
     carry: RecurrentState
@@ -92,23 +92,34 @@ class GradientStep(ABC):
         lr: Callable[[], float],
     ) -> StepTaken:
         """Take a step, see `TrainingStep`."""
-        state, training = self._state, self._settings.experiment.training
-        state.clear_gradients()
-        if len(batches) == 1:
-            loss, carry, others = self.loss_of(batches[0], carry, step, 0)
-            state.backward(loss)
-            total = loss.detach()
-        else:
-            total, carry, others = self._accumulate(step, batches, shares, carry)
-        state.unscale_gradients()
-        norm = clip(state, training)
+        state = self._state
+        (loss, carry, others), norm = self.compute_gradients(step, batches, shares, carry)
         rate = lr()
         state.set_lr(rate)
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
         state.update(step)
         self.is_updating = False
-        return StepTaken(total, norm, rate, carry, others)
+        return StepTaken(loss, norm, rate, carry, others)
+
+    def compute_gradients(
+        self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState
+    ) -> tuple[LossTaken, Tensor]:
+        """Fill the buffers with the clipped gradients of a step.
+
+        Returns:
+            The loss, without its graph, and the norm of the gradients before clipping.
+        """
+        state = self._state
+        state.clear_gradients()
+        if len(batches) == 1:
+            taken = self.loss_of(batches[0], carry, step, 0)
+            state.backward(taken.loss)
+            taken = taken._replace(loss=taken.loss.detach())
+        else:
+            taken = self._accumulate(step, batches, shares, carry)
+        state.unscale_gradients()
+        return taken, clip(state, self._settings.experiment.training)
 
     def _accumulate(
         self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState

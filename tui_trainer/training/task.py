@@ -38,6 +38,7 @@ from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one, with_text_read
+from tui_trainer.training.compiled_step import check_compilable
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -168,6 +169,8 @@ def _build_on(
     if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
         criterion = build_criterion(experiment.loss, dataset, device)
+        if experiment.training.compile == "step":
+            check_compilable(experiment, model, stateful=stateful)
     return Task(
         experiment,
         device,
@@ -265,7 +268,7 @@ def _forward(
         stateful=stateful,
         precision=training.precision,
         channels_last=training.channels_last,
-        compiled=training.compile,
+        compiled=training.compile is True,
         is_called=dataset.problem != "none",
     )
 

@@ -291,6 +291,7 @@ class Shape:
     kind: Kind
     optional: bool = False
     choices: tuple[str, ...] = ()
+    """Of a bool only where there are more than false and true."""
     item: Any = None
     """The annotation of the items of a list."""
 
@@ -324,6 +325,8 @@ def _union(parts: list[Any], count: int) -> Shape:
     words = [shape for shape in shapes if shape.kind == "choice"]
     if len(shapes) == 2 and lists and words:
         return Shape("list", optional, words[0].choices, lists[0].item)
+    if len(shapes) == 2 and bool in parts and words:
+        return Shape("bool", optional, ("false", "true", *words[0].choices))
     return Shape("other", optional)
 
 

@@ -63,10 +63,11 @@ class TrainingSection(Section):
         gt=0,
         lt=1,
     )
-    compile: bool = setting(
+    compile: bool | Literal["step"] = setting(
         False,
-        "compile the model (torch.compile); needs a C++ compiler, and does nothing for "
-        "sequences of different lengths",
+        "compile the model (torch.compile), or step: one graph of forward pass, loss, backward "
+        "pass and clipping; needs a C++ compiler, and does nothing for sequences of different "
+        "lengths",
     )
     gradient_checkpointing: bool = setting(
         False, "recompute each block in the backward pass, to save memory"

@@ -139,7 +139,7 @@ class FieldRow(Widget):
 
 def _editor(field: Field, text: str) -> Input | Choice:
     if field.kind == "bool":
-        return Choice(text, SWITCH, classes="editor")
+        return Choice(text, field.choices or SWITCH, field.choice_texts, classes="editor")
     if field.kind == "choice":
         choices, texts = field.choices, field.choice_texts
         if field.optional:

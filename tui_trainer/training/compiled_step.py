@@ -1,0 +1,147 @@
+"""`CompiledStep`: forward pass, loss, backward pass, norm and clipping as one compiled graph.
+
+Layer: training. Its bits are its own, because the compiler joins and orders the operations in
+another way. The update stays outside: over flat buffers it is one call of one kernel, so a graph
+with it is no faster, and every optimizer, group and edit works as it does without a compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad_and_value
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.config.processes import protect_environment
+from tui_trainer.problems.batch import Batch, is_on_host
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.flat_buffer import FlatBuffer
+from tui_trainer.training.forward import Forward, RecurrentState
+from tui_trainer.training.losses import Criterion
+from tui_trainer.training.part import LiveSettings
+from tui_trainer.training.state import State
+from tui_trainer.training.supervised_step import LossTaken, SupervisedStep, clip
+from tui_trainer.training.torch_internals import compiled_graph
+
+NO_LIMIT = float("inf")
+
+
+class CompiledStep(SupervisedStep):
+    """A supervised step whose gradients come from a graph, one for each shape of a batch.
+
+    Batches of padded sequences are computed without it: every length would be compiled again.
+    """
+
+    def __init__(
+        self, forward: Forward, criterion: Criterion, state: State, settings: LiveSettings
+    ) -> None:
+        super().__init__(forward, criterion, state, settings)
+        # The compiler starts Python processes that try out its kernels.
+        protect_environment()
+        self._buffers: list[FlatBuffer] = []
+        """The buffers that the tensors below belong to."""
+        self._names: list[str] = []
+        self._tensors: tuple[list[nn.Parameter], dict[str, Tensor], list[Tensor]] = ([], {}, [])
+        """The trained parameters, the buffers of the model by name, and the gradients."""
+        self._numbers: dict[tuple[float, ...], Tensor] = {}
+
+    def compute_gradients(
+        self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState
+    ) -> tuple[LossTaken, Tensor]:
+        if any(is_on_host(name) for batch in batches for name in batch):
+            return super().compute_gradients(step, batches, shares, carry)
+        if self._state.flat_buffers() is not self._buffers:
+            self._bind()
+        training = self._settings.experiment.training
+        with torch.no_grad():
+            if len(batches) == 1:
+                limits = self._tensor(training.grad_clip_norm, training.grad_clip_value)
+                loss, norm = self._fill(*self._tensors, batches[0], limits)
+                return LossTaken(loss, None), norm
+            self._state.clear_gradients()
+            losses = [
+                self._add(*self._tensors, batch, self._tensor(share))
+                for batch, share in zip(batches, shares, strict=True)
+            ]
+        return LossTaken(sum(losses[1:], losses[0]), None), clip(self._state, training)
+
+    def _bind(self) -> None:
+        """Take the tensors of the state; other parameters by name need other graphs."""
+        self._buffers = self._state.flat_buffers()
+        parameters = self._state.named_parameters(self._buffers)
+        gradients = [view for buffer in self._buffers for view in buffer.gradient_views]
+        model = self._state.model
+        self._tensors = (list(parameters.values()), dict(model.named_buffers()), gradients)
+        if self._names != list(parameters):
+            self._names = list(parameters)
+            self._fill = compiled_graph(self._fill_gradients)
+            self._add = compiled_graph(self._add_gradients)
+
+    def _tensor(self, *numbers: float | None) -> Tensor:
+        """Return numbers on the device; None: no limit. A number in the graph would be fixed."""
+        limits = tuple(NO_LIMIT if number is None else number for number in numbers)
+        if limits not in self._numbers:
+            self._numbers = {limits: torch.tensor(limits, device=self._state.device)}
+        return self._numbers[limits]
+
+    def _gradients_of(
+        self, parameters: list[nn.Parameter], buffers: dict[str, Tensor], batch: Batch
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the gradients of the parameters, and the loss."""
+
+        def loss_of(values: list[Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            tensors = dict(zip(self._names, values, strict=True)) | buffers
+            outputs = self._forward.with_tensors(tensors, batch)
+            return self._criterion.train(outputs, batch)
+
+        values = [parameter.detach() for parameter in parameters]
+        gradients, loss = grad_and_value(loss_of)(values, buffers)
+        return gradients, loss
+
+    def _fill_gradients(
+        self,
+        parameters: list[nn.Parameter],
+        buffers: dict[str, Tensor],
+        into: list[Tensor],
+        batch: Batch,
+        limits: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Set the clipped gradients; return the loss, and their norm before clipping."""
+        gradients, loss = self._gradients_of(parameters, buffers, batch)
+        norms = [torch.linalg.vector_norm(gradient.float()) for gradient in gradients]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
+        factor = torch.clamp(limits[0] / (norm + 1e-6), max=1.0)
+        for gradient, own in zip(gradients, into, strict=True):
+            own.copy_((gradient * factor).clamp(-limits[1], limits[1]))
+        return loss, norm
+
+    def _add_gradients(
+        self,
+        parameters: list[nn.Parameter],
+        buffers: dict[str, Tensor],
+        into: list[Tensor],
+        batch: Batch,
+        share: Tensor,
+    ) -> Tensor:
+        """Add a share of the gradients of a micro-batch; return that share of its loss."""
+        gradients, loss = self._gradients_of(parameters, buffers, batch)
+        for gradient, own in zip(gradients, into, strict=True):
+            own.add_(gradient * share)
+        return loss * share[0]
+
+
+def check_compilable(experiment: Experiment, model: nn.Module, *, stateful: bool) -> None:
+    """Raise ConfigError if a supervised step of these settings cannot be one graph."""
+    reasons = {
+        "the loss of a plugin": experiment.loss.type in LOSS_FACTORIES,
+        "the loss scaler of fp16": experiment.training.precision == "fp16",
+        "gradient checkpointing": experiment.training.gradient_checkpointing,
+        "a model that carries a state from batch to batch": stateful,
+        "recurrent layers of torch": any(isinstance(one, nn.RNNBase) for one in model.modules()),
+    }
+    if blamed := [reason for reason, holds in reasons.items() if holds]:
+        message = f"step: cannot compile {' or '.join(blamed)}; set true or false"
+        raise ConfigError([Problem(message, "training.compile")])
