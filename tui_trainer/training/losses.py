@@ -9,16 +9,15 @@ targets do not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.plugins import LOSS_FACTORIES, takes_targets
+from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
@@ -31,15 +30,12 @@ from tui_trainer.config.sections.losses import (
     L1Section,
     WeightedSection,
 )
-from tui_trainer.config.sections.section import TypedSection, values_of
-from tui_trainer.config.user_code import place_of
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
-
-Loss = Callable[[Tensor, Batch], Tensor]
-"""Returns the mean loss, given the outputs of the model and the batch that they are for."""
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.own_losses import Loss, OwnLoss
 
 TargetLoss = Callable[[Tensor, Tensor], Tensor]
 """Returns the mean loss, given the outputs of the model and the targets alone."""
@@ -97,47 +93,6 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         return Criterion(own, own)
     criterion = LOSSES[section.type](section, dataset, device)
     return criterion.with_classes_last() if dataset.signature.places == "pixel" else criterion
-
-
-class OwnLoss:
-    """A loss of the user's, called with the settings in force; implements `Loss`."""
-
-    def __init__(self, function: Callable[..., Any], section: TypedSection) -> None:
-        self._function = function
-        self._takes_targets = takes_targets(function)
-        self.others: dict[str, Tensor] = {}
-        """What the last call returned beside the loss, without gradients."""
-        self.use(section)
-
-    def use(self, section: TypedSection) -> None:
-        """Use other settings from the next call on."""
-        self._name = section.type
-        self._settings = values_of(section)
-
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        target = batch["target"] if self._takes_targets else batch
-        returned = self._function(outputs, target, **self._settings)
-        if isinstance(returned, Mapping):
-            numbers = {str(name): self._number(value) for name, value in returned.items()}
-            if "loss" not in numbers:
-                raise BadInput(
-                    f"{clean(place_of(self._function), 300)}: loss {self._name} returned a dict "
-                    f"without 'loss', only {clean(', '.join(numbers), 200)}"
-                )
-            loss = numbers.pop("loss")
-            self.others = {name: number.detach() for name, number in numbers.items()}
-            return loss
-        self.others = {}
-        return self._number(returned)
-
-    def _number(self, value: Any) -> Tensor:
-        if isinstance(value, Tensor) and not value.dim():
-            return value
-        found = describe(value) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise BadInput(
-            f"{clean(place_of(self._function), 300)}: loss {self._name} returned {found}; it "
-            "should return the mean over the samples of the batch, a tensor that is a number"
-        )
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:

@@ -21,7 +21,7 @@ from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 from tui_trainer.training.forward import Forward, RecurrentState
-from tui_trainer.training.losses import Loss
+from tui_trainer.training.own_losses import Loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import RecurrentState
-from tui_trainer.training.losses import OwnLoss
+from tui_trainer.training.own_losses import OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep

@@ -16,7 +16,8 @@ from torch import Tensor
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import Forward, RecurrentState
-from tui_trainer.training.losses import Criterion, OwnLoss
+from tui_trainer.training.losses import Criterion
+from tui_trainer.training.own_losses import OwnLoss
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
 
