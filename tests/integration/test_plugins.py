@@ -29,7 +29,7 @@ def written(folder: Path) -> tuple[str, str, str]:
     blocks = re.findall(
         r"( *)```python\n([^`]*^ *(?:from|import) .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "stars.py")
+    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "sparse.py", "stars.py")
     for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
@@ -148,6 +148,12 @@ def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
     words = ("model=two-layers", "model.width=9", "training.epochs=null", "training.max_steps=3")
     done = call(tmp_path, "train", "digits-mlp", *words, "--plugin", layers, "--no-ui")
     assert done.returncode == 0, done.stderr
+    own = ("model=sparse-digits", "loss=model", "training.max_steps=3", "--name", "sparse")
+    sparse = str(tmp_path / "sparse.py")
+    done = call(tmp_path, "train", "digits-mlp", *own, "--plugin", sparse, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").glob("sparse*")
+    assert {"train/loss", "train/fit", "train/sparse"} <= lines(run)[0].keys()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.config.sections.losses import MODEL_LOSS
 from tui_trainer.config.user_code import file_of
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
@@ -126,7 +127,10 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
         settings.pop("early_stopping", None)
         settings["training"]["epochs"] = _RECIPE_EPOCHS
         return settings
-    if (loss := _only(things, "loss", file)) in problem.losses:
+    if dataset.problem == "none" and model:
+        # Without a recipe, nothing but the model can say what is learned.
+        settings["loss"] = {"type": MODEL_LOSS}
+    elif (loss := _only(things, "loss", file)) in problem.losses:
         settings["loss"] = {"type": loss}
     metrics = [one.name for one in things if one.kind == "metric"]
     if own := [metric for metric in metrics if metric in problem.more_metrics]:

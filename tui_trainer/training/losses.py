@@ -21,6 +21,7 @@ from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
+    MODEL_LOSS,
     AutoLossSection,
     BinaryCrossEntropySection,
     CrossEntropySection,
@@ -35,7 +36,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
-from tui_trainer.training.own_losses import Loss, OwnLoss
+from tui_trainer.training.own_losses import Loss, ModelLoss, OwnLoss
 
 TargetLoss = Callable[[Tensor, Tensor], Tensor]
 """Returns the mean loss, given the outputs of the model and the targets alone."""
@@ -75,8 +76,13 @@ def _of_targets(loss: TargetLoss) -> Loss:
     return lambda outputs, batch: loss(outputs, batch["target"])
 
 
-def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
+def build_criterion(
+    section: TypedSection, dataset: Dataset, device: torch.device, own_model: str = ""
+) -> Criterion:
     """Build the loss of a section for a dataset.
+
+    Args:
+        own_model: the place and name of a model of the user's, which may compute the loss itself.
 
     Raises:
         ConfigError: the loss and the dataset do not fit each other.
@@ -86,6 +92,14 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         spec = SPECS.find(fitting[0])
         assert spec is not None, "a test keeps the names of losses and specs equal"
         section = spec.params.model_validate({"type": spec.name})
+    if section.type == MODEL_LOSS:
+        if not own_model:
+            raise _misfit(
+                "the loss that a model of a plugin returns, and this model is built in; use "
+                f"loss={' or '.join(fitting)}"
+            )
+        returned = ModelLoss(own_model)
+        return Criterion(returned, returned)
     if section.type not in fitting:
         raise _misfit(_why_no_loss(section.type, fitting, dataset))
     if section.type in LOSS_FACTORIES:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import RecurrentState
-from tui_trainer.training.own_losses import OwnLoss
+from tui_trainer.training.own_losses import ModelLoss, OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep
@@ -107,7 +107,7 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
     if task.recipe is None:
         assert task.criterion is not None, "without a recipe there is a loss"
         loss = task.criterion.train
-        if isinstance(loss, OwnLoss):
+        if isinstance(loss, OwnLoss | ModelLoss):
             return OwnLossStep(task.forward, loss, state, settings)
         return SupervisedStep(task.forward, task.criterion, state, settings)
     step = RecipeStep if task.recipe.takes_steps else RecipeLossStep

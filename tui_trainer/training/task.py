@@ -29,7 +29,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.models.build import build_model
+from tui_trainer.models.build import build_model, subject_of
 from tui_trainer.models.inputs import sees_padding, unread_fields
 from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.runs.events import Stage, Topic
@@ -148,8 +148,10 @@ def _build_on(
     model, weight_notes = _model(experiment, dataset, is_new=is_new)
     dataset = replace(dataset, notes=(*dataset.notes, *weight_notes))
     # In our own text datasets each row continues from batch to batch; the samples of a plugin are
-    # independent of each other.
+    # independent of each other. A model that computes its own loss needs the targets, which
+    # `advance` is not given.
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
+    stateful = stateful and not experiment.loss_is_of_model
     if experiment.training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
     feed = DataFeed(experiment.loader, device, experiment.training.seed)
@@ -163,7 +165,8 @@ def _build_on(
     forward = _forward(experiment, model, dataset, stateful=stateful)
     if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
-        criterion = build_criterion(experiment.loss, dataset, device)
+        own_model = subject_of(model, experiment.model.type)
+        criterion = build_criterion(experiment.loss, dataset, device, own_model)
     return Task(
         experiment,
         device,
@@ -247,7 +250,8 @@ def _forward(
         precision=training.precision,
         channels_last=training.channels_last,
         compiled=training.compile,
-        is_called=dataset.problem != "none",
+        is_called=dataset.problem != "none" or experiment.loss_is_of_model,
+        with_loss=experiment.loss_is_of_model,
     )
 
 

@@ -31,8 +31,12 @@ def check_measurable(experiment: Experiment, dataset: Dataset, *, is_new: bool) 
         ConfigError: nothing can be learned from them, or a metric does not fit them.
     """
     check_measured(experiment, dataset)
-    if dataset.problem == "none" and experiment.recipe.type == SUPERVISED:
-        message = "is none, so only a recipe can learn from the data; name it: recipe=NAME"
+    supervised = experiment.recipe.type == SUPERVISED
+    if dataset.problem == "none" and supervised and not experiment.loss_is_of_model:
+        message = (
+            "is none, so only a recipe can learn from the data, or a model that computes its own "
+            "loss: recipe=NAME or loss=model"
+        )
         raise ConfigError([Problem(message, "problem.type")])
     notes = uncertainty_notes(dataset) if is_new else []
     notes += _check_metrics(experiment, dataset, is_new=is_new)
