@@ -344,3 +344,29 @@ def test_a_model_with_its_own_loss_is_proposed_and_draws_in_training_alone(
     assert main(["train", *chosen]) == 0
     config = json.loads(capsys.readouterr().out)["config"]
     assert config["loss"]["type"] == "model"
+
+
+LISTED = """
+import torch
+from tui_trainer.plugins import Data, dataset
+
+
+@dataset("listed")
+def listed(late: bool = False):
+    samples = [(torch.randn(2), i % 2) for i in range(40)]
+    samples[17] = (torch.randn(3), 1)
+    train, held = samples[:30], samples[30:]
+    return Data(train if late else samples[17:], held, held, classes=("a", "b"))
+"""
+
+
+@pytest.mark.parametrize(("late", "code"), [("false", 2), ("true", 1)])
+def test_a_wrong_sample_of_a_list_is_named_with_the_line_of_its_function(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], late: str, code: int
+) -> None:
+    (tmp_path / "listed.py").write_text(LISTED)
+    words = ("--plugin", "listed.py", f"dataset.late={late}", "training.batch_size=4")
+    assert main(["train", *words, "model=linear", "--no-ui"]) == code
+    err = capsys.readouterr().err
+    number = {2: "0", 1: "17"}[code]
+    assert f"{tmp_path / 'listed.py'}:6: sample {number} of the data set" in err
