@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.config.plugins import LOADED, plugin_lines
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.dataset import Dataset
@@ -166,9 +166,12 @@ def plugin_changes(origin: Origin, run: RunDirectory | None = None) -> list[str]
         if added == removed == 0:
             how = "lines in another order"
         copy = None if run is None else find_copy(run, name, saved)
+        is_plugin = any(plugin.name == name for plugin in LOADED.values())
         if copy is not None:
-            how += f" (as it was: --plugin {clean(str(copy), 300)})"
-        text = f"the plugin {clean(name, 100)} changed since the checkpoint was written: {how}"
+            option = "--plugin " if is_plugin else ""
+            how += f" (as it was: {option}{clean(str(copy), 300)})"
+        what = "plugin" if is_plugin else "file beside the plugin"
+        text = f"the {what} {clean(name, 100)} changed since the checkpoint was written: {how}"
         changes.append(text)
     return changes
 
