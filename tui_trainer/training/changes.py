@@ -66,7 +66,8 @@ def load_whole(
 
 def _gone_text(section: DatasetSection, changes: RowChanges) -> str:
     noun = _NOUNS.get(section.type, "row")
-    text = f"{counted(changes.gone, noun)} of the run {_are(changes.gone)} gone or changed"
+    gone, total = changes.gone, counted(changes.total, noun)
+    text = f"{gone:,} of {total} of the run {_are(gone)} gone or changed"
     return f"{text}, and {_new_text(section, changes)}" if changes.new else text
 
 
