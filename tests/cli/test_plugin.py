@@ -293,3 +293,80 @@ def test_a_recipe_of_the_file_says_what_its_data_are_read_for(
     code, _, err = dry(right.replace("LR_FACTORS = None", "lr_factors = dict"))
     assert code == 2
     assert "lr_factors of small is for the parts that a training_step updates" in err
+
+
+ENCODER = """
+import torch
+from torch import nn
+from tui_trainer.plugins import Data, dataset, model
+
+
+@dataset("points")
+def points():
+    return Data({"input": torch.randn(60, 3)})
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(3, 1), nn.Linear(1, 3)
+
+    def forward(self, points):
+        code = self.down(points)
+        code = code + torch.randn_like(code) if SEEN else code
+        return {"loss": (self.up(code) - points).square().mean(), "size": code.abs().mean()}
+
+
+@model("encoder")
+def encoder(signature):
+    return Encoder()
+"""
+
+
+@pytest.mark.processes
+def test_a_model_with_its_own_loss_is_proposed_and_draws_in_training_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "encoder.py"
+    words = ("encoder.py", "problem=none", "loss=model", "--steps", "3")
+    file.write_text(ENCODER.replace("SEEN", "True"))
+    with loaded():
+        code, found = checked(capsys, *words)
+    assert code == 1
+    (wrong,) = [one for one in found["proofs"] if not one["holds"]]
+    assert wrong["name"] == "validation"
+    assert "draw no random numbers but in training" in wrong["text"]
+    file.write_text(ENCODER.replace("SEEN", "self.training"))
+    with loaded():
+        code, found = checked(capsys, *words)
+    assert code == 0, found
+    chosen = ("--plugin", "encoder.py", "problem=none", "--dry-run", "--log-format", "json")
+    assert main(["train", *chosen]) == 0
+    config = json.loads(capsys.readouterr().out)["config"]
+    assert config["loss"]["type"] == "model"
+
+
+LISTED = """
+import torch
+from tui_trainer.plugins import Data, dataset
+
+
+@dataset("listed")
+def listed(late: bool = False):
+    samples = [(torch.randn(2), i % 2) for i in range(40)]
+    samples[17] = (torch.randn(3), 1)
+    train, held = samples[:30], samples[30:]
+    return Data(train if late else samples[17:], held, held, classes=("a", "b"))
+"""
+
+
+@pytest.mark.parametrize(("late", "code"), [("false", 2), ("true", 1)])
+def test_a_wrong_sample_of_a_list_is_named_with_the_line_of_its_function(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], late: str, code: int
+) -> None:
+    (tmp_path / "listed.py").write_text(LISTED)
+    words = ("--plugin", "listed.py", f"dataset.late={late}", "training.batch_size=4")
+    assert main(["train", *words, "model=linear", "--no-ui"]) == code
+    err = capsys.readouterr().err
+    number = {2: "0", 1: "17"}[code]
+    assert f"{tmp_path / 'listed.py'}:6: sample {number} of the data set" in err

@@ -59,8 +59,8 @@ def test_json_of_an_evaluation_says_that_the_data_changed(
     told = json.loads(printed.out)
     (note,) = told["notes"]
     assert note == (
-        "the run itself may have measured other values: the data changed: 1 row of the run is gone "
-        "or changed, and 1 row is new and left out"
+        "the run itself may have measured other values: the data changed: 1 of 60 rows of the run "
+        "is gone or changed, and 1 row is new and left out"
     )
     assert told["rows"] == {"gone": 1, "new": 1}
     assert printed.err == f"tui-trainer: {note}\n"

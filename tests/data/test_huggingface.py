@@ -202,7 +202,9 @@ def test_a_data_set_of_the_hub_is_read_from_the_cache_of_the_library(
         asked.append((name, config, revision))
         if name == "someone/gone":
             raise ConnectionError("no network")
-        folders = {split: save(tmp_path / split, rows(60)) for split in ("train", "test")}
+        folders = {
+            split: save(tmp_path / str(len(asked)) / split, rows(60)) for split in ("train", "test")
+        }
         files = {
             split: [{"filename": str(next(folder.glob("*.arrow")))}]
             for split, folder in folders.items()
@@ -221,7 +223,10 @@ def test_a_data_set_of_the_hub_is_read_from_the_cache_of_the_library(
     monkeypatch.setitem(sys.modules, "datasets", library)
     assert recognise("hf:someone/numbers", {}).type == "huggingface"
     data = load(section("hf:someone/numbers", config="small", revision="v1"))
-    assert asked == [("someone/numbers", "small", "v1")]
+    # It is asked for once, to see whether there are pictures, and not again.
+    assert asked == [("someone/numbers", None, None), ("someone/numbers", "small", "v1")]
+    assert sizes(load(section("hf:someone/numbers", config="small", revision="v1")))[2] == 60
+    assert len(asked) == 2
     assert sizes(data)[2] == 60
     with pytest.raises(BadInput, match=r"loaded from the hub \(ConnectionError: no network"):
         load(section("hf:someone/gone"))

@@ -202,7 +202,7 @@ def test_items_keep_their_split_when_others_come() -> None:
 
     for part in ("train", "val", "test"):
         assert items_of(getattr(grown, part)) == items_of(getattr(first, part))
-    assert grown.changes == RowChanges(gone=0, new=30)
+    assert grown.changes == RowChanges(gone=0, new=30, total=60)
     assert first.preprocessing["split"] == "identity"
     assert first.split_summary == "split by identity, stratified"
     turned = made(Data(NAMES[::-1], read=picture, target=kind))
@@ -216,7 +216,7 @@ def test_items_that_are_gone_or_have_another_target_are_counted() -> None:
         return "owl" if item == NAMES[7] else kind(item)
 
     changed = again(Data(NAMES[2:], read=picture, target=corrected), first)
-    assert changed.changes == RowChanges(gone=3, new=0)
+    assert changed.changes == RowChanges(gone=3, new=0, total=60)
     assert sum(map(len, (changed.train, changed.val, changed.test))) == 58
 
 

@@ -8,6 +8,7 @@ import pickle
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -217,3 +218,54 @@ def test_a_picture_outside_of_the_data_set_is_not_read(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="its bytes are not in the data set"):
             sent.content(f"train/00000{row}/image")
     assert sent.content("train/000002/image") == as_png(pixels(5))
+
+
+class Parts(dict[str, Any]):
+    """What the library gives for all splits."""
+
+
+@pytest.mark.parametrize("is_downloaded", [False, True])
+def test_pictures_of_a_name_on_the_hub_are_read_from_the_cache_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_downloaded: bool
+) -> None:
+    """The hub itself cannot be reached by tests; a builder of folders leaves files in the cache."""
+    cache = tmp_path / "cache"
+    (cache / "blobs").mkdir(parents=True)
+    parts = {"train": table(30), "validation": table(9, 30), "test": table(12, 39)}
+    if is_downloaded:
+        for split, begin in (("train", 0), ("validation", 30), ("test", 39)):
+            paths = []
+            for number in range(begin, begin + len(parts[split])):
+                (cache / "blobs" / str(number)).write_bytes(as_png(pixels(number)))
+                (cache / f"{number}.png").symlink_to(cache / "blobs" / str(number))
+                paths.append({"bytes": None, "path": str(cache / f"{number}.png")})
+            own, kept = pa.array(paths, type=CELL), parts[split].schema.metadata
+            parts[split] = parts[split].set_column(0, "image", own).replace_schema_metadata(kept)
+    save(tmp_path / "saved", **parts)
+
+    def load_dataset(name: str, config: str | None, revision: str | None) -> Any:
+        features = SimpleNamespace(to_dict=lambda: {"image": IMAGE, "label": CLASS})
+        return Parts(
+            (split, SimpleNamespace(cache_files=[{"filename": str(file)}], features=features))
+            for split in parts
+            for file in (tmp_path / "saved" / split).glob("*.arrow")
+        )
+
+    library = SimpleNamespace(
+        load_dataset=load_dataset,
+        DatasetDict=Parts,
+        disable_progress_bars=lambda: None,
+        config=SimpleNamespace(HF_CACHE_HOME=str(cache)),
+    )
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    path = f"hf:someone/pictures-{is_downloaded}"
+    found = recognise(path, {})
+    assert (found.settings["type"], found.settings["path"]) == ("pictures", path)
+    chosen = PicturesSection.model_validate({"type": "pictures", "path": path, "size": SIDE})
+    dataset = load(chosen.model_copy(update={"decode": "training" if is_downloaded else "once"}))
+    assert [*map(len, (dataset.train, dataset.val, dataset.test))] == [30, 9, 12]
+    check(dataset, (0, 30, 39))
+    measured = read_labelled(chosen, dataset.preprocessing, path, dataset.info)
+    assert measured.count == "51 pictures"
+    with pytest.raises(ConfigError, match="is a data set on the hub"):
+        load(chosen.model_copy(update={"layout": "classes"}))

@@ -416,10 +416,10 @@ def test_what_is_added_to_a_single_text_is_left_out(tmp_path: Path) -> None:
     assert [len(split) for split in (again.train, again.val, again.test)] == [
         len(split) for split in (first.train, first.val, first.test)
     ]
-    assert again.changes == RowChanges(0, 1)
+    assert again.changes == RowChanges(0, 1, 3)
     path.write_text("L" + path.read_text()[1:])
     changed = load(section, first.preprocessing, record=first.split_record)
-    assert changed.changes == RowChanges(1, 1)
+    assert changed.changes == RowChanges(1, 1, 3)
 
 
 def told(dataset: Dataset, words: str) -> bool:

@@ -29,7 +29,7 @@ def written(folder: Path) -> tuple[str, str, str]:
     blocks = re.findall(
         r"( *)```python\n([^`]*^ *(?:from|import) .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "stars.py")
+    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py", "sparse.py", "stars.py")
     for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
@@ -148,6 +148,12 @@ def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
     words = ("model=two-layers", "model.width=9", "training.epochs=null", "training.max_steps=3")
     done = call(tmp_path, "train", "digits-mlp", *words, "--plugin", layers, "--no-ui")
     assert done.returncode == 0, done.stderr
+    own = ("model=sparse-digits", "loss=model", "training.max_steps=3", "--name", "sparse")
+    sparse = str(tmp_path / "sparse.py")
+    done = call(tmp_path, "train", "digits-mlp", *own, "--plugin", sparse, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").glob("sparse*")
+    assert {"train/loss", "train/fit", "train/sparse"} <= lines(run)[0].keys()
 
 
 @pytest.mark.parametrize(
@@ -301,7 +307,8 @@ def test_the_problem_of_the_documentation_predicts_whole_stars(tmp_path: Path) -
     done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"), "--json", *plugin)
     values = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
     assert len(values) == 3
-    assert {*values} <= {0.0, 1.0, 2.0}
+    # Whole numbers are written as such.
+    assert {*map(repr, values)} <= {"0", "1", "2"}
     done = call(tmp_path, "predict", "last", str(tmp_path / "new.csv"))
     assert done.returncode == 2
     assert f"needs its own code: add --plugin {tmp_path / 'stars.py'}" in done.stderr

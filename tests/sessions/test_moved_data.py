@@ -94,7 +94,7 @@ def test_a_run_whose_rows_are_gone_goes_on_only_if_that_is_accepted(moved: Moved
     rows = re.sub(r"\n8,[^\n]*", "", ROWS.replace("\n7,", "\n70,")) + "500,1,b\n"
     Path("new/rows.csv").write_text(rows)
     there = "dataset.path=new/rows.csv"
-    told = "2 rows of the run are gone or changed, and 2 rows are new and left out"
+    told = "2 of 60 rows of the run are gone or changed, and 2 rows are new and left out"
     before = {path.name for path in moved.runs.iterdir()}
 
     for prepare in (

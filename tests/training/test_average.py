@@ -40,12 +40,15 @@ def test_other_buffers_are_copied_with_their_infinities() -> None:
     mask = torch.tensor([0.0, -math.inf])
     model.register_buffer("mask", mask.clone())
     model.register_buffer("seen", torch.tensor(0))
+    model.register_buffer("replaced", torch.tensor(0))
     average = Average(model, 0.9)
     for step in range(1, 4):
         model.get_buffer("seen").add_(1)
+        model.replaced = model.get_buffer("replaced") + 1
         average.update(step)
     assert torch.equal(average.model.get_buffer("mask"), mask)
     assert average.model.get_buffer("seen").item() == 3
+    assert average.model.get_buffer("replaced").item() == 3
 
 
 def test_averaged_statistics_fit_the_averaged_weights_better_than_the_last_ones() -> None:

@@ -53,5 +53,5 @@ def test_a_run_whose_rows_are_gone_goes_on_when_it_is_told_to_and_says_so(tmp_pa
     assert run.resume().state == "finished"
 
     started = [event for event in run.events if isinstance(event, RunStarted)][-1]
-    told = "not bitwise: the data changed: 4 images of the run are gone or changed"
+    told = "not bitwise: the data changed: 4 of 72 images of the run are gone or changed"
     assert told in started.notes

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from textual.app import App, ComposeResult
 
+from tests.plugins import restored
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.plugins import schedule
 from tui_trainer.ui.compose.schedule import MOST_STEPS, ScheduleSketch, rates, sketch
 from tui_trainer.ui.plots.canvas import Markers
 
@@ -137,3 +139,18 @@ def test_a_line_rises_from_the_lower_left_to_the_upper_right() -> None:
     assert rows[0][9] != " "
     assert rows[0][0] == rows[2][9] == " "
     assert all(any(row[at] != " " for row in rows) for at in range(10))
+
+
+def test_an_own_schedule_that_fails_says_why_with_its_file() -> None:
+    with restored():
+
+        @schedule("broken")
+        def broken(step: int, total: int) -> float:
+            return [1.0][step]
+
+        given = experiment("schedule.type=broken")
+        shown = rates(given, 20)
+        assert not shown.values
+        assert shown.wrong.startswith("test_schedule.py:")
+        drawn = " ".join(" ".join(lines_of(given, 20)).split())
+    assert "IndexError: list index out of range" in drawn

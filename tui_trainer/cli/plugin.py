@@ -14,6 +14,7 @@ from typing import Any
 from tui_trainer.cli import options
 from tui_trainer.cli.plugin_templates import KINDS, template
 from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.own_types import types_of_files
 from tui_trainer.config.plugins import load_plugins
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_json, print_line
@@ -22,17 +23,17 @@ from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 def check(arguments: argparse.Namespace) -> int:
     """Print what a plugin registers, and what was proved of it; 1 if something does not hold."""
-    from tui_trainer.sessions.plugin_check import experiment_for, proofs, registered
+    from tui_trainer.sessions.plugin_check import experiment_for, proofs
 
     load_plugins([arguments.file, *arguments.plugin])
-    things = registered()
+    types = types_of_files()
     words = list(arguments.overrides)
     name = words.pop(0) if words and "=" not in words[0] else ""
-    experiment = experiment_for(things, name, options.library(arguments), parse_overrides(words))
+    experiment = experiment_for(types, name, options.library(arguments), parse_overrides(words))
     if not arguments.json:
-        for thing in things:
-            text = f"  {thing.description}" if thing.description else ""
-            print_line(f"{thing.kind} {thing.name}  {clean(thing.origin, 200)}{clean(text, 200)}")
+        for one in types:
+            text = f"  {one.description}" if one.description else ""
+            print_line(f"{one.kind} {one.name}  {clean(one.origin, 200)}{clean(text, 200)}")
     if experiment is None:
         raise BadInput(
             f"{clean(str(arguments.file), 200)} has no data set of its own, or several: name an "
@@ -46,7 +47,7 @@ def check(arguments: argparse.Namespace) -> int:
             print_line(f"{sign}  {clean(proof.name, 80)}: {clean(proof.text, 600)}")
     holds = all(one["holds"] for one in found)
     if arguments.json:
-        print_json({"registered": [asdict(one) for one in things], "proofs": found, "ok": holds})
+        print_json({"registered": [asdict(one) for one in types], "proofs": found, "ok": holds})
     return ExitCode.OK if holds else ExitCode.FAILED
 
 

@@ -223,7 +223,7 @@ class CsvRows:
         self._stream.write(",".join(map(self._cell, cells)) + "\n")
 
     def _cell(self, value: Value) -> str:
-        if isinstance(value, float):
+        if isinstance(value, int | float):
             return repr(value)
         if isinstance(value, list):
             has_labels = self._separator is not None

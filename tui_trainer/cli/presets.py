@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tui_trainer.cli import options
+from tui_trainer.config.own_types import types_of_files
 from tui_trainer.config.plugins import load_plugins
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.yaml.reader import read_document
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.sessions.plugin_check import registered
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
@@ -30,7 +30,7 @@ def list_presets(arguments: argparse.Namespace) -> int:
         there = f"there are: {', '.join(KINDS)}"
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
-    types = [one for one in registered() if kind is None or one.kind == kind.removesuffix("s")]
+    types = [one for one in types_of_files() if kind is None or one.kind == kind.removesuffix("s")]
     by_kind = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
     if arguments.json:
         rows = [

@@ -260,13 +260,15 @@ def _text(sample: Predicted) -> str:
         return ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in sample.shares.items())
     if sample.is_picture:
         return "a picture"
-    if isinstance(sample.value, float):
-        return f"{sample.value:.6g}"
+    if isinstance(sample.value, int | float):
+        return _number(sample.value)
     if isinstance(sample.value, dict):
-        return ", ".join(f"{clean(name, 80)} {value:.6g}" for name, value in sample.value.items())
+        return ", ".join(
+            f"{clean(name, 80)} {_number(value)}" for name, value in sample.value.items()
+        )
     if isinstance(sample.value, list):
         words = [
-            f"{value:.6g}" if isinstance(value, float) else clean(value, 80)
+            _number(value) if isinstance(value, int | float) else clean(value, 80)
             for value in sample.value
         ]
         return ", ".join(words) or "none"
@@ -277,6 +279,10 @@ def _text(sample: Predicted) -> str:
     likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"
     others = ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in shares[1:_SHOWN])
     return f"{likeliest} ({others})" if others else likeliest
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _note(notes: Sequence[str]) -> None:

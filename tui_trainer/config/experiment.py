@@ -21,7 +21,7 @@ from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
 from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
-from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.losses import LOSSES, MODEL_LOSS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
 from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
@@ -148,6 +148,11 @@ class Experiment:
         spec = PROBLEM_TYPES.find(recipe.problem)
         assert spec is not None, "a recipe is registered with a problem that exists"
         return cast(ProblemSection, spec.params(type=recipe.problem))
+
+    @property
+    def loss_is_of_model(self) -> bool:
+        """Whether the model computes the loss itself."""
+        return self.recipe.type == SUPERVISED and self.loss.type == MODEL_LOSS
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as written to config.yaml; reading it gives an equal experiment."""

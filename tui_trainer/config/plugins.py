@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import sys
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from tui_trainer.config.plugin_imports import SourceFile, files_beside, has_module, line_sums
 from tui_trainer.config.user_code import add_folder, describe_error_near
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error
@@ -77,15 +77,16 @@ RECIPE_METRICS: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class PluginFile:
+class PluginFile(SourceFile):
     """A file that was loaded. Unpickling it in a worker loads it there, under the same name."""
 
-    path: str
-    source: bytes
+    modules: Mapping[str, tuple[SourceFile, ...]]
+    """The files of each module beside it that it imports."""
 
     @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.source).hexdigest()
+    def beside(self) -> list[SourceFile]:
+        """The files beside it that it imports."""
+        return [file for files in self.modules.values() for file in files]
 
     @property
     def name(self) -> str:
@@ -167,7 +168,8 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     plugin = LOADED.get(path)
     if plugin is not None:
         return plugin
-    plugin = PluginFile(path, source)
+    plugin = PluginFile(path, source, files_beside(path, source))
+    _check_modules(plugin)
     module = ModuleType(plugin.module)
     module.__file__ = path
     folder = os.path.dirname(path)
@@ -186,10 +188,29 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     return plugin
 
 
-def plugin_facts() -> list[dict[str, str]]:
-    """Return the loaded files, for provenance."""
+def _check_modules(plugin: PluginFile) -> None:
+    """Raise BadInput if a plugin would import a module from the folder of another one.
+
+    In a process there is one module of a name.
+    """
+    folder = os.path.dirname(plugin.path)
+    for other in LOADED.values():
+        theirs = os.path.dirname(other.path)
+        for name, files in plugin.modules.items():
+            if theirs != folder and has_module(theirs, name):
+                mine = clean(files[0].path, 300)
+                raise BadInput(
+                    f"{clean(plugin.path, 300)} imports {name}, which is {mine}, but there is one "
+                    f"beside the plugin {clean(other.path, 300)}, too: rename one of them, or put "
+                    "both plugins into one folder"
+                )
+
+
+def plugin_facts() -> list[dict[str, Any]]:
+    """Return the loaded files and those beside them that they import, for provenance."""
     return [
-        {"path": one.path, "sha256": one.sha256, "copy": one.copy_name} for one in LOADED.values()
+        {**plugin.facts, "beside": [file.facts for file in plugin.beside]}
+        for plugin in LOADED.values()
     ]
 
 
@@ -201,17 +222,16 @@ def plugin_words() -> str:
 def plugin_lines() -> dict[str, list[int]]:
     """Return a checksum of each line of the loaded files, by the name of the file.
 
-    The folder is left out, because a file may be moved.
+    Those beside them that they import are among them. The folder is left out, because a file may
+    be moved.
     """
     lines: dict[str, list[int]] = {}
     for plugin in LOADED.values():
         lines.setdefault(plugin.name, []).extend(line_sums(plugin.source))
+    beside = {(file.path, file.source) for plugin in LOADED.values() for file in plugin.beside}
+    for path, source in sorted(beside):
+        lines.setdefault(os.path.basename(path), []).extend(line_sums(source))
     return lines
-
-
-def line_sums(source: bytes) -> list[int]:
-    """Return a checksum of each line of a file."""
-    return [zlib.crc32(line) for line in source.splitlines()]
 
 
 def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:

@@ -87,7 +87,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         kind = stated.get("type", "text")
         return Recognised({"type": kind, "path": path, "patterns": ["*.py"]})
     if path.startswith(HUB):
-        return Recognised({"type": "huggingface", "path": path})
+        pictures = _hub_pictures(path, stated)
+        return pictures or Recognised({"type": "huggingface", "path": path})
     if path.startswith(BUILTIN):
         return _table(path, stated)
     where = os.path.abspath(os.path.expanduser(path))
@@ -165,7 +166,7 @@ def _hub_pictures(where: str, stated: Mapping[str, Any]) -> Recognised | None:
     """Return the settings of a Hugging Face data set with pictures; None if it is none."""
     if stated.get("type", "pictures") != "pictures" or stated.get("layout", "auto") != "auto":
         return None
-    columns = hub_columns(where, stated.get("config"))
+    columns = hub_columns(where, stated.get("config"), stated.get("revision"))
     if columns is None:
         return None
     files = sample_of(where, columns, _MOST_OPENED)

@@ -77,10 +77,16 @@ def build_model(
     if not isinstance(model, nn.Module):
         raise BadInput(f"{place}: {name} is a {type(model).__name__}, not a torch.nn.Module")
     if checks_outputs:
-        _check_outputs_of(
-            model, signature, f"{place_of_users(type(model).forward, function)}: {name}"
-        )
+        _check_outputs_of(model, signature, subject_of(model, section.type))
     return model
+
+
+def subject_of(model: nn.Module, model_type: str) -> str:
+    """Return the place and name of a model of the user's; empty for one that is built in."""
+    function = MODEL_FACTORIES.get(model_type)
+    if function is None:
+        return ""
+    return f"{place_of_users(type(model).forward, function)}: model {model_type}"
 
 
 def _shape_of_outputs(signature: Signature, inputs: tuple[int, ...]) -> tuple[int, ...]:

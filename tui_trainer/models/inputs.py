@@ -2,7 +2,8 @@
 
 Layer: models. Each parameter gets the field of its name. The first one, if no field has its name,
 gets `input`, or else the first field. The parameters `lengths`, `NAME_lengths` and `NAME_mask` get
-the lengths, or the mask, of a field that may be padded.
+the lengths, or the mask, of a field that may be padded. A model that computes its own loss gets the
+target, too; then that is one of the fields.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.user_code import place_of
-from tui_trainer.problems.batch import LENGTHS, MASK, Batch, lengths_of
+from tui_trainer.problems.batch import LENGTHS, MASK, TARGET, Batch, lengths_of
 from tui_trainer.problems.signature import SampleField
 from tui_trainer.text.errors import BadInput
 
@@ -60,7 +61,8 @@ def arguments_of(model: nn.Module, fields: Sequence[str]) -> tuple[Argument, ...
         found.append(replace(argument, by_keyword=by_keyword))
     if any(it.kind is it.VAR_KEYWORD for it in signature.parameters.values()):
         taken = {argument.field for argument in found if argument.part == "values"}
-        found += [Argument(name, name, by_keyword=True) for name in fields if name not in taken]
+        rest = [name for name in fields if name not in taken and name != TARGET]
+        found += [Argument(name, name, by_keyword=True) for name in rest]
     if not any(argument.part == "values" for argument in found):
         raise BadInput(
             f"{place_of(type(model).forward)}: forward takes none of {', '.join(fields)}"
@@ -92,10 +94,13 @@ def _argument(
 
 
 def _missing(model: nn.Module, parameter: str, fields: Sequence[str]) -> str:
-    return (
-        f"{place_of(type(model).forward)}: forward wants {parameter}; the batch has "
-        f"{', '.join(fields)}"
-    )
+    place = place_of(type(model).forward)
+    if parameter == TARGET:
+        return (
+            f"{place}: forward wants the target, which a model gets only with loss=model, and "
+            "never to predict: give the parameter a default, target=None"
+        )
+    return f"{place}: forward wants {parameter}; the batch has {', '.join(fields)}"
 
 
 def unread_fields(arguments: Sequence[Argument], fields: Sequence[str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ Batch = dict[str, Tensor]
   over no state from the batch before
 """
 
+TARGET = "target"
 FRESH = "fresh"
 LENGTHS, MASK = "lengths", "mask"
 

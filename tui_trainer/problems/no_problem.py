@@ -1,6 +1,7 @@
-"""The problem of data from which a recipe learns without a target.
+"""The problem of data without a target, from which a recipe learns, or a model with its own loss.
 
-Layer: problems. There is nothing to check, to measure or to predict: a recipe says all of that.
+Layer: problems. There is nothing to check or to predict, and nothing to measure but the loss of
+such a model: a recipe says all of that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import TARGET, Batch
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Prediction, Totals
 from tui_trainer.text.errors import BadInput
@@ -21,7 +22,7 @@ class NoProblem:
     """Nothing is predicted; implements `ProblemKind`."""
 
     name: ProblemName = "none"
-    why_no_predictions = "its recipe has no predict_step, so nothing can be predicted"
+    why_no_predictions = "only the predict_step of a recipe predicts anything for the problem none"
 
     def check(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         return targets
@@ -37,7 +38,7 @@ class NoProblem:
         *,
         with_result: bool = False,
     ) -> Totals:
-        return _NoTotals()
+        return _LossAlone()
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
         raise BadInput(self.why_no_predictions)
@@ -46,14 +47,22 @@ class NoProblem:
         return None
 
 
-class _NoTotals:
-    """Counts nothing; implements `Totals`."""
+class _LossAlone:
+    """The mean of the loss over the samples, if there is one; implements `Totals`."""
+
+    def __init__(self) -> None:
+        self._total: Tensor | None = None
+        self._count = 0
 
     def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
-        return
+        count = len(batch[TARGET])
+        total = loss.double() * count
+        self._total = total if self._total is None else self._total + total
+        self._count += count
 
     def compute(self) -> dict[str, float]:
-        return {}
+        # The numbers of a recipe are added up elsewhere.
+        return {} if self._total is None else {"loss": (self._total / self._count).item()}
 
     def result(self) -> None:
         return None

@@ -6,6 +6,7 @@ Layer: problems.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -78,15 +79,20 @@ def _plain_value(value: Any) -> Value | None:
         return None
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float):
-        return float(value)
+    if isinstance(value, Real):
+        return _plain_number(value)
     if isinstance(value, dict):
-        if not all(isinstance(number, int | float) for number in value.values()):
+        if not all(isinstance(number, Real) for number in value.values()):
             return None
-        return {str(name): float(number) for name, number in value.items()}
+        return {str(name): _plain_number(number) for name, number in value.items()}
     if not isinstance(value, list | tuple):
         return None
     if all(isinstance(word, str) for word in value):
         return list(value)
-    are_numbers = all(isinstance(number, int | float) for number in value)
-    return list(map(float, value)) if are_numbers else None
+    are_numbers = all(isinstance(number, Real) for number in value)
+    return list(map(_plain_number, value)) if are_numbers else None
+
+
+def _plain_number(value: Real) -> float:
+    """Return a number, also one of numpy, as an int if it is whole by its type, or as a float."""
+    return int(value) if isinstance(value, Integral) else float(value)

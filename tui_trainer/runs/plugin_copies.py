@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tui_trainer.config.plugins import LOADED, line_sums
+from tui_trainer.config.plugin_imports import line_sums
+from tui_trainer.config.plugins import LOADED
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import open_folder
@@ -18,16 +19,17 @@ _MOST_BYTES = 10_000_000
 
 
 def keep_plugins(run: RunDirectory) -> None:
-    """Keep a copy of each plugin that is loaded, unless it is there."""
+    """Keep a copy of each plugin that is loaded and of what it imports from beside it."""
     if not LOADED:
         return
     if not exists(run.plugins):
         with open_folder(run.path, writing=True) as folder:
             folder.make(run.plugins.name)
     for plugin in LOADED.values():
-        copy = run.plugins / plugin.copy_name
-        if not exists(copy):
-            write_atomically(copy, plugin.source)
+        for file in (plugin, *plugin.beside):
+            copy = run.plugins / file.copy_name
+            if not exists(copy):
+                write_atomically(copy, file.source)
 
 
 def find_copy(run: RunDirectory, name: str, sums: Sequence[int]) -> Path | None:

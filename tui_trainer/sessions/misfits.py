@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.plugins import MODEL_FACTORIES
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
@@ -88,7 +89,8 @@ def find_misfits(
                 build_model(section, dataset.signature)
 
     def try_loss(section: Any) -> None:
-        build_criterion(section, dataset, torch.device("cpu"))
+        own = experiment.model.type if experiment.model.type in MODEL_FACTORIES else ""
+        build_criterion(section, dataset, torch.device("cpu"), own)
 
     with preserved_generators():
         misfits = {

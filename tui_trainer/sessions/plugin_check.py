@@ -1,4 +1,4 @@
-"""`registered` lists the types of a plugin; `proofs` checks an experiment that uses them.
+"""Proves a plugin: the experiment to prove it by, and what is checked of it.
 
 Layer: sessions.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.experiment import REGISTRIES, Experiment
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.plugins import LOADED, OWN_METRICS
+from tui_trainer.config.own_types import TAKEN, OwnType, only_type
 from tui_trainer.config.presets import PresetLibrary, compose
-from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.text.errors import BadInput
 
@@ -23,35 +22,8 @@ if TYPE_CHECKING:
     from tui_trainer.training.exactness import Proof
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A type or metric of a plugin."""
-
-    kind: str
-    name: str
-    origin: str
-    """Its file and line."""
-    description: str
-
-
-def registered() -> list[Registered]:
-    """Return what the loaded files registered."""
-    found = [
-        Registered(kind, spec.name, spec.origin, spec.description)
-        for kind, registry in REGISTRIES.items()
-        for spec in registry
-        if spec.origin
-    ]
-    found += [
-        Registered("metric", name, METRICS[name].origin, METRICS[name].description)
-        for name in OWN_METRICS
-    ]
-    files = tuple(f"{path}:" for path in LOADED)
-    return [one for one in found if one.origin.startswith(files)]
-
-
 def experiment_for(
-    things: Sequence[Registered],
+    types: Sequence[OwnType],
     name: str,
     library: PresetLibrary,
     overrides: Sequence[Override],
@@ -65,7 +37,9 @@ def experiment_for(
     """
     if name:
         return library.experiment(name, overrides)
-    own = own_types(things, overrides)
+    chosen = {one.section for one in overrides if one.field in ("", "type")}
+    only = {kind: only_type(types, kind) for kind in TAKEN if kind not in chosen}
+    own = {kind: {"type": type_name} for kind, type_name in only.items() if type_name}
     if "dataset" not in own and not any(one.section == "dataset" for one in overrides):
         return None
     values: dict[str, Any] = {
@@ -74,26 +48,10 @@ def experiment_for(
         "training": {"epochs": 1, "batch_size": 8},
         **own,
     }
-    if metrics := [thing.name for thing in things if thing.kind == "metric"]:
+    if metrics := [one.name for one in types if one.kind == "metric"]:
         values["training"]["metrics"] = metrics
     document = Document("plugin", values, {})
     return compose(library, "./plugin", document, Path("plugin"), overrides)
-
-
-def own_types(
-    things: Sequence[Registered], overrides: Sequence[Override]
-) -> dict[str, dict[str, str]]:
-    """Return the section of each kind of which a plugin has one type, unless it is overridden."""
-    chosen = {one.section for one in overrides if one.field in ("", "type")}
-    names: dict[str, list[str]] = {}
-    for thing in things:
-        names.setdefault(thing.kind, []).append(thing.name)
-    kinds = ("dataset", "problem", "model", "loss", "optimizer", "schedule", "transform", "recipe")
-    return {
-        kind: {"type": names[kind][0]}
-        for kind in kinds
-        if len(names.get(kind, [])) == 1 and kind not in chosen
-    }
 
 
 def proofs(experiment: Experiment, steps: int) -> Iterator[Proof]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.own_types import only_type, types_of_files
 from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.config.sections.losses import MODEL_LOSS
 from tui_trainer.config.user_code import file_of
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
-from tui_trainer.sessions.plugin_check import Registered, registered
 from tui_trainer.sessions.proposal import PLACEHOLDER, Proposal, settings_for
 from tui_trainer.sessions.proposal_lines import ProposalLine, model_text
 from tui_trainer.text.clean import clean
@@ -42,7 +43,7 @@ def reference_of(name: str) -> str:
 
 def words_for(name: str) -> list[str]:
     """Return the words that name this experiment on a command line, beside `--plugin FILE`."""
-    own = [one.name for one in registered() if one.kind == "dataset"]
+    own = [one.name for one in types_of_files() if one.kind == "dataset"]
     return [] if own == [name] else [f"dataset.type={name}"]
 
 
@@ -66,10 +67,10 @@ def propose_own(
     # A recipe says what the data are read for, as those without a target.
     about_data = [one for one in others if one.section in ("dataset", "problem", "recipe", "")]
     section: dict[str, Any] = {"dataset": {"type": name}}
-    if problem := _only(registered(), "problem", _file_of(name)):
+    if problem := only_type(types_of_files(), "problem", _file_of(name)):
         section["problem"] = {"type": problem}
     beside = dict(section)
-    if recipe := _only(registered(), "recipe", _file_of(name)):
+    if recipe := only_type(types_of_files(), "recipe", _file_of(name)):
         beside["recipe"] = {"type": recipe}
     first = _composed(library, name, {**beside, **PLACEHOLDER}, about_data)
     dataset = (data or SharedData()).load(first.dataset, problem=first.asked_problem)
@@ -82,7 +83,7 @@ def propose_own(
 
 def _dataset_of(library: PresetLibrary, overrides: Sequence[Override]) -> str:
     """Return the data set that is named, or the only one of the plugins."""
-    own = [one.name for one in registered() if one.kind == "dataset"]
+    own = [one.name for one in types_of_files() if one.kind == "dataset"]
     asked = [one.value for one in overrides if one.key in ("dataset", "dataset.type")]
     spec = DATASETS.find(asked[-1]) if asked else None
     if spec is not None and spec.origin:
@@ -110,25 +111,28 @@ def _with_own_types(settings: dict[str, Any], name: str, dataset: Dataset) -> di
 
     A type is taken if there is one of its kind: in the file of the data set, or else in all files.
     """
-    things, file = registered(), _file_of(name)
+    types, file = types_of_files(), _file_of(name)
     problem = PROBLEMS[dataset.problem]
     settings = {**settings, "training": dict(settings["training"])}
-    if model := _only(things, "model", file):
+    if model := only_type(types, "model", file):
         settings["model"] = {"type": model}
         settings["optimizer"] = {"type": "adamw", "lr": _OWN_LR}
-    if optimizer := _only(things, "optimizer", file):
+    if optimizer := only_type(types, "optimizer", file):
         settings["optimizer"] = {"type": optimizer}
     for kind in ("schedule", "transform"):
-        if type_name := _only(things, kind, file):
+        if type_name := only_type(types, kind, file):
             settings[kind] = {"type": type_name}
-    if recipe := _only(things, "recipe", file):
+    if recipe := only_type(types, "recipe", file):
         settings["recipe"] = {"type": recipe}
         settings.pop("early_stopping", None)
         settings["training"]["epochs"] = _RECIPE_EPOCHS
         return settings
-    if (loss := _only(things, "loss", file)) in problem.losses:
+    if dataset.problem == "none" and model:
+        # Without a recipe, nothing but the model can say what is learned.
+        settings["loss"] = {"type": MODEL_LOSS}
+    elif (loss := only_type(types, "loss", file)) in problem.losses:
         settings["loss"] = {"type": loss}
-    metrics = [one.name for one in things if one.kind == "metric"]
+    metrics = [one.name for one in types if one.kind == "metric"]
     if own := [metric for metric in metrics if metric in problem.more_metrics]:
         settings["training"]["metrics"] = [*settings["training"].get("metrics", []), *own]
     return settings
@@ -138,14 +142,6 @@ def _file_of(name: str) -> str:
     """Return the file that registers a data set."""
     spec = DATASETS.find(name)
     return spec.origin.rpartition(":")[0] if spec is not None else ""
-
-
-def _only(things: Sequence[Registered], kind: str, file: str) -> str:
-    """Return the name of the only type of a kind; empty if there is none, or several."""
-    all_names = [one.name for one in things if one.kind == kind]
-    beside = [o.name for o in things if o.kind == kind and o.origin.rpartition(":")[0] == file]
-    names = beside or all_names
-    return names[0] if len(names) == 1 else ""
 
 
 def _document(name: str, settings: dict[str, Any]) -> Document:

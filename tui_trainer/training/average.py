@@ -38,8 +38,8 @@ class Average:
         """The mean of each buffer that holds its values."""
         self._others: list[tuple[nn.Parameter, nn.Parameter]] = []
         """Other parameters of the mean, and those of the model that they follow."""
-        self._buffers: list[tuple[str, Tensor, Tensor]] = []
-        """The last part of the name, the buffer of the mean and that of the model."""
+        self._buffers: list[tuple[str, nn.Module, nn.Module]] = []
+        """The name of each buffer, its module in the mean and that in the model."""
         self.follow(model, [])
 
     def follow(self, model: nn.Module, buffers: Sequence[FlatBuffer]) -> None:
@@ -56,8 +56,11 @@ class Average:
                 mirror.data = view
             self._flat.append((mean, buffer))
         self._others = [(mirror, parameter) for parameter, mirror in ours.items()]
-        named = zip(self.model.named_buffers(), model.buffers(), strict=True)
-        self._buffers = [(name.rpartition(".")[2], own, theirs) for (name, own), theirs in named]
+        paths = [name.rpartition(".") for name, _ in model.named_buffers()]
+        self._buffers = [
+            (name, self.model.get_submodule(path), model.get_submodule(path))
+            for path, _, name in paths
+        ]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -68,7 +71,9 @@ class Average:
         for own, buffer in self._flat:
             mean.append(own)
             now.append(buffer.hold_values())
-        for name, own, theirs in self._buffers:
+        for name, owner, followed in self._buffers:
+            # Asked for each time: a model may put another tensor in the place of its buffer.
+            own, theirs = getattr(owner, name), getattr(followed, name)
             if name in _STATISTICS:
                 mean.append(own)
                 now.append(theirs)

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.config.plugins import LOADED, plugin_lines
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.dataset import Dataset
@@ -66,7 +66,8 @@ def load_whole(
 
 def _gone_text(section: DatasetSection, changes: RowChanges) -> str:
     noun = _NOUNS.get(section.type, "row")
-    text = f"{counted(changes.gone, noun)} of the run {_are(changes.gone)} gone or changed"
+    gone, total = changes.gone, counted(changes.total, noun)
+    text = f"{gone:,} of {total} of the run {_are(gone)} gone or changed"
     return f"{text}, and {_new_text(section, changes)}" if changes.new else text
 
 
@@ -166,9 +167,12 @@ def plugin_changes(origin: Origin, run: RunDirectory | None = None) -> list[str]
         if added == removed == 0:
             how = "lines in another order"
         copy = None if run is None else find_copy(run, name, saved)
+        is_plugin = any(plugin.name == name for plugin in LOADED.values())
         if copy is not None:
-            how += f" (as it was: --plugin {clean(str(copy), 300)})"
-        text = f"the plugin {clean(name, 100)} changed since the checkpoint was written: {how}"
+            option = "--plugin " if is_plugin else ""
+            how += f" (as it was: {option}{clean(str(copy), 300)})"
+        what = "plugin" if is_plugin else "file beside the plugin"
+        text = f"the {what} {clean(name, 100)} changed since the checkpoint was written: {how}"
         changes.append(text)
     return changes
 

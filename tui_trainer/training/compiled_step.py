@@ -137,6 +137,7 @@ def check_compilable(experiment: Experiment, model: nn.Module, *, stateful: bool
     """Raise ConfigError if a supervised step of these settings cannot be one graph."""
     reasons = {
         "the loss of a plugin": experiment.loss.type in LOSS_FACTORIES,
+        "a loss that the model computes": experiment.loss_is_of_model,
         "the loss scaler of fp16": experiment.training.precision == "fp16",
         "gradient checkpointing": experiment.training.gradient_checkpointing,
         "a model that carries a state from batch to batch": stateful,

@@ -76,6 +76,7 @@ class Evaluation:
         """Return plain values; of the result only the fields that it has."""
         result = {} if self.result is None else asdict(self.result)
         file = self.file
+        changes = self.changes
         return {
             "step": self.step,
             "split": self.split,
@@ -89,7 +90,7 @@ class Evaluation:
             **{name: value for name, value in result.items() if value is not None},
             **({"classes": list(self.classes)} if any(result.values()) else {}),
             "notes": list(self.notes),
-            "rows": None if self.changes is None else asdict(self.changes),
+            "rows": None if changes is None else {"gone": changes.gone, "new": changes.new},
         }
 
 

@@ -73,10 +73,11 @@ def prove(experiment: Experiment, steps: int, folder: Path) -> Iterator[Proof]:
         workers = with_value(experiment, "loader.num_workers", 2)
         yield _samples(task, build(workers, SingleRank(), device), "read by 2 workers")
         if len(task.dataset.val):
-            if twice.holds:
-                # Otherwise other samples are measured each time.
+            trace = _leaves_no_trace(task)
+            yield trace
+            if twice.holds and trace.holds:
+                # Otherwise other samples are measured each time, or with other random numbers.
                 yield _batch_sizes(task)
-            yield _leaves_no_trace(task)
     with preserved_generators():
         yield compare_cuts(experiment, steps, folder)
 
@@ -130,7 +131,8 @@ def _batch_sizes(task: Task) -> Proof:
 
 def _why_sizes_matter(task: Task, metric: str) -> str:
     """Say what a metric that depends on the size of the batches has to do about it."""
-    if metric == "loss" and task.experiment.loss.type in LOSS_FACTORIES:
+    own_loss = task.experiment.loss.type in LOSS_FACTORIES or task.forward.with_loss
+    if metric == "loss" and own_loss:
         return "a loss is the mean over the samples of a batch, each with the same weight"
     if metric in OWN_METRICS:
         return "return a number for each sample, or collect"
@@ -151,7 +153,12 @@ def _leaves_no_trace(task: Task) -> Proof:
             return Proof(name, f"changes {key} of the model", holds=False)
     for key, state in GeneratorStates.capture().to_dict().items():
         if first_difference(states[key], state, key):
-            text = f"draws from the generator of {key}; use step.randn and its kind in a recipe"
+            text = f"draws from the generator of {key}; "
+            text += (
+                "a model and a metric draw no random numbers but in training: if self.training"
+                if task.recipe is None
+                else "use step.randn and its kind in a recipe"
+            )
             return Proof(name, text, holds=False)
     return Proof(name, "leaves weights, buffers and generators as they are", holds=True)
 

@@ -1,7 +1,8 @@
 """`Forward`: applies a model to a batch, in the configured precision and with its recurrent state.
 
 Layer: training. The only place that calls a model. Training, evaluation and prediction all use it,
-so they compute alike. The loss is computed outside of it, always on float32 outputs.
+so they compute alike. The loss is computed outside of it, always on float32 outputs, unless the
+model computes it itself.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch.func import functional_call
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
-from tui_trainer.models.outputs import logits_of
-from tui_trainer.problems.batch import Batch, describe, is_on_host, lengths_of
+from tui_trainer.models.outputs import as_float32, entries_of, logits_of
+from tui_trainer.problems.batch import TARGET, Batch, describe, is_on_host, lengths_of
 
 RecurrentState = tuple[Tensor, ...] | None
 """Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.
@@ -41,14 +42,27 @@ class Forward:
         channels_last: bool = False,
         compiled: bool = False,
         is_called: bool = True,
+        with_loss: bool = False,
     ) -> None:
-        """Prepare the calls; without `is_called` there are none: a recipe calls the model."""
+        """Prepare the calls; without `is_called` there are none: a recipe calls the model.
+
+        A model that computes its own loss, `with_loss`, may read the target, and its outputs are
+        all that it returned, by name.
+
+        Raises:
+            BadInput: a parameter of its `forward` has neither a default nor a field.
+        """
         self.model = model
         self.fields = tuple(fields)
-        """The names of the fields of a batch that the model may read."""
+        """The names of the fields of a batch that the model may read, without the target."""
         self.stateful = stateful
         self.is_called = is_called
+        self.with_loss = with_loss
+        # To predict, it is called without a target, so that must be possible in any case.
         self.arguments = arguments_of(model, self.fields) if is_called else ()
+        if with_loss:
+            self.arguments = arguments_of(model, (*self.fields, TARGET))
+        self._taken: Callable[[Any], Any] = entries_of if with_loss else logits_of
         self._first = self.fields[0]
         self._lengths = lengths_of(self._first)
         # Most models read one field; choosing the values for it would take longer than to give it.
@@ -69,28 +83,27 @@ class Forward:
 
     def of(self, model: nn.Module) -> Forward:
         """Return a `Forward` with the same settings for another model of this kind."""
-        return Forward(
-            model,
-            fields=self.fields,
-            stateful=self.stateful,
-            precision=self._precision,
-            channels_last=self._channels_last,
-            compiled=self._compiled,
-            is_called=self.is_called,
-        )
+        return self._copy(model)
 
     def uncompiled(self) -> Forward:
         """Return the same, but never compiled, for a single call."""
-        if not self._compiled:
-            return self
-        return Forward(
-            self.model,
-            fields=self.fields,
-            stateful=self.stateful,
-            precision=self._precision,
-            channels_last=self._channels_last,
-            is_called=self.is_called,
-        )
+        return self._copy(self.model, compiled=False) if self._compiled else self
+
+    def without_loss(self) -> Forward:
+        """Return the same for a model that is called to predict, and never compiled."""
+        return self._copy(self.model, compiled=False, with_loss=False)
+
+    def _copy(self, model: nn.Module, **changes: bool) -> Forward:
+        settings: dict[str, Any] = {
+            "fields": self.fields,
+            "stateful": self.stateful,
+            "precision": self._precision,
+            "channels_last": self._channels_last,
+            "compiled": self._compiled,
+            "is_called": self.is_called,
+            "with_loss": self.with_loss,
+        }
+        return Forward(model, **settings | changes)
 
     @property
     def device(self) -> torch.device:
@@ -98,10 +111,11 @@ class Forward:
         first = next(self.model.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
+    def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Any, RecurrentState]:
         """Return the outputs and the detached carry for the next batch.
 
-        Outputs are (B, K), at each step (B, T, K), or at each pixel (B, K, H, W).
+        Outputs are (B, K), at each step (B, T, K), or at each pixel (B, K, H, W); with a loss of
+        the model's own they are the `logits` of a dict, whose `loss` it is.
         """
         if self._channels_last:
             batch = {name: _channels_last(field) for name, field in batch.items()}
@@ -112,9 +126,10 @@ class Forward:
             raise
 
     def _described(self, batch: Batch) -> str:
-        if len(self.fields) == 1:
+        fields = (*self.fields, TARGET) if self.with_loss else self.fields
+        if len(fields) == 1:
             return describe(batch[self._first])
-        return ", ".join(f"{name} {describe(batch[name])}" for name in self.fields)
+        return ", ".join(f"{name} {describe(batch[name])}" for name in fields)
 
     def with_tensors(self, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Return the outputs with these tensors in the place of parameters and buffers, by name.
@@ -127,31 +142,32 @@ class Forward:
         def run(*positional: Tensor, **named: Tensor) -> Any:
             return functional_call(self.model, dict(tensors), positional, named)
 
-        return self._in_precision(batch, None, run)[0]
+        outputs: Tensor = self._in_precision(batch, None, run)[0]
+        return outputs
 
     def _in_precision(
         self, batch: Batch, carry: RecurrentState, run: Callable[..., Any]
-    ) -> tuple[Tensor, RecurrentState]:
+    ) -> tuple[Any, RecurrentState]:
         if self._dtype is None:
             return self._outputs(batch, carry, run)
         with torch.autocast(batch[self._first].device.type, dtype=self._dtype):
             outputs, left = self._outputs(batch, carry, run)
-        return outputs.float(), left
+        return as_float32(outputs), left
 
     def _outputs(
         self, batch: Batch, carry: RecurrentState, run: Callable[..., Any]
-    ) -> tuple[Tensor, RecurrentState]:
+    ) -> tuple[Any, RecurrentState]:
         if self.stateful:
             outputs, left = run(batch["input"], _kept(carry, batch.get("fresh")))
             return outputs, tuple(part.detach() for part in left)
         if self._reads_first_alone and self._lengths not in batch:
-            return logits_of(run(batch[self._first])), None
+            return self._taken(run(batch[self._first])), None
         positional, named = values_of(self.arguments, batch)
         # Never compiled: every new length would compile again, and packed sequences have a kernel
         # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
         if any(map(is_on_host, batch)):
             run = self.model
-        return logits_of(run(*positional, **named)), None
+        return self._taken(run(*positional, **named)), None
 
 
 def _channels_last(field: Tensor) -> Tensor:

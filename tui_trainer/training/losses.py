@@ -9,19 +9,19 @@ targets do not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.plugins import LOSS_FACTORIES, takes_targets
+from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
+    MODEL_LOSS,
     AutoLossSection,
     BinaryCrossEntropySection,
     CrossEntropySection,
@@ -31,15 +31,12 @@ from tui_trainer.config.sections.losses import (
     L1Section,
     WeightedSection,
 )
-from tui_trainer.config.sections.section import TypedSection, values_of
-from tui_trainer.config.user_code import place_of
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
-
-Loss = Callable[[Tensor, Batch], Tensor]
-"""Returns the mean loss, given the outputs of the model and the batch that they are for."""
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.own_losses import Loss, ModelLoss, OwnLoss
 
 TargetLoss = Callable[[Tensor, Tensor], Tensor]
 """Returns the mean loss, given the outputs of the model and the targets alone."""
@@ -79,8 +76,13 @@ def _of_targets(loss: TargetLoss) -> Loss:
     return lambda outputs, batch: loss(outputs, batch["target"])
 
 
-def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
+def build_criterion(
+    section: TypedSection, dataset: Dataset, device: torch.device, own_model: str = ""
+) -> Criterion:
     """Build the loss of a section for a dataset.
+
+    Args:
+        own_model: the place and name of a model of the user's, which may compute the loss itself.
 
     Raises:
         ConfigError: the loss and the dataset do not fit each other.
@@ -90,6 +92,14 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         spec = SPECS.find(fitting[0])
         assert spec is not None, "a test keeps the names of losses and specs equal"
         section = spec.params.model_validate({"type": spec.name})
+    if section.type == MODEL_LOSS:
+        if not own_model:
+            raise _misfit(
+                "the loss that a model of a plugin returns, and this model is built in; use "
+                f"loss={' or '.join(fitting)}"
+            )
+        returned = ModelLoss(own_model)
+        return Criterion(returned, returned)
     if section.type not in fitting:
         raise _misfit(_why_no_loss(section.type, fitting, dataset))
     if section.type in LOSS_FACTORIES:
@@ -97,47 +107,6 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         return Criterion(own, own)
     criterion = LOSSES[section.type](section, dataset, device)
     return criterion.with_classes_last() if dataset.signature.places == "pixel" else criterion
-
-
-class OwnLoss:
-    """A loss of the user's, called with the settings in force; implements `Loss`."""
-
-    def __init__(self, function: Callable[..., Any], section: TypedSection) -> None:
-        self._function = function
-        self._takes_targets = takes_targets(function)
-        self.others: dict[str, Tensor] = {}
-        """What the last call returned beside the loss, without gradients."""
-        self.use(section)
-
-    def use(self, section: TypedSection) -> None:
-        """Use other settings from the next call on."""
-        self._name = section.type
-        self._settings = values_of(section)
-
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        target = batch["target"] if self._takes_targets else batch
-        returned = self._function(outputs, target, **self._settings)
-        if isinstance(returned, Mapping):
-            numbers = {str(name): self._number(value) for name, value in returned.items()}
-            if "loss" not in numbers:
-                raise BadInput(
-                    f"{clean(place_of(self._function), 300)}: loss {self._name} returned a dict "
-                    f"without 'loss', only {clean(', '.join(numbers), 200)}"
-                )
-            loss = numbers.pop("loss")
-            self.others = {name: number.detach() for name, number in numbers.items()}
-            return loss
-        self.others = {}
-        return self._number(returned)
-
-    def _number(self, value: Any) -> Tensor:
-        if isinstance(value, Tensor) and not value.dim():
-            return value
-        found = describe(value) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise BadInput(
-            f"{clean(place_of(self._function), 300)}: loss {self._name} returned {found}; it "
-            "should return the mean over the samples of the batch, a tensor that is a number"
-        )
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:

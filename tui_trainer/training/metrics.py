@@ -16,12 +16,13 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.models.outputs import logits_of
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 from tui_trainer.training.forward import Forward, RecurrentState
-from tui_trainer.training.losses import Loss
+from tui_trainer.training.own_losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def measure(
             with torch.inference_mode():
                 placed = placed_on(forward.device, batch, split)
                 outputs, carry = forward(placed, carry)
-                totals.update(outputs, placed, loss(outputs, placed))
+                totals.update(logits_of(outputs), placed, loss(outputs, placed))
     finally:
         model.train(was_training)
     return Measurement(_per_byte(totals.compute(), split), totals.result())

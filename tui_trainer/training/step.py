@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.compiled_step import CompiledStep
 from tui_trainer.training.forward import RecurrentState
-from tui_trainer.training.losses import OwnLoss
+from tui_trainer.training.own_losses import ModelLoss, OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep
@@ -108,7 +108,7 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
     if task.recipe is None:
         assert task.criterion is not None, "without a recipe there is a loss"
         loss = task.criterion.train
-        if isinstance(loss, OwnLoss):
+        if isinstance(loss, OwnLoss | ModelLoss):
             return OwnLossStep(task.forward, loss, state, settings)
         kind = CompiledStep if settings.experiment.training.compile == "step" else SupervisedStep
         return kind(task.forward, task.criterion, state, settings)

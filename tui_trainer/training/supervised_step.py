@@ -16,7 +16,8 @@ from torch import Tensor
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import Forward, RecurrentState
-from tui_trainer.training.losses import Criterion, OwnLoss
+from tui_trainer.training.losses import Criterion
+from tui_trainer.training.own_losses import ModelLoss, OwnLoss
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
 
@@ -186,7 +187,7 @@ class OwnLossStep(SupervisedStep):
     """Compares by a loss of the user's, which may return further numbers."""
 
     def __init__(
-        self, forward: Forward, own: OwnLoss, state: State, settings: LiveSettings
+        self, forward: Forward, own: OwnLoss | ModelLoss, state: State, settings: LiveSettings
     ) -> None:
         super().__init__(forward, Criterion(own, own), state, settings)
         self._own = own

@@ -14,14 +14,13 @@ import torch
 from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.config.sections.metrics import Direction, directions_of, extras_of, why_no_metric
+from tui_trainer.config.sections.metrics import Direction, directions_of, extras_of
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.data.base.augment import combine_augments
-from tui_trainer.data.base.batch import Batches, Order
+from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
 from tui_trainer.data.base.to_device import DeviceBatches
@@ -30,24 +29,21 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.models.build import build_model
+from tui_trainer.models.build import build_model, subject_of
 from tui_trainer.models.inputs import sees_padding, unread_fields
 from tui_trainer.problems.batch import MASK, lengths_of
-from tui_trainer.problems.class_metrics import MEANS
-from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.events import Stage, Topic
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.training.advice import against_batches_of_one, with_text_read
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.advice import with_text_read
 from tui_trainer.training.compiled_step import check_compilable
-from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
-from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
+from tui_trainer.training.task_checks import check_batches, check_measurable, check_norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +136,7 @@ def build(
     report, is_new = report or NoReport(), fitted is None
     report.enter("read the data")
     dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
-    dataset = _checked(experiment, dataset, is_new=is_new)
+    dataset = check_measurable(experiment, dataset, is_new=is_new)
     report.tell("data", _sizes(dataset))
     report.enter("build the model")
     return _build_on(dataset, experiment, ranks, device, is_new=is_new)
@@ -153,22 +149,25 @@ def _build_on(
     model, weight_notes = _model(experiment, dataset, is_new=is_new)
     dataset = replace(dataset, notes=(*dataset.notes, *weight_notes))
     # In our own text datasets each row continues from batch to batch; the samples of a plugin are
-    # independent of each other.
+    # independent of each other. A model that computes its own loss needs the targets, which
+    # `advance` is not given.
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
+    stateful = stateful and not experiment.loss_is_of_model
     if experiment.training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
     feed = DataFeed(experiment.loader, device, experiment.training.seed)
     transform = _transform(experiment)
     placed = _transformed(feed.prepare(dataset), transform)
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
-    _check_batches(experiment, batches, dataset)
-    _check_norm(experiment, model, batches)
+    check_batches(experiment, batches, dataset)
+    check_norm(experiment, model, batches)
     model.to(device)
     recipe, criterion = _recipe(experiment, dataset, model, device), None
     forward = _forward(experiment, model, dataset, stateful=stateful)
     if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
-        criterion = build_criterion(experiment.loss, dataset, device)
+        own_model = subject_of(model, experiment.model.type)
+        criterion = build_criterion(experiment.loss, dataset, device, own_model)
         if experiment.training.compile == "step":
             check_compilable(experiment, model, stateful=stateful)
     return Task(
@@ -185,21 +184,6 @@ def _build_on(
         _optimizer(experiment, model, recipe),
         feed,
     )
-
-
-def _checked(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> Dataset:
-    """Return the data with notes on what can be measured on them.
-
-    Raises:
-        ConfigError: nothing can be learned from them, or a metric does not fit them.
-    """
-    check_measured(experiment, dataset)
-    if dataset.problem == "none" and experiment.recipe.type == SUPERVISED:
-        message = "is none, so only a recipe can learn from the data; name it: recipe=NAME"
-        raise ConfigError([Problem(message, "problem.type")])
-    notes = uncertainty_notes(dataset) if is_new else []
-    notes += _check_metrics(experiment, dataset, is_new=is_new)
-    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def _transformed(dataset: Dataset, transform: OwnTransform | None) -> Dataset:
@@ -269,7 +253,8 @@ def _forward(
         precision=training.precision,
         channels_last=training.channels_last,
         compiled=training.compile is True,
-        is_called=dataset.problem != "none",
+        is_called=dataset.problem != "none" or experiment.loss_is_of_model,
+        with_loss=experiment.loss_is_of_model,
     )
 
 
@@ -339,65 +324,3 @@ def warm_up() -> None:
     optimizer = optim.AdamW([parameter], fused=True)
     parameter.grad = torch.zeros(1)
     optimizer.step()
-
-
-def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> list[str]:
-    """Return notes on metrics that are not what their names promise on the validation split.
-
-    Raises:
-        ConfigError: a metric does not fit the data, or the monitored metric of a new run cannot be
-            computed. A checkpoint of an older run goes on all the same.
-    """
-    monitored = experiment.checkpoint.monitor
-    asked = [("checkpoint.monitor", monitored)]
-    asked += [("training.metrics", name) for name in experiment.training.metrics]
-    reasons = [(key, why_no_metric(name, dataset.problem, dataset.outputs)) for key, name in asked]
-    if any(reason for _, reason in reasons):
-        doubt = f"; {dataset.doubt}" if dataset.doubt else ""
-        raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
-    extras = extras_of(dataset.problem, experiment.training.metrics, monitored)
-    if extras:
-        # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
-        totals_of(dataset.info, torch.device("cpu"), extras)
-    notes: list[str] = []
-    if not len(dataset.val):
-        return notes
-    for name in (*PROBLEMS[dataset.problem].metrics, *extras):
-        why = why_undefined(name, dataset)
-        if why and name == monitored and is_new:
-            message = (
-                f"{name} cannot be computed on the validation split: {why}; monitor another "
-                "metric, such as loss, or have other rows for validation: change "
-                "dataset.val_fraction or dataset.split_seed"
-            )
-            raise ConfigError([Problem(message, "checkpoint.monitor")])
-        if why:
-            notes.append(f"{name} is not computed on the validation split: {why}")
-    there = sum(count > 0 for count in dataset.val_counts)
-    means = [name for name in extras if name in MEANS] if dataset.info.positive is None else []
-    if means and 0 < there < dataset.outputs:
-        notes.append(
-            f"{', '.join(means)}: in validation the mean over the {there} of {dataset.outputs} "
-            "classes that have a row there"
-        )
-    return notes
-
-
-def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:
-    if batches.per_epoch == 0:
-        raise BadInput(
-            f"training.batch_size {experiment.training.batch_size} is more than the "
-            f"{len(dataset.train)} training samples, and training.drop_last leaves no batch; "
-            "make it smaller or set training.drop_last=false"
-        )
-
-
-def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> None:
-    """Refuse batch norm over features if a batch has one sample, on which it would fail later."""
-    flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
-    if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
-        raise BadInput(
-            f"batch norm needs two samples in a batch, and training.batch_size "
-            f"{experiment.training.batch_size} leaves a batch of one; "
-            f"{against_batches_of_one(experiment)}"
-        )

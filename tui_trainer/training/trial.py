@@ -36,7 +36,8 @@ from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.read_rows import ReadSplit
-from tui_trainer.problems.batch import Batch, describe
+from tui_trainer.models.outputs import logits_of
+from tui_trainer.problems.batch import TARGET, Batch, describe
 from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.clean import clean
@@ -250,17 +251,19 @@ def _check_monitored(task: Task, recipe: OwnRecipe, measured: set[str]) -> None:
     raise ConfigError([Problem(message, key)])
 
 
-def _outputs(task: Task, batch: Batch) -> Tensor:
+def _outputs(task: Task, batch: Batch) -> Any:
     with _blamed(_place_of_model(task)), _layer_named(task.model):
         outputs, _ = task.forward.uncompiled()(batch)
     return outputs
 
 
-def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
+def _loss(task: Task, outputs: Any, batch: Batch) -> Tensor:
     assert task.criterion is not None, "without a recipe there is a loss"
     with _blamed(_place_of_loss(task)):
         try:
             return task.criterion.train(outputs, batch)
+        except TrainerError:
+            raise
         except Exception as error:
             error.add_note(f"the outputs are {describe(outputs)}; {_described(batch)}")
             raise
@@ -275,6 +278,9 @@ def _measure(task: Task, batch: Batch) -> None:
     with torch.inference_mode():
         outputs = _outputs(task, batch)
         loss = torch.zeros(()) if task.criterion is None else _loss(task, outputs, batch)
+        outputs = logits_of(outputs)
+        if task.forward.with_loss and info.problem != "none":
+            _predict(task, batch)
         for name in own:
             with _blamed(place_of(OWN_METRICS[name].compute)):
                 totals = totals_of(info, task.device, (name,))
@@ -287,6 +293,13 @@ def _measure(task: Task, batch: Batch) -> None:
             totals.compute()
             totals.result()
             kind_of(info).decode(outputs.double().cpu(), info)
+
+
+def _predict(task: Task, batch: Batch) -> None:
+    """Call a model that computes its own loss as it is called to predict: without the target."""
+    inputs = {name: field for name, field in batch.items() if name != TARGET}
+    with _blamed(_place_of_model(task)), _layer_named(task.model):
+        task.forward.without_loss()(inputs)
 
 
 @contextmanager

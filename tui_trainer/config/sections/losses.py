@@ -93,6 +93,18 @@ class HuberSection(TypedSection):
     delta: float = setting(1.0, "error above which the loss is linear", gt=0, le=1e6)
 
 
+class ModelLossSection(TypedSection):
+    """The `loss` in what the model returns, which it computes itself from the target that it gets.
+
+    For models of plugins.
+    """
+
+    type: Literal["model"]
+
+
+MODEL_LOSS = "model"
+"""The type of the loss that is computed by the model, whatever the problem is."""
+
 LOSSES.add(Spec("auto", "cross entropy for classes, squared error for numbers", AutoLossSection))
 LOSSES.add(Spec("cross_entropy", "cross entropy", CrossEntropySection))
 LOSSES.add(Spec("binary_cross_entropy", "cross entropy of two classes", BinaryCrossEntropySection))
@@ -101,3 +113,4 @@ LOSSES.add(Spec("mse", "mean squared error", MseSection))
 LOSSES.add(Spec("l1", "mean absolute error", L1Section))
 LOSSES.add(Spec("huber", "squared error of small errors, absolute of large ones", HuberSection))
 LOSSES.add(Spec("dice", "overlap of each class with its pixels", DiceSection))
+LOSSES.add(Spec(MODEL_LOSS, "the loss that a plugin's model returns", ModelLossSection))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from tui_trainer.config.sections.datasets import ImagesSection, Side, as_sign
+from tui_trainer.config.sections.datasets import HUB, ImagesSection, Side, as_sign
 from tui_trainer.config.sections.section import Items, Spec, setting
 
 Fit = Literal["crop", "pad", "stretch"]
@@ -53,13 +53,17 @@ class PicturesSection(ImagesSection):
     path: str = setting(
         ...,
         "folder with a sub-folder for each class, also below train, val and test; a table of paths "
-        "and labels; or the folder of a data set of Hugging Face with pictures",
+        "and labels; or a data set of Hugging Face with pictures: its folder, or "
+        f"{HUB}USER/NAME",
         path=True,
     )
     config: str | None = setting(
         None,
         "of a data set of Hugging Face with several configurations, the name of one",
         min_length=1,
+    )
+    revision: str | None = setting(
+        None, "of a data set on the hub, a commit, tag or branch; empty: the newest", min_length=1
     )
     layout: Literal["auto", "classes", "splits", "masks"] = setting(
         "auto",

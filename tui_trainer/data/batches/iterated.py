@@ -51,6 +51,8 @@ class IteratedSplit:
     form: SampleSpec | None = None
     """The form every sample must have; None: any samples that can be batched together."""
     collation: Collation = STANDARD
+    made_by: str = ""
+    """The line of the function of the user's that made the iterable."""
 
     def __len__(self) -> int:
         return self.samples
@@ -78,7 +80,7 @@ class IteratedSplit:
 
     def place(self) -> str:
         """Return the line of the user's code that its samples come from, to begin a message."""
-        return place_of_samples(self.dataset, self.collation, "__iter__")
+        return place_of_samples(self.dataset, self.collation, "__iter__", self.made_by)
 
 
 class IteratedBatches:

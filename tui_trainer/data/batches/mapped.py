@@ -46,6 +46,8 @@ class MapSplit:
     collation: Collation = STANDARD
     origin: Origin | None = None
     """Makes the data set again, where it cannot be sent to a worker."""
+    made_by: str = ""
+    """The line of the function of the user's that made the data set."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,7 +65,9 @@ class MapSplit:
 
     def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
         """Return the split read by a pool; `seed` is for random numbers drawn within samples."""
-        maker = SampleMaker(self.dataset, seed, part, self.form, self.collation, self.origin)
+        maker = SampleMaker(
+            self.dataset, seed, part, self.form, self.collation, self.origin, self.made_by
+        )
         pool.add(part, maker)
         return replace(self, pool=pool, part=part, seed=seed)
 

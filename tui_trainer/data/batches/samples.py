@@ -55,12 +55,16 @@ class SampleMaker:
     collation: Collation = STANDARD
     origin: Origin | None = None
     """For a worker to which the data set cannot be sent."""
+    made_by: str = ""
+    """The line of the function of the user's that made the data set."""
 
     def remade(self) -> RemadeSampleMaker | None:
         """Return what makes the same batches where the data set is made again, if that can be."""
         if self.origin is None:
             return None
-        return RemadeSampleMaker(self.origin, self.seed, self.purpose, self.form, proof_of(self))
+        return RemadeSampleMaker(
+            self.origin, self.seed, self.purpose, self.form, proof_of(self), self.made_by
+        )
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
@@ -107,7 +111,7 @@ class SampleMaker:
         return Failure(unreadable(sample, error, self._place()), traceback.format_exc())
 
     def _place(self) -> str:
-        return place_of_samples(self.dataset, self.collation, "__getitem__")
+        return place_of_samples(self.dataset, self.collation, "__getitem__", self.made_by)
 
     def _describe_path(self, index: int) -> str:
         path_of = getattr(self.dataset, "path", None)
@@ -130,6 +134,8 @@ class RemadeSampleMaker:
     form: SampleSpec | None
     proof: tuple[str, ...]
     """What `proof_of` returned for the data set in the training process."""
+    made_by: str = ""
+    """The line of the function of the user's that made the data set."""
     _maker: SampleMaker | None = None
 
     def remade(self) -> RemadeSampleMaker:
@@ -144,7 +150,9 @@ class RemadeSampleMaker:
                 return Failure(
                     unreadable("the data set", error) + " in a worker", traceback.format_exc()
                 )
-            maker = SampleMaker(dataset, self.seed, self.purpose, self.form, collation)
+            maker = SampleMaker(
+                dataset, self.seed, self.purpose, self.form, collation, made_by=self.made_by
+            )
             proof = proof_of(maker)
             if proof != self.proof:
                 differs = next(
@@ -195,15 +203,22 @@ def worker_conditions() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def place_of_samples(dataset: Any, collation: Collation, method: str) -> str:
+def place_of_samples(dataset: Any, collation: Collation, method: str, made_by: str = "") -> str:
     """Return the line of the user's function that samples come from, as the start of a message.
 
-    Empty if it is not known, as for a list. `method` is that of the data set that returns them.
+    Empty if it is not known.
+
+    Args:
+        dataset: gives the samples.
+        collation: of the samples, maybe by a function of the user's.
+        method: that of the data set which returns them.
+        made_by: the line to name if none of these is the user's, as for a list of samples.
     """
     functions = (collation.function, getattr(dataset, "read", None))
     own_method = getattr(type(dataset), method, None)
     place = place_of_users(*filter(callable, functions), own_method, unreadable)
-    return f"{clean(place, 300)}: " if is_of_user(place) else ""
+    place = place if is_of_user(place) else made_by
+    return f"{clean(place, 300)}: " if place else ""
 
 
 def unreadable(sample: str, error: BaseException, place: str = "") -> str:

@@ -14,11 +14,17 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from tui_trainer.config.sections.datasets import HUB
 from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.hub_columns import features_in, is_list, names_of, stored_values
-from tui_trainer.data.files.huggingface import HubSplit, is_dataset_folder, parts_in
+from tui_trainer.data.files.huggingface import (
+    HubSplit,
+    is_dataset_folder,
+    parts_in,
+    parts_on_hub,
+)
 from tui_trainer.data.files.picture_reader import PictureFiles
 from tui_trainer.data.files.pictures import NotAPicture, open_regular
 from tui_trainer.text.clean import clean
@@ -57,16 +63,21 @@ class HubColumns:
     features: Mapping[str, Any]
 
 
-def hub_columns(path: str, config: str | None = None) -> HubColumns | None:
-    """Return the columns of a folder if it is a data set with pictures in it; None if it is none.
+def hub_columns(
+    path: str, config: str | None = None, revision: str | None = None
+) -> HubColumns | None:
+    """Return the columns of a folder, or of a name on the hub, if it is a data set with pictures.
 
     Raises:
         BadInput: it is a data set that cannot be read.
     """
-    if not os.path.isdir(path) or why_no_arrow() or not is_dataset_folder(path):
-        return None
     name = clean(path, 200)
-    parts = parts_in(Path(path), config, name)
+    if path.startswith(HUB) and not why_no_arrow():
+        parts = parts_on_hub(path, config, revision)
+    elif not os.path.isdir(path) or why_no_arrow() or not is_dataset_folder(path):
+        return None
+    else:
+        parts = parts_in(Path(path), config, name)
     for part in parts.values():
         for file in part.files:
             schema = _schema(file, name)
@@ -178,9 +189,22 @@ def sample_of(path: str, columns: HubColumns, count: int) -> PictureFiles:
     rows = {
         split: range(min(count, sum(shard.rows for shard in own))) for split, own in shards.items()
     }
-    contents = HubPictures(os.path.abspath(path), shards)
+    contents = contents_of(path, columns, shards)
     listed = listed_pictures(shards, rows, columns.pictures[0])[:count]
     return PictureFiles("", listed, contents=contents)
+
+
+def place_of_data(path: str) -> str:
+    """Return the absolute path of a folder, or the name of a data set on the hub as it is."""
+    return path if path.startswith(HUB) else os.path.abspath(path)
+
+
+def contents_of(
+    path: str, columns: HubColumns, shards: Mapping[str, Sequence[Shard]]
+) -> HubPictures:
+    """Return the reader of the pictures of a data set."""
+    roots = {root for part in columns.parts.values() for root in part.roots}
+    return HubPictures(place_of_data(path), shards, sorted(roots))
 
 
 class HubPictures:
@@ -189,8 +213,12 @@ class HubPictures:
     It is sent to workers without what it has open.
     """
 
-    def __init__(self, folder: str, shards: Mapping[str, Sequence[Shard]]) -> None:
+    def __init__(
+        self, folder: str, shards: Mapping[str, Sequence[Shard]], roots: Sequence[str] = ()
+    ) -> None:
+        """Read from a folder; cells may name files in it, and in the folders `roots`."""
         self._folder = folder
+        self._roots = tuple(roots)
         self._shards = dict(shards)
         self._set_up()
 
@@ -200,10 +228,11 @@ class HubPictures:
         self._groups: OrderedDict[tuple[str, str, int], pa.ChunkedArray] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self._folder, "shards": self._shards}
+        return {"folder": self._folder, "shards": self._shards, "roots": self._roots}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._folder, self._shards = state["folder"], state["shards"]
+        self._roots = state["roots"]
         self._set_up()
 
     def content(self, name: str) -> bytes:
@@ -262,6 +291,11 @@ class HubPictures:
         if (content := cell.get("bytes")) is not None:
             return bytes(content)
         path = PurePosixPath(cell.get("path") or "")
+        real = os.path.realpath(path)
+        if path.is_absolute() and any(real.startswith(root + os.sep) for root in self._roots):
+            # The library keeps downloaded files as links to their contents.
+            with open_regular(real) as file:
+                return file.read()
         if path.is_absolute() or ".." in path.parts or not path.name:
             raise NotAPicture("its bytes are not in the data set")
         with open_regular(os.path.join(self._folder, path)) as file:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -66,6 +67,8 @@ class HubSplit:
 
     files: Sequence[Path]
     features: Mapping[str, Any]
+    roots: tuple[str, ...] = ()
+    """The folders of the library's cache, in which files may lie that its cells name."""
 
 
 def is_dataset_folder(where: str) -> bool:
@@ -109,7 +112,7 @@ def open_dataset(section: HuggingFaceSection, *, with_splits: bool = True) -> Op
         )
     path, name = section.path, clean(section.path, 200)
     if path.startswith(HUB):
-        parts = _parts_on_hub(section, name)
+        parts = parts_on_hub(path, section.config, section.revision)
     elif os.path.isdir(path):
         parts = parts_in(Path(path), section.config, name)
     elif path.endswith(_FILES) and os.path.exists(path):
@@ -303,8 +306,17 @@ def _config_of(file: Path) -> str:
     return "/".join(parts)
 
 
-def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]:
-    """Return the splits of a data set on the hub, from the cache of the library."""
+@lru_cache(maxsize=4)
+def parts_on_hub(path: str, config: str | None, revision: str | None) -> dict[str, HubSplit]:
+    """Return the splits of a data set on the hub, from the cache of the library.
+
+    They are kept, because the library asks the hub each time, and what is found first is what all
+    of a run has to be.
+
+    Raises:
+        BadInput: the library is missing, or cannot load it.
+    """
+    name = clean(path, 200)
     try:
         import datasets
     except ImportError as error:
@@ -312,7 +324,7 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]
             f"{name}: a data set on the hub needs the package datasets, which cannot be imported "
             f"({clean(str(error), 200)}); pip install 'tui-trainer[datasets]'"
         ) from error
-    wanted = section.path.removeprefix(HUB)
+    wanted = path.removeprefix(HUB)
     if not _HUB_NAME.fullmatch(wanted):
         raise BadInput(f"{name}: is no name on the hub; write {HUB}USER/NAME")
     if os.path.exists(wanted):
@@ -325,7 +337,7 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]
     for library in ("datasets", "huggingface_hub"):
         getLogger(library).setLevel(ERROR)
     try:
-        loaded = datasets.load_dataset(wanted, section.config, revision=section.revision)
+        loaded = datasets.load_dataset(wanted, config, revision=revision)
     except Exception as error:
         reason = clean(f"{type(error).__name__}: {error}", 300)
         raise BadInput(
@@ -335,9 +347,20 @@ def _parts_on_hub(section: HuggingFaceSection, name: str) -> dict[str, HubSplit]
         ) from error
     if not isinstance(loaded, datasets.DatasetDict):
         raise BadInput(f"{name}: is a stream, which cannot be trained on")
+    roots = _cache_folders(datasets)
     return {
         str(split): HubSplit(
-            [Path(one["filename"]) for one in part.cache_files], part.features.to_dict()
+            [Path(one["filename"]) for one in part.cache_files], part.features.to_dict(), roots
         )
         for split, part in loaded.items()
     }
+
+
+def _cache_folders(library: Any) -> tuple[str, ...]:
+    """Return the folders into which the library downloads files."""
+    known = getattr(library, "config", None)
+    names = ("HF_CACHE_HOME", "HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH")
+    found = [str(getattr(known, name)) for name in names if getattr(known, name, None)]
+    if hub := os.environ.get("HF_HUB_CACHE"):
+        found.append(os.path.expanduser(hub))
+    return tuple(dict.fromkeys(os.path.realpath(folder) for folder in found))

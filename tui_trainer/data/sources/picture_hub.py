@@ -5,18 +5,20 @@ Layer: data.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tui_trainer.config.sections.datasets import HUB
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.files.hub_pictures import (
     HubColumns,
-    HubPictures,
+    contents_of,
+    hub_columns,
     listed_pictures,
+    place_of_data,
     read_labels,
     shards_of,
 )
@@ -45,8 +47,8 @@ class _Chosen:
     notes: tuple[str, ...]
 
 
-def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> PictureList:
-    """List the pictures of a data set whose columns are known.
+def list_hub(section: PicturesSection, wanted: str) -> PictureList | None:
+    """List the pictures of a data set; None if the path of the section is none.
 
     `wanted` is the problem, or `auto`.
 
@@ -54,6 +56,23 @@ def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> Pict
         BadInput: it has no such column, nothing to predict, or no row that can be used.
         ConfigError: a setting is for a table.
     """
+    is_on_hub = section.path.startswith(HUB)
+    if section.layout == "auto":
+        columns = hub_columns(section.path, section.config, section.revision)
+        if columns is not None:
+            return _list_columns(section, columns, wanted)
+        if is_on_hub:
+            raise BadInput(
+                f"{clean(section.path, 200)}: has no column of pictures; dataset.type=huggingface "
+                "reads the others"
+            )
+    elif is_on_hub:
+        message = "is for a folder of pictures, and dataset.path is a data set on the hub"
+        raise ConfigError([Problem(message, "dataset.layout")])
+    return None
+
+
+def _list_columns(section: PicturesSection, columns: HubColumns, wanted: str) -> PictureList:
     chosen = _choose(section, columns)
     shards = shards_of(columns)
     rows = {split: list(range(sum(one.rows for one in own))) for split, own in shards.items()}
@@ -72,14 +91,14 @@ def list_hub(section: PicturesSection, columns: HubColumns, wanted: str) -> Pict
         "",
         listed_pictures(shards, rows, chosen.picture),
         listed_pictures(shards, rows, chosen.target) if has_masks else (),
-        HubPictures(os.path.abspath(section.path), shards),
+        contents_of(section.path, columns, shards),
     )
     if not len(files):
         raise BadInput(f"{columns.name}: no row has a value in '{clean(chosen.target, 80)}'")
     sides = [_SIDES[words[split]] for split in used for _ in rows[split]] if words else None
     listed = PictureList(
         columns.name,
-        os.path.abspath(section.path),
+        place_of_data(section.path),
         "masks" if has_masks else "dataset",
         files,
         (),
@@ -101,9 +120,9 @@ def list_unlabelled_hub(section: PicturesSection, path: str, columns: HubColumns
     shards = shards_of(columns)
     rows = {split: range(sum(shard.rows for shard in own)) for split, own in shards.items()}
     listed = listed_pictures(shards, rows, column)
-    files = PictureFiles("", listed, contents=HubPictures(os.path.abspath(path), shards))
+    files = PictureFiles("", listed, contents=contents_of(path, columns, shards))
     labels = np.zeros(len(files), dtype=np.int64)
-    return PictureList(columns.name, os.path.abspath(path), "dataset", files, (), labels)
+    return PictureList(columns.name, place_of_data(path), "dataset", files, (), labels)
 
 
 def _choose(section: PicturesSection, columns: HubColumns) -> _Chosen:

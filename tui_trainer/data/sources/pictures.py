@@ -226,11 +226,12 @@ def _listed(section: PicturesSection, wanted: str) -> PictureList:
     """
     if os.path.isfile(section.path):
         return list_table(section, wanted)
-    if section.layout == "auto" and (columns := hub_columns(section.path, section.config)):
-        return list_hub(section, columns, wanted)
-    if section.config is not None:
-        message = "is for a data set of Hugging Face, and dataset.path is a folder of pictures"
-        raise ConfigError([Problem(message, "dataset.config")])
+    if (listed := list_hub(section, wanted)) is not None:
+        return listed
+    for key in ("config", "revision"):
+        if getattr(section, key) is not None:
+            message = "is for a data set of Hugging Face, and dataset.path is a folder of pictures"
+            raise ConfigError([Problem(message, f"dataset.{key}")])
     for key in TABLE_SETTINGS:
         if getattr(section, key) is not None:
             message = "is for a table of paths, and dataset.path is a folder"
@@ -259,7 +260,7 @@ def read_unlabelled_pictures(
     Raises:
         BadInput: there is none, or the one that is named is broken.
     """
-    columns = hub_columns(path, section.config)
+    columns = hub_columns(path, section.config, section.revision)
     files = (
         list_unlabelled(path) if columns is None else list_unlabelled_hub(section, path, columns)
     )

@@ -184,7 +184,8 @@ def loaded(
     """
     data = with_items(_as_data(data, section, name), section, name)
     rows = split_items(section, data, name, fitted, record)
-    splits = list(all_splits(section, data, name, None if rows is None else rows.parts))
+    parts = None if rows is None else rows.parts
+    splits = [_with_place(split, section) for split in all_splits(section, data, name, parts)]
     if is_remade:
         splits = [_remade(split, section, part) for part, split in enumerate(splits)]
     # No sample of an iterable is read before training starts.
@@ -225,6 +226,14 @@ def _as_data(data: object, section: RowsSection, name: str) -> Data:
     if isinstance(data, Data):
         return data
     raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+
+
+def _with_place(split: PluginSplit, section: RowsSection) -> PluginSplit:
+    """Return a split that names the line of its function for samples which have none."""
+    function = DATASET_FACTORIES.get(section.type)
+    if isinstance(split, TensorSplit) or function is None:
+        return split
+    return replace(split, made_by=place_of(function))
 
 
 def _remade(split: PluginSplit, section: RowsSection, part: int) -> PluginSplit:
@@ -299,7 +308,9 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     if isinstance(split, TensorSplit):
         return first_sample(split)
     assert isinstance(split, MapSplit), "an iterable is not read before training starts"
-    maker = SampleMaker(split.dataset, 0, "first", split.form, split.collation)
+    maker = SampleMaker(
+        split.dataset, 0, "first", split.form, split.collation, made_by=split.made_by
+    )
     batch = maker.make(0, split.rows[:1].tolist())
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")

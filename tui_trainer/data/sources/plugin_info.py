@@ -35,12 +35,12 @@ def problem_of(
     """
     target = first.get("target")
     if wanted == "none" or (wanted == "auto" and data.problem == "none"):
-        return "none", "a recipe learns from them without a target"
+        return "none", "nothing is predicted"
     if target is None:
         raise BadInput(
             f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
-            "(input, target), or a dict with the key target; a recipe that needs none is named by "
-            "recipe=NAME"
+            "(input, target), or a dict with the key target; what needs none is a recipe, "
+            "recipe=NAME, or a model that computes its own loss, problem=none loss=model"
         )
     problem, reason = data.problem, "Data names it"
     if wanted in PROBLEMS:

@@ -223,7 +223,8 @@ def _cut_file(
     keys = text_keys(shares)
     if record is not None:
         gone = int((find_rows(record.contents, keys) < 0).sum())
-        return cut, RowSplit(parts, record, RowChanges(gone, int(len(content) > ends[2])))
+        changes = RowChanges(gone, int(len(content) > ends[2]), len(record.contents))
+        return cut, RowSplit(parts, record, changes)
     sides = np.array([TRAIN, VAL, TEST], dtype=np.int8)
     made = SplitRecord(rule, section.split_seed, keys, keys, sides, extents=ends)
     return cut, RowSplit(parts, made)

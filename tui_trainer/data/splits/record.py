@@ -32,6 +32,8 @@ class RowChanges:
     """Rows of the run that are not in the data as they were: they are missing, or changed."""
     new: int
     """Rows of the data that the run does not have, and that are left out."""
+    total: int
+    """Rows of the run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -166,7 +166,7 @@ def split_of_run(record: SplitRecord, identities: Keys, contents: Keys) -> RowSp
     if gone:
         _find_changed(record, identities, places)
     there = places >= 0
-    changes = RowChanges(gone, len(contents) - int(there.sum()))
+    changes = RowChanges(gone, len(contents) - int(there.sum()), len(record.contents))
     train, val, test = (places[there & (record.sides == side)] for side in (TRAIN, VAL, TEST))
     return RowSplit(SplitRows(train, val, test), record, changes, places)
 

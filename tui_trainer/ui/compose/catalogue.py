@@ -10,22 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_trainer.config.experiment import REGISTRIES
+from tui_trainer.config.own_types import OwnType, own_types
 from tui_trainer.config.presets import Preset, PresetLibrary, is_named, stamp_of, why_misnamed
 from tui_trainer.config.sections.section import Spec
-from tui_trainer.config.user_code import file_of, is_of_user
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
-
-
-@dataclass(frozen=True, slots=True)
-class OwnType:
-    """A type that a plugin registered, which can be chosen without a preset."""
-
-    kind: str
-    name: str
-    origin: str
-    """Its file and line."""
-
 
 Listed = Preset | OwnType
 
@@ -69,13 +58,7 @@ class Entry:
 
 def origin_shown(listed: Listed) -> str:
     """Return the name of the file of a plugin's type; empty for a preset."""
-    return clean(file_of(listed.origin), 60) if isinstance(listed, OwnType) else ""
-
-
-def own_types(kind: str) -> list[OwnType]:
-    """Return the types of plugins that can be chosen for a kind, in the order of their files."""
-    specs = REGISTRIES.get(kind, ())
-    return [OwnType(kind, spec.name, spec.origin) for spec in specs if is_of_user(spec.origin)]
+    return listed.file if isinstance(listed, OwnType) else ""
 
 
 class Catalogue:
@@ -133,8 +116,7 @@ class Catalogue:
         self._lists.clear()
 
     def _of_type(self, listed: OwnType) -> Entry:
-        spec = REGISTRIES[listed.kind].find(listed.name)
-        description = clean(spec.description, 300) if spec is not None else ""
+        description = clean(listed.description, 300)
         note = self.library.note_on_type(listed.kind, listed.name)
         return Entry(listed, description, {"type": listed.name}, note=note)
 

@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tui_trainer.config.own_types import OwnType
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.catalogue import Catalogue, Entry, Listed, OwnType, origin_shown
+from tui_trainer.ui.compose.catalogue import Catalogue, Entry, Listed, origin_shown
 from tui_trainer.ui.shared.bindings import bindings_of
 
 CHOSEN, BROKEN, CHANGED, MISFIT = "●", "!", "*", "✗"

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor, follows_validation, needs_epochs
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import rate_text
 from tui_trainer.ui.plots.canvas import Markers, markers_for
@@ -38,6 +39,8 @@ class Rates:
     steps: int | None
     follows_validation: bool = False
     """Whether the rate may fall after any validation, which cannot be drawn in advance."""
+    wrong: str = ""
+    """Why the schedule of a plugin gives no rates, with its file and line."""
 
 
 def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
@@ -62,9 +65,10 @@ def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
             lr * factor(schedule, step, total, steps_per_epoch=steps_per_epoch)
             for step in sorted(steps)
         )
-    except BadInput:
-        # A plugin's function fails; the trial before a run says why.
-        return Rates((), known)
+    except BadInput as error:
+        place, colon, said = str(error).partition(": ")
+        # The folder would take up the room of what is wrong.
+        return Rates((), known, wrong=f"{os.path.basename(place)}{colon}{said}")
     return Rates(values, known, follows_validation(schedule))
 
 
@@ -79,6 +83,7 @@ class ScheduleSketch(Static):
 
     DEFAULT_CSS = """
     ScheduleSketch { height: 3; color: $text-success; }
+    ScheduleSketch.-wrong { color: $text-error; }
     """
 
     def __init__(
@@ -105,6 +110,11 @@ class ScheduleSketch(Static):
 
     def _sketch(self) -> None:
         width, height = self.size
+        wrong = self._rates.wrong if self._rates is not None else ""
+        self.set_class(bool(wrong), "-wrong")
+        if wrong:
+            self.update(Text(clean(wrong, 300)), layout=False)
+            return
         if self._rates is None or not self._rates.values or width < 1 or height < 1:
             self.update("", layout=False)
             return

@@ -17,11 +17,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui_trainer.config.drafts.draft import Change, Draft
+from tui_trainer.config.own_types import OwnType
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.sessions.plugin_proposal import reference_of
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.catalogue import Catalogue, Entry, OwnType
+from tui_trainer.ui.compose.catalogue import Catalogue, Entry
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
 from tui_trainer.ui.compose.preset_list import MISFIT, PresetPane
 
