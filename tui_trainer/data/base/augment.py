@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.datasets import ImagesSection, NumbersSection
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of
 from tui_trainer.text.errors import ConfigError, Problem
 
@@ -61,25 +61,6 @@ class InputsChanged:
             if self.has_masks:
                 targets = change.of_masks(targets, numbers)
         return {**batch, self.field: images, "target": targets}
-
-
-@dataclass(frozen=True, slots=True)
-class InTurn:
-    """Applies several augmentations to a batch, one after the other; an `Augment`."""
-
-    augments: tuple[Augment, ...]
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        for augment in self.augments:
-            batch = augment(batch, generator)
-        return batch
-
-
-def combine_augments(augments: Sequence[Augment]) -> Augment | None:
-    """Combine augmentations into one; None if there are none."""
-    if len(augments) < 2:
-        return augments[0] if augments else None
-    return InTurn(tuple(augments))
 
 
 def number_augments(

@@ -6,13 +6,14 @@ matter which process read the samples, or how far ahead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Batches, Measurable
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.base.random import seeded
 from tui_trainer.problems.batch import Batch, device_of, is_on_host, to_device
 
@@ -21,10 +22,6 @@ def placed_on(device: torch.device, batch: Batch, split: Measurable) -> Batch:
     """Return a batch of a split on a device, as a model takes it; does not wait for the copies."""
     placed = to_device(batch, device)
     return placed if split.ready is None else split.ready(placed)
-
-
-Augment = Callable[[Batch, torch.Generator], Batch]
-"""Changes a batch at random, on its device; draws only from the generator, on the same device."""
 
 
 class DeviceBatches:
