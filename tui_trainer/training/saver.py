@@ -12,6 +12,7 @@ from copy import deepcopy
 import torch
 
 from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.data.base.augment import version_of_moves
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
@@ -229,4 +230,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         samples=sizes_of(task),
         helpers="" if task.recipe is None else task.recipe.helpers,
         arithmetic=task.experiment.training.arithmetic,
+        moves=version_of_moves(task.experiment.dataset),
     )

@@ -1,19 +1,52 @@
-"""`InTurn`: several augmentations, applied to a batch one after the other.
+"""`InTurn`: several augmentations, applied one after the other to a batch, or to several at once.
 
-Layer: data.
+Layer: data. Those that come first are applied to several batches together, if their random numbers
+can be drawn before: each batch has a generator of its own, so its numbers are the same as alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
+from tui_trainer.data.base.batch import Chunk
 from tui_trainer.problems.batch import Batch
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random, on its device; draws only from the generator, on the same device."""
+
+Numbers = tuple[Tensor, ...]
+"""Random numbers, each tensor with the samples in dimension 0."""
+
+
+@runtime_checkable
+class DrawnAugment(Protocol):
+    """An augmentation whose numbers are drawn before it changes anything; an `Augment`."""
+
+    def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
+        """Draw the numbers for `count` samples that are like those of a batch."""
+        ...
+
+    def apply(self, batch: Batch, numbers: Numbers) -> Batch:
+        """Return a batch changed by such numbers.
+
+        The bits of a sample must not depend on its place, or on how many others there are. So what
+        kernels round otherwise in the middle of a tensor than at its end, as cosines, belongs into
+        `draw`; sums and products of two numbers are the same everywhere.
+        """
+        ...
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        return self.apply(batch, self.draw(batch, size_of(batch), generator))
+
+
+def size_of(batch: Batch) -> int:
+    """Return the number of samples of a batch."""
+    return len(next(iter(batch.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +59,34 @@ class InTurn:
         for augment in self.augments:
             batch = augment(batch, generator)
         return batch
+
+    def of_chunk(self, chunk: Chunk, generators: Sequence[torch.Generator]) -> Iterator[Batch]:
+        """Yield the batches of a chunk, each changed by numbers from its own generator.
+
+        What cannot be applied to all of them at once is applied when a batch is asked for.
+        """
+        together = self._applied_together()
+        samples, own_draws = chunk.samples, list(zip(chunk.sizes, generators, strict=True))
+        # A batch draws all its numbers before the next one, as it does alone.
+        numbers = [[augment.draw(samples, *own) for augment in together] for own in own_draws]
+        for augment, by_batch in zip(together, zip(*numbers, strict=True), strict=True):
+            samples = augment.apply(samples, tuple(map(_joined, zip(*by_batch, strict=True))))
+        rest = InTurn(self.augments[len(together) :])
+        changed = Chunk(samples, chunk.sizes).batches()
+        for batch, generator in zip(changed, generators, strict=True):
+            yield rest(batch, generator)
+
+    def _applied_together(self) -> list[DrawnAugment]:
+        together: list[DrawnAugment] = []
+        for augment in self.augments:
+            if not isinstance(augment, DrawnAugment):
+                break
+            together.append(augment)
+        return together
+
+
+def _joined(tensors: tuple[Tensor, ...]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 def combine_augments(augments: Sequence[Augment]) -> Augment | None:
