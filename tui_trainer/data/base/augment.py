@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, Protocol
 
 import torch
@@ -18,29 +19,32 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.datasets import DatasetSection, ImagesSection, NumbersSection
-from tui_trainer.data.base.in_turn import Augment, DrawnAugment, Numbers
+from tui_trainer.data.base.in_turn import Augment, DrawnAugment, Numbers, joined
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of
 from tui_trainer.text.errors import ConfigError, Problem
 
 
 class ImageChange(Protocol):
-    """A random change to images (B, C, H, W), and to masks (B, H, W) of them; keeps the shapes."""
+    """A random change to images (B, C, H, W), and to masks (B, H, W) of them; keeps the shapes.
+
+    The numbers are given by batch, in the order of the images.
+    """
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw the numbers for so many images, (count, ...), on the device of the generator."""
         ...
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         """Return the images changed by numbers that `draw` returned."""
         ...
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         """Return the masks changed by the same numbers."""
         ...
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the images changed by new numbers."""
-        return self.of_images(images, self.draw(len(images), generator))
+        return self.of_images(images, [self.draw(len(images), generator)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,13 @@ class InputsChanged(DrawnAugment):
     def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
         return tuple(change.draw(count, generator) for change in self.changes)
 
-    def apply(self, batch: Batch, numbers: Numbers) -> Batch:
-        images, targets = batch[self.field], batch["target"]
-        for change, own in zip(self.changes, numbers, strict=True):
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        images, targets = samples[self.field], samples["target"]
+        for change, own in zip(self.changes, zip(*numbers, strict=True), strict=True):
             images = change.of_images(images, own)
             if self.has_masks:
                 targets = change.of_masks(targets, own)
-        return {**batch, self.field: images, "target": targets}
+        return {**samples, self.field: images, "target": targets}
 
 
 def number_augments(
@@ -97,16 +101,16 @@ class Noise(DrawnAugment):
         noise = torch.randn(shape, generator=generator, device=inputs.device, dtype=inputs.dtype)
         return (noise,)
 
-    def apply(self, batch: Batch, numbers: Numbers) -> Batch:
-        inputs = batch[self.field]
-        noise = numbers[0] * self.std
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        inputs = samples[self.field]
+        noise = joined([own for (own,) in numbers]) * self.std
         if self.features is not None:
             noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
-        if (name := lengths_of(self.field)) in batch:
-            lengths = batch[name].to(inputs.device, non_blocking=True)
+        if (name := lengths_of(self.field)) in samples:
+            lengths = samples[name].to(inputs.device, non_blocking=True)
             positions = torch.arange(inputs.shape[1], device=inputs.device)
             noise = noise * (positions < lengths[:, None])[..., None]
-        return {**batch, self.field: inputs + noise}
+        return {**samples, self.field: inputs + noise}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +128,22 @@ class Mixup(DrawnAugment):
 
     def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
         partners = torch.randperm(count, generator=generator, device=generator.device)
-        share = _draw_beta(self.alpha, count, generator)
-        # As distances, which are the same wherever the batch is in a chunk.
-        return partners - _places(partners), share
+        return partners, _draw_beta(self.alpha, count, generator)
 
-    def apply(self, batch: Batch, numbers: Numbers) -> Batch:
-        inputs, targets = batch[self.field], batch["target"]
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        inputs, targets = samples[self.field], samples["target"]
         if self.classes:
             targets = F.one_hot(targets, self.classes).to(inputs.dtype)
-        distances, share = numbers
-        partners = distances + _places(distances)
+        starts = accumulate((len(own) for own, _ in numbers), initial=0)
+        partners = joined([own + start for (own, _), start in zip(numbers, starts, strict=False)])
+        share = joined([own for _, own in numbers])
         # Each sample keeps the larger share of itself, so that no mix occurs twice in the batch.
         share = torch.maximum(share, 1 - share)
         return {
-            **batch,
+            **samples,
             self.field: inputs + _expand(1 - share, inputs) * (inputs[partners] - inputs),
             "target": targets + _expand(1 - share, targets) * (targets[partners] - targets),
         }
-
-
-def _places(numbers: Tensor) -> Tensor:
-    return torch.arange(len(numbers), device=numbers.device)
 
 
 def _expand(share: Tensor, like: Tensor) -> Tensor:
@@ -203,12 +202,11 @@ class RandomFlip(ImageChange):
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.rand(count, generator=generator, device=generator.device)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
-        return torch.where(
-            (numbers < 0.5)[:, None, None, None], images.flip(self.dimension), images
-        )
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        is_flipped = joined(numbers) < 0.5
+        return torch.where(is_flipped[:, None, None, None], images.flip(self.dimension), images)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return self.of_images(masks[:, None], numbers)[:, 0]
 
 
@@ -225,11 +223,11 @@ class RandomCrop(ImageChange):
         corners = torch.randint(most, shape, generator=generator, device=generator.device)
         return corners.transpose(0, 1)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
-        return self._cropped(images, numbers, self.background)
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        return self._cropped(images, joined(numbers), self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
-        return self._cropped(masks[:, None], numbers, IGNORED)[:, 0]
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        return self._cropped(masks[:, None], joined(numbers), IGNORED)[:, 0]
 
     def _cropped(self, images: Tensor, corners: Tensor, background: float) -> Tensor:
         count, _, height, width = images.shape
@@ -255,15 +253,15 @@ class Cutout(ImageChange):
         centres = torch.rand(2, count, 1, generator=generator, device=generator.device)
         return centres.transpose(0, 1)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         inside = [
             _span_mask((centre * size).floor() - self.side // 2, self.side, size)
-            for centre, size in zip(numbers.unbind(1), images.shape[2:], strict=True)
+            for centre, size in zip(joined(numbers).unbind(1), images.shape[2:], strict=True)
         ]
         blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]
         return images.masked_fill(blank, self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return masks
 
 
@@ -282,23 +280,23 @@ class RandomAffine(ImageChange):
     background: float
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        numbers = torch.empty(count, 3, device=generator.device).uniform_(
-            -1, 1, generator=generator
-        )
-        angle, right, down = numbers.unbind(1)
-        angle = angle * math.radians(self.rotate_degrees)
-        return torch.stack([angle.cos(), angle.sin(), right, down], dim=1)
+        numbers = torch.empty(count, 3, device=generator.device)
+        return numbers.uniform_(-1, 1, generator=generator)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return move(images, *self._amounts(numbers), self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         # Whole numbers of classes are exact in float32.
         moved = move(masks[:, None].float(), *self._amounts(numbers), IGNORED, "nearest")
         return moved[:, 0].to(masks.dtype)
 
-    def _amounts(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        return numbers[:, :2], numbers[:, 2:] * self.shift_pixels
+    def _amounts(self, numbers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return what `move` takes; by batch, as a kernel may round cosines by their places."""
+        angles = [own[:, 0] * math.radians(self.rotate_degrees) for own in numbers]
+        cos, sin = ([angle.cos() for angle in angles], [angle.sin() for angle in angles])
+        turns = torch.stack([joined(cos), joined(sin)], dim=1)
+        return turns, joined(numbers)[:, 1:] * self.shift_pixels
 
 
 def move(
@@ -320,13 +318,9 @@ def move(
     # an image among the others.
     x_by_column, x_by_row = cos * x - right * (2 / width), sin * (-height / width) * y
     y_by_column, y_by_row = sin * (width / height) * x, cos * y - down * (2 / height)
-    grid = torch.stack(
-        [
-            x_by_column[:, None, :] + x_by_row[:, :, None],
-            y_by_column[:, None, :] + y_by_row[:, :, None],
-        ],
-        dim=-1,
-    )
+    grid = torch.empty(len(images), height, width, 2, device=images.device)
+    torch.add(x_by_column[:, None, :], x_by_row[:, :, None], out=grid[..., 0])
+    torch.add(y_by_column[:, None, :], y_by_row[:, :, None], out=grid[..., 1])
     # grid_sample fills with zeros from outside the frame: make the background zero meanwhile.
     return F.grid_sample(images - background, grid, mode=mode, align_corners=False) + background
 

@@ -20,7 +20,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random, on its device; draws only from the generator, on the same device."""
 
 Numbers = tuple[Tensor, ...]
-"""Random numbers, each tensor with the samples in dimension 0."""
+"""Random numbers for a batch, each tensor with the samples in dimension 0."""
 
 
 @runtime_checkable
@@ -31,17 +31,17 @@ class DrawnAugment(Protocol):
         """Draw the numbers for `count` samples that are like those of a batch."""
         ...
 
-    def apply(self, batch: Batch, numbers: Numbers) -> Batch:
-        """Return a batch changed by such numbers.
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        """Return the samples of one or more batches, changed by the numbers of each.
 
-        The bits of a sample must not depend on its place, or on how many others there are. So what
-        kernels round otherwise in the middle of a tensor than at its end, as cosines, belongs into
-        `draw`; sums and products of two numbers are the same everywhere.
+        The bits of a batch must not depend on the others. Kernels may round in the middle of a
+        tensor otherwise than at its end: functions as the cosine are for the numbers of one batch.
+        Sums and products of two numbers are the same everywhere.
         """
         ...
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        return self.apply(batch, self.draw(batch, size_of(batch), generator))
+        return self.apply(batch, [self.draw(batch, size_of(batch), generator)])
 
 
 def size_of(batch: Batch) -> int:
@@ -70,7 +70,7 @@ class InTurn:
         # A batch draws all its numbers before the next one, as it does alone.
         numbers = [[augment.draw(samples, *own) for augment in together] for own in own_draws]
         for augment, by_batch in zip(together, zip(*numbers, strict=True), strict=True):
-            samples = augment.apply(samples, tuple(map(_joined, zip(*by_batch, strict=True))))
+            samples = augment.apply(samples, by_batch)
         rest = InTurn(self.augments[len(together) :])
         changed = Chunk(samples, chunk.sizes).batches()
         for batch, generator in zip(changed, generators, strict=True):
@@ -85,8 +85,9 @@ class InTurn:
         return together
 
 
-def _joined(tensors: tuple[Tensor, ...]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+def joined(by_batch: Sequence[Tensor]) -> Tensor:
+    """Return the numbers of several batches as one tensor."""
+    return by_batch[0] if len(by_batch) == 1 else torch.cat(list(by_batch))
 
 
 def combine_augments(augments: Sequence[Augment]) -> Augment | None:
