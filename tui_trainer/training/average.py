@@ -59,9 +59,11 @@ class Average:
         named = zip(self.model.named_buffers(), model.buffers(), strict=True)
         self._buffers = [(name.rpartition(".")[2], own, theirs) for (name, own), theirs in named]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the mean towards the weights after step `step`, counted from 1."""
+        """Move the mean towards the weights after step `step`, counted from 1.
+
+        As in `FlatOptimizer`, none of these tensors requires gradients.
+        """
         share = 1 - min(self._decay, (1 + step) / (10 + step))
         mean = [mirror.data for mirror, _ in self._others]
         now = [parameter.data for _, parameter in self._others]
