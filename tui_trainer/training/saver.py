@@ -7,7 +7,7 @@ rest. Only a save on request, a pause, a stop and the end wait until the file is
 from __future__ import annotations
 
 import math
-from copy import deepcopy
+from copy import copy
 
 import torch
 
@@ -206,7 +206,7 @@ class Saver(Part):
             state=state,
             carry=None if carry is None else tuple(part.to("cpu", copy=True) for part in carry),
             stream=task.batches.state(progress.epoch, progress.batch),
-            progress=deepcopy(progress),
+            progress=copy(progress),
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
             dataset=task.dataset.info.to_dict(),
