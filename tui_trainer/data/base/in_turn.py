@@ -6,9 +6,9 @@ can be drawn before: each batch has a generator of its own, so its numbers are t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,14 +23,16 @@ Numbers = tuple[Tensor, ...]
 """Random numbers for a batch, each tensor with the samples in dimension 0."""
 
 
-@runtime_checkable
-class DrawnAugment(Protocol):
+class DrawnAugment(ABC):
     """An augmentation whose numbers are drawn before it changes anything; an `Augment`."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
         """Draw the numbers for `count` samples that are like those of a batch."""
-        ...
 
+    @abstractmethod
     def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
         """Return the samples of one or more batches, changed by the numbers of each.
 
@@ -38,7 +40,6 @@ class DrawnAugment(Protocol):
         tensor otherwise than at its end: functions as the cosine are for the numbers of one batch.
         Sums and products of two numbers are the same everywhere.
         """
-        ...
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         return self.apply(batch, [self.draw(batch, size_of(batch), generator)])

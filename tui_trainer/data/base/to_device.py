@@ -17,7 +17,7 @@ from tui_trainer.data.base.in_turn import Augment, InTurn, size_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.problems.batch import Batch, device_of, is_on_host, to_device
 
-_AUGMENTED_BYTES = 1 << 18
+_AUGMENTED_BYTES = 1 << 19
 """The inputs that are augmented at once; the steps of a change need a few times as much."""
 
 
@@ -40,6 +40,7 @@ class DeviceBatches:
         rank: int = 0,
     ) -> None:
         self._source = source
+        self._chunked = source if isinstance(source, ChunkedBatches) else None
         self._device = device
         self._augment = (
             augment if augment is None or isinstance(augment, InTurn) else InTurn((augment,))
@@ -94,8 +95,8 @@ class DeviceBatches:
 
     def _chunks(self, epoch: int, start: int) -> Iterator[Chunk]:
         """Yield the samples of one or more batches, on the device."""
-        if self._device.type == "cpu" and isinstance(self._source, ChunkedBatches):
-            yield from self._source.chunks(epoch, start, _AUGMENTED_BYTES)
+        if self._device.type == "cpu" and self._chunked is not None:
+            yield from self._chunked.chunks(epoch, start, _AUGMENTED_BYTES)
             return
         batches = self._source.epoch(epoch, start)
         if self._device.type == "cuda":
