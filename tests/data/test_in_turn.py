@@ -104,8 +104,11 @@ def test_a_function_draws_after_what_comes_before_it_and_when_it_is_asked() -> N
         return {**batch, "input": batch["input"] * share + noise[:, None, None, None]}
 
     split = pictures(40, (1, 4, 4))
-    augment = combine_augments([InputsChanged(CHANGES), dimmed, Noise(0.2)])
-    assert augment is not None
+    of_the_data = combine_augments([InputsChanged(CHANGES), Mixup(0.4, CLASSES)])
+    assert of_the_data is not None
+    augment = combine_augments([of_the_data, dimmed, Noise(0.2)])
+    assert isinstance(augment, InTurn)
+    assert len(augment.augments) == 4, "those of the data are applied together"
     assert_same_alone(split, 8, augment)
 
     batches = DeviceBatches(split.shuffled(Order(8, seed=2)), CPU, augment, seed=5).epoch(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -95,4 +96,7 @@ def combine_augments(augments: Sequence[Augment]) -> Augment | None:
     """Combine augmentations into one; None if there are none."""
     if len(augments) < 2:
         return augments[0] if augments else None
-    return InTurn(tuple(augments))
+    parts = [
+        augment.augments if isinstance(augment, InTurn) else (augment,) for augment in augments
+    ]
+    return InTurn(tuple(chain.from_iterable(parts)))
