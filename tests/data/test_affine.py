@@ -20,21 +20,22 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def still(count: int) -> Tensor:
-    return torch.zeros(count)
+def turns(angle: float, count: int = 3) -> Tensor:
+    """The cosine and the sine of an angle in radians, for each image."""
+    return torch.tensor([[math.cos(angle), math.sin(angle)]] * count)
 
 
 def test_no_turn_and_no_shift_leave_images_as_they_are() -> None:
     batch = images()
 
-    moved = move(batch, still(3), torch.zeros(3, 2), BACKGROUND)
+    moved = move(batch, turns(0.0), torch.zeros(3, 2), BACKGROUND)
     torch.testing.assert_close(moved, batch)
 
 
 def test_a_shift_goes_right_and_down_and_brings_in_the_background() -> None:
     batch = images(height=6, width=5)
 
-    moved = move(batch, still(3), torch.tensor([[1.0, 2.0]] * 3), BACKGROUND)
+    moved = move(batch, turns(0.0), torch.tensor([[1.0, 2.0]] * 3), BACKGROUND)
     torch.testing.assert_close(moved[..., 2:, 1:], batch[..., :-2, :-1])
     torch.testing.assert_close(moved[..., :2, :], torch.full((3, 2, 2, 5), BACKGROUND))
     torch.testing.assert_close(moved[..., :, 0], torch.full((3, 2, 6), BACKGROUND))
@@ -43,26 +44,26 @@ def test_a_shift_goes_right_and_down_and_brings_in_the_background() -> None:
 def test_half_a_pixel_is_interpolated() -> None:
     batch = images()
 
-    moved = move(batch, still(3), torch.tensor([[0.5, 0.0]] * 3), BACKGROUND)
+    moved = move(batch, turns(0.0), torch.tensor([[0.5, 0.0]] * 3), BACKGROUND)
     torch.testing.assert_close(moved[..., 1:], (batch[..., 1:] + batch[..., :-1]) / 2)
 
 
 def test_a_quarter_turn_goes_counter_clockwise() -> None:
     batch = images()
 
-    moved = move(batch, torch.full((3,), math.pi / 2), torch.zeros(3, 2), BACKGROUND)
+    moved = move(batch, turns(math.pi / 2), torch.zeros(3, 2), BACKGROUND)
     torch.testing.assert_close(moved, torch.rot90(batch, 1, dims=(2, 3)))
 
 
 def test_a_half_turn_of_a_wide_image_keeps_its_proportions() -> None:
     batch = images(height=4, width=7)
 
-    moved = move(batch, torch.full((3,), math.pi), torch.zeros(3, 2), BACKGROUND)
+    moved = move(batch, turns(math.pi), torch.zeros(3, 2), BACKGROUND)
     torch.testing.assert_close(moved, batch.flip(2, 3))
 
     dot = torch.zeros(1, 1, 4, 8)
     dot[0, 0, 1, 3] = dot[0, 0, 1, 4] = 1.0
-    turned = move(dot, torch.full((1,), math.pi / 2), torch.zeros(1, 2), 0.0)
+    turned = move(dot, turns(math.pi / 2, 1), torch.zeros(1, 2), 0.0)
     assert turned[0, 0, :, 3].tolist() == pytest.approx([0, 1, 1, 0], abs=1e-6)
 
 

@@ -14,10 +14,10 @@ from tui_trainer.data.base.augment import (
     Noise,
     RandomCrop,
     RandomFlip,
-    combine_augments,
 )
 from tui_trainer.data.base.batch import Order
-from tui_trainer.data.base.to_device import Augment, DeviceBatches
+from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.load import load
 from tui_trainer.problems.batch import Batch, to_device
 from tui_trainer.text.errors import BadInput

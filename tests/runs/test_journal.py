@@ -18,6 +18,7 @@ from tui_trainer.runs.journal import (
     Journal,
     append_durably,
     encode,
+    encode_rows,
     read_records,
     whole_length,
 )
@@ -322,3 +323,14 @@ def test_fault_36_a_link_is_not_followed(tmp_path: Path) -> None:
         Journal(tmp_path / "lines")
 
     assert outside.read_bytes() == b"theirs"
+
+
+def test_rows_of_numbers_are_the_bytes_of_their_records() -> None:
+    names = ["step", 'a "%d" \x7f', "é", "lr"]
+    numbers = [0.1, -0.0, 1e300, 5e-324, 1e16, 123456789.125, math.inf, -math.inf, math.nan]
+    rows = [[step, number, 2, 1e-05] for step, number in enumerate(numbers)]
+    # The sum of finite numbers may overflow.
+    rows.append([10**12, 1.7e308, 1.7e308, 0.0])
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    assert encode_rows(names, rows) == encode(records)
+    assert encode_rows(names, []) == b""

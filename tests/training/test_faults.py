@@ -36,9 +36,11 @@ from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.changes import data_change
+from tui_trainer.training.checkpoint_data import Origin
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
+from tui_trainer.training.saver import origin_of
 from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.state import check_fits
 
@@ -150,6 +152,17 @@ def test_fault_10_another_thread_count_is_noted_as_not_bitwise(tmp_path: Path, d
     assert run.resume().state == "finished"
     notes = of(RunStarted, run)[-1].notes
     assert any("not bitwise: threads was 1, is 2" in note for note in notes)
+
+
+def test_older_checkpoints_are_not_bitwise_if_images_are_moved(tmp_path: Path, data: Path) -> None:
+    still = {"shift_pixels": 0, "rotate_degrees": 0}
+    for number, settings in enumerate((still, {})):
+        run = Run.new(tmp_path / str(number), small_experiment(data, dataset=settings))
+        now = origin_of(run.task())
+        older = {name: value for name, value in now.to_dict().items() if name != "moves"}
+        differences = Origin.from_dict(older).differences(now)
+        assert len(differences) == number
+        assert all("rounds shifts and turns of images in another way" in d for d in differences)
 
 
 def test_fault_13_without_any_checkpoint_metrics_are_not_doubled(

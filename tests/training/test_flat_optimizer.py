@@ -11,12 +11,13 @@ from torch import Tensor, nn, optim
 
 from tests.training.test_optimizers import section_of
 from tui_trainer.config.sections.optimizers import OptimizerSection
-from tui_trainer.config.sections.training import Arithmetic
+from tui_trainer.config.sections.training import Arithmetic, TrainingSection
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.optimizers import build_optimizer, retune
 from tui_trainer.training.state import State
+from tui_trainer.training.supervised_step import clip
 
 CPU = torch.device("cpu")
 KINDS: list[dict[str, Any]] = [
@@ -239,3 +240,24 @@ def test_a_part_that_was_updated_is_no_longer_passed_backward_through() -> None:
     state.update_part("b")
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("limit", [0.3, 1e-6, 1e-8])
+def test_a_gradient_below_the_limit_has_the_bits_of_one_that_is_multiplied(limit: float) -> None:
+    """Most steps need no clipping, and the gradient is not multiplied by 1."""
+    layer = nn.Linear(7, 5)
+    state = state_of({"type": "sgd"}, layer, "fused", None)
+    bias, weight = layer.bias.grad, layer.weight.grad
+    assert bias is not None
+    assert weight is not None
+    training = TrainingSection.model_validate({"grad_clip_norm": limit, "max_steps": 1})
+    direction = torch.randn(40, generator=torch.Generator().manual_seed(0))
+    direction /= direction.norm()
+    for factor in (0.0, 0.5, 0.98, 0.99, 0.999999, 1.0, 1.000001, 3.0, math.inf, math.nan):
+        gradient = direction * (limit * factor)
+        weight.copy_(gradient[:35].view(5, 7))
+        bias.copy_(gradient[35:])
+        norm = clip(state, training)
+        clipped = torch.cat([weight.flatten(), bias])
+        expected = gradient * torch.clamp(limit / (norm + 1e-6), max=1.0)
+        torch.testing.assert_close(clipped, expected, rtol=0, atol=0, equal_nan=True)

@@ -24,7 +24,6 @@ class Mlp(nn.Module):
     def __init__(self, section: MlpSection, signature: Signature) -> None:
         check_fixed(section.type, signature)
         super().__init__()
-        self.flatten = nn.Flatten()
         hidden: list[nn.Module] = []
         width = math.prod(signature.input_shape)
         for units in section.layers:
@@ -36,7 +35,7 @@ class Mlp(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (B, ...) to (B, K)."""
-        features_BD = self.hidden(self.flatten(inputs))
+        features_BD = self.hidden(inputs.flatten(1))
         logits_BK: Tensor = self.head(features_BD)
         return logits_BK
 
@@ -63,7 +62,6 @@ class Linear(nn.Module):
     def __init__(self, section: LinearSection, signature: Signature) -> None:
         check_fixed(section.type, signature)
         super().__init__()
-        self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(section.dropout) if section.dropout > 0 else None
         self.head = nn.Linear(
             math.prod(signature.input_shape), signature.outputs, bias=section.bias
@@ -74,7 +72,7 @@ class Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (B, ...) to (B, K)."""
-        features_BD = self.flatten(inputs)
+        features_BD = inputs.flatten(1)
         if self.dropout is not None:
             features_BD = self.dropout(features_BD)
         logits_BK: Tensor = self.head(features_BD)

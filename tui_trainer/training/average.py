@@ -62,9 +62,11 @@ class Average:
             for path, _, name in paths
         ]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the mean towards the weights after step `step`, counted from 1."""
+        """Move the mean towards the weights after step `step`, counted from 1.
+
+        As in `FlatOptimizer`, none of these tensors requires gradients.
+        """
         share = 1 - min(self._decay, (1 + step) / (10 + step))
         mean = [mirror.data for mirror, _ in self._others]
         now = [parameter.data for _, parameter in self._others]

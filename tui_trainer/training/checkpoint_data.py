@@ -68,18 +68,23 @@ class Origin:
     """The sum of what a recipe made for itself in its setup, as a teacher."""
     arithmetic: str = "fused"
     """`training.arithmetic`."""
+    moves: int = 1
+    """`version_of_moves` of the data; 1 in older checkpoints."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
-        return [
+        differing = [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
             for name in ("device", "torch", "threads", "world", "arithmetic")
             if getattr(self, name) != getattr(now, name)
-        ] + (
-            ["what the recipe made in its setup, as a teacher, is another one now"]
-            if self.helpers != now.helpers
-            else []
-        )
+        ]
+        if self.helpers != now.helpers:
+            differing.append("what the recipe made in its setup, as a teacher, is another one now")
+        if self.moves != now.moves:
+            differing.append(
+                "this version of tui-trainer rounds shifts and turns of images in another way"
+            )
+        return differing
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -235,6 +240,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         isinstance(value, dict)
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
+        and is_count(value.get("moves", 1))
         and isinstance(value.get("broken", False), bool)
         and is_text(value.get("arithmetic", ""))
         and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))

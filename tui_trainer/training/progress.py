@@ -28,7 +28,10 @@ class Best:
 
 @dataclass(slots=True)
 class Progress:
-    """The counters of the loop, of early stopping and of the journal."""
+    """The counters of the loop, of early stopping and of the journal.
+
+    What the fields refer to is replaced and never changed, so a shallow copy keeps its values.
+    """
 
     step: int = 0
     epoch: int = 0

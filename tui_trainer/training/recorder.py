@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Batches
 from tui_trainer.runs.events import StepsTaken
-from tui_trainer.runs.journal import encode
+from tui_trainer.runs.journal import encode, encode_rows
 from tui_trainer.text.format import counted
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.state import State
@@ -157,16 +157,19 @@ class Recorder(Part):
             return None
         rate = self._samples / max(now_s - self.read_at_s, 1e-9)
         every = self._settings.experiment.logging.every_steps
-        lines = [_line(entry, rate) for entry in steps if is_logged(entry.record.step, every)]
+        logged = [entry for entry in steps if is_logged(entry.record.step, every)]
         bad = self._first_bad(steps)
         self._unreported += steps
         self._unreported_samples += self._samples
         self.read_at_s, self._samples = now_s, 0
         # The line held so far belongs to an earlier step by now, and goes first to keep the order.
-        newest = lines.pop() if lines and lines[-1]["step"] == self._progress.step else None
+        newest = logged.pop() if logged and logged[-1].record.step == self._progress.step else None
         self.write_held_line()
-        self._write(lines)
-        self._progress.held_line = newest
+        if logged:
+            self._write(encode_rows(_names(logged[0]), [_numbers(entry, rate) for entry in logged]))
+        if newest is not None:
+            line = dict(zip(_names(newest), _numbers(newest, rate), strict=True))
+            self._progress.held_line = line
         return bad
 
     def _emit(self) -> None:
@@ -206,14 +209,12 @@ class Recorder(Part):
                 "elapsed_s": round(self._watch.elapsed_s(), 4),
             }
         if line is not None:
-            self._write([{**line, **(more or {})}])
+            self._write(encode([{**line, **(more or {})}]))
 
-    def _write(self, lines: list[dict[str, Any]]) -> None:
+    def _write(self, lines: bytes) -> None:
         """Hand lines to the writer, and count their bytes for the next checkpoint."""
-        if lines:
-            data = encode(lines)
-            self._progress.metrics_bytes += len(data)
-            self._writer.lines(data)
+        self._progress.metrics_bytes += len(lines)
+        self._writer.lines(lines)
 
     def _first_bad(self, steps: list[MeasuredStep]) -> MeasuredStep | None:
         """Return the first step that the training cannot recover from, or None.
@@ -255,14 +256,16 @@ def _listed(steps: list[int]) -> str:
     return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from step {steps[0]} on"
 
 
-def _line(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
-    return {
-        "step": entry.record.step,
-        "epoch": entry.record.epoch,
-        "elapsed_s": round(entry.record.elapsed_s, 4),
-        "train/loss": entry.loss,
-        **{f"train/{name}": value for name, value in entry.others.items()},
-        "lr": entry.record.lr,
-        "grad_norm": entry.grad_norm,
-        "samples_per_s": round(samples_per_s, 1) if math.isfinite(samples_per_s) else None,
-    }
+def _names(entry: MeasuredStep) -> list[str]:
+    """Return the names of the numbers of a line, in their order."""
+    others = [f"train/{name}" for name in entry.others]
+    names = ["step", "epoch", "elapsed_s", "train/loss", *others]
+    return [*names, "lr", "grad_norm", "samples_per_s"]
+
+
+def _numbers(entry: MeasuredStep, samples_per_s: float) -> list[float]:
+    """Return the numbers of a line, in the order of `_names`."""
+    record = entry.record
+    begin = (record.step, record.epoch, round(record.elapsed_s, 4), entry.loss)
+    end = (record.lr, entry.grad_norm, round(samples_per_s, 1))
+    return [*begin, *entry.others.values(), *end]

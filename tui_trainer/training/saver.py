@@ -7,11 +7,12 @@ rest. Only a save on request, a pause, a stop and the end wait until the file is
 from __future__ import annotations
 
 import math
-from copy import deepcopy
+from copy import copy
 
 import torch
 
 from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.data.base.augment import version_of_moves
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
@@ -205,7 +206,7 @@ class Saver(Part):
             state=state,
             carry=None if carry is None else tuple(part.to("cpu", copy=True) for part in carry),
             stream=task.batches.state(progress.epoch, progress.batch),
-            progress=deepcopy(progress),
+            progress=copy(progress),
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
             dataset=task.dataset.info.to_dict(),
@@ -229,4 +230,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         samples=sizes_of(task),
         helpers="" if task.recipe is None else task.recipe.helpers,
         arithmetic=task.experiment.training.arithmetic,
+        moves=version_of_moves(task.experiment.dataset),
     )

@@ -8,6 +8,7 @@ name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
+from cmath import isfinite
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -190,7 +191,7 @@ class State:
         """
         for name in self._names.values():
             # The sum shows both in one pass. It may also overflow, so the slow test decides.
-            if not weights[name].sum().isfinite() and not weights[name].isfinite().all():
+            if not isfinite(weights[name].sum().item()) and not weights[name].isfinite().all():
                 return name
         return ""
 

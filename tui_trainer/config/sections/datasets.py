@@ -186,6 +186,11 @@ class ImagesSection(NumbersSection):
         0, "side of a square blanked out of training images", unit="pixels", ge=0, le=65536
     )
 
+    @property
+    def are_moved(self) -> bool:
+        """Whether images are shifted or turned."""
+        return self.shift_pixels > 0 or self.rotate_degrees > 0
+
 
 class PixelsSection(ImagesSection):
     """Images as rows of a CSV file: the pixels, row by row, and the label."""

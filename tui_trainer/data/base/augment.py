@@ -1,9 +1,9 @@
 """Augmentation: random changes to training batches, for numbers and for images.
 
-Layer: data. Each change draws only from the generator it is given. Changes to images run on the
-whole batch, on its device; pixels that come in from outside the frame, or are blanked out, get
-the background colour, which is a black pixel after normalisation. A change that moves pixels moves
-those of a mask by the same numbers, and what comes in from outside is IGNORED there.
+Layer: data. Each change draws only from the generator it is given. Changes to images run on one or
+more batches at once, on their device; pixels that come in from outside the frame, or are blanked
+out, get the background colour, which is a black pixel after normalisation. A change that moves
+pixels moves those of a mask by the same numbers, and what comes in from outside is IGNORED there.
 """
 
 from __future__ import annotations
@@ -11,75 +11,60 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.sections.datasets import ImagesSection, NumbersSection
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.config.sections.datasets import DatasetSection, ImagesSection, NumbersSection
+from tui_trainer.data.base.in_turn import Augment, DrawnAugment, Numbers, joined
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of
 from tui_trainer.text.errors import ConfigError, Problem
 
 
 class ImageChange(Protocol):
-    """A random change to images (B, C, H, W), and to masks (B, H, W) of them; keeps the shapes."""
+    """A random change to images (B, C, H, W), and to masks (B, H, W) of them; keeps the shapes.
 
-    def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw the numbers for these images."""
+    The numbers are given by batch, in the order of the images.
+    """
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw the numbers for so many images, (count, ...), on the device of the generator."""
         ...
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         """Return the images changed by numbers that `draw` returned."""
         ...
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         """Return the masks changed by the same numbers."""
         ...
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the images changed by new numbers."""
-        return self.of_images(images, self.draw(images, generator))
+        return self.of_images(images, [self.draw(len(images), generator)])
 
 
 @dataclass(frozen=True, slots=True)
-class InputsChanged:
-    """Applies changes to the images, one after the other, and to the targets if these are masks; an
-    `Augment`.
-    """
+class InputsChanged(DrawnAugment):
+    """Applies changes to the images, one after the other, and to the targets if these are masks."""
 
     changes: tuple[ImageChange, ...]
     field: str = "input"
     has_masks: bool = False
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        images, targets = batch[self.field], batch["target"]
-        for change in self.changes:
-            numbers = change.draw(images, generator)
-            images = change.of_images(images, numbers)
+    def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
+        return tuple(change.draw(count, generator) for change in self.changes)
+
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        images, targets = samples[self.field], samples["target"]
+        for change, own in zip(self.changes, zip(*numbers, strict=True), strict=True):
+            images = change.of_images(images, own)
             if self.has_masks:
-                targets = change.of_masks(targets, numbers)
-        return {**batch, self.field: images, "target": targets}
-
-
-@dataclass(frozen=True, slots=True)
-class InTurn:
-    """Applies several augmentations to a batch, one after the other; an `Augment`."""
-
-    augments: tuple[Augment, ...]
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        for augment in self.augments:
-            batch = augment(batch, generator)
-        return batch
-
-
-def combine_augments(augments: Sequence[Augment]) -> Augment | None:
-    """Combine augmentations into one; None if there are none."""
-    if len(augments) < 2:
-        return augments[0] if augments else None
-    return InTurn(tuple(augments))
+                targets = change.of_masks(targets, own)
+        return {**samples, self.field: images, "target": targets}
 
 
 def number_augments(
@@ -101,8 +86,8 @@ def number_augments(
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """Adds normal noise to numbers, but not to padding; an `Augment`."""
+class Noise(DrawnAugment):
+    """Adds normal noise to numbers, but not to padding."""
 
     std: float
     """In units of the inputs, which are standardised."""
@@ -110,25 +95,28 @@ class Noise:
     """Which features (of the last dimension) get noise; None: all."""
     field: str = "input"
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
         inputs = batch[self.field]
-        unit_noise = torch.randn(
-            inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype
-        )
-        noise = unit_noise * self.std
+        shape = (count, *inputs.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=inputs.device, dtype=inputs.dtype)
+        return (noise,)
+
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        inputs = samples[self.field]
+        noise = joined([own for (own,) in numbers]) * self.std
         if self.features is not None:
             noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
-        if (name := lengths_of(self.field)) in batch:
-            lengths = batch[name].to(inputs.device, non_blocking=True)
+        if (name := lengths_of(self.field)) in samples:
+            lengths = samples[name].to(inputs.device, non_blocking=True)
             positions = torch.arange(inputs.shape[1], device=inputs.device)
             noise = noise * (positions < lengths[:, None])[..., None]
-        return {**batch, self.field: inputs + noise}
+        return {**samples, self.field: inputs + noise}
 
 
 @dataclass(frozen=True, slots=True)
-class Mixup:
+class Mixup(DrawnAugment):
     """Mixes each sample with another one of the batch, and their targets in the same shares (H.
-    Zhang and others, mixup: Beyond Empirical Risk Minimization, 2018); an `Augment`.
+    Zhang and others, mixup: Beyond Empirical Risk Minimization, 2018).
 
     Each sample draws its own share. Classes become shares of classes, (B, classes) float32.
     """
@@ -138,16 +126,21 @@ class Mixup:
     """The number of classes; 0 if the targets are numbers."""
     field: str = "input"
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        inputs, targets = batch[self.field], batch["target"]
+    def draw(self, batch: Batch, count: int, generator: torch.Generator) -> Numbers:
+        partners = torch.randperm(count, generator=generator, device=generator.device)
+        return partners, _draw_beta(self.alpha, count, generator)
+
+    def apply(self, samples: Batch, numbers: Sequence[Numbers]) -> Batch:
+        inputs, targets = samples[self.field], samples["target"]
         if self.classes:
             targets = F.one_hot(targets, self.classes).to(inputs.dtype)
-        partners = torch.randperm(len(inputs), generator=generator, device=inputs.device)
-        share = _draw_beta(self.alpha, len(inputs), generator, inputs.device)
+        starts = accumulate((len(own) for own, _ in numbers), initial=0)
+        partners = joined([own + start for (own, _), start in zip(numbers, starts, strict=False)])
+        share = joined([own for _, own in numbers])
         # Each sample keeps the larger share of itself, so that no mix occurs twice in the batch.
         share = torch.maximum(share, 1 - share)
         return {
-            **batch,
+            **samples,
             self.field: inputs + _expand(1 - share, inputs) * (inputs[partners] - inputs),
             "target": targets + _expand(1 - share, targets) * (targets[partners] - targets),
         }
@@ -158,11 +151,9 @@ def _expand(share: Tensor, like: Tensor) -> Tensor:
     return share.to(like.dtype).view(-1, *(1,) * (like.dim() - 1))
 
 
-def _draw_beta(
-    alpha: float, count: int, generator: torch.Generator, device: torch.device
-) -> Tensor:
+def _draw_beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """Draw from Beta(alpha, alpha): float32 (count,)."""
-    shape = torch.full((2, count), alpha, dtype=torch.float64, device=device)
+    shape = torch.full((2, count), alpha, dtype=torch.float64, device=generator.device)
     # A gamma variate of a small shape may underflow to 0, and 0 / 0 is NaN.
     gammas = torch._standard_gamma(shape, generator=generator).clamp(min=1e-300)
     return (gammas[0] / gammas.sum(dim=0)).float()
@@ -175,13 +166,22 @@ def image_changes(section: ImagesSection, background: float) -> tuple[ImageChang
         changes.append(RandomFlip(-1))
     if section.flip_vertical:
         changes.append(RandomFlip(-2))
-    if section.shift_pixels > 0 or section.rotate_degrees > 0:
+    if section.are_moved:
         changes.append(RandomAffine(section.shift_pixels, section.rotate_degrees, background))
     if section.crop_padding > 0:
         changes.append(RandomCrop(section.crop_padding, background))
     if section.cutout_pixels > 0:
         changes.append(Cutout(section.cutout_pixels, background))
     return tuple(changes)
+
+
+_MOVES = 2
+"""The version of the arithmetic of `move`; its bits are others than those of version 1."""
+
+
+def version_of_moves(section: DatasetSection) -> int:
+    """Return the version of the arithmetic that shifts and turns images; 1 if nothing does."""
+    return _MOVES if isinstance(section, ImagesSection) and section.are_moved else 1
 
 
 def check_changes(section: ImagesSection, shape: Sequence[int], shown: str) -> None:
@@ -199,15 +199,14 @@ class RandomFlip(ImageChange):
 
     dimension: int
 
-    def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.rand(len(images), generator=generator, device=images.device)
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(count, generator=generator, device=generator.device)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
-        return torch.where(
-            (numbers < 0.5)[:, None, None, None], images.flip(self.dimension), images
-        )
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        is_flipped = joined(numbers) < 0.5
+        return torch.where(is_flipped[:, None, None, None], images.flip(self.dimension), images)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return self.of_images(masks[:, None], numbers)[:, 0]
 
 
@@ -218,22 +217,23 @@ class RandomCrop(ImageChange):
     padding: int
     background: float
 
-    def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.randint(
-            2 * self.padding + 1, (2, len(images), 1), generator=generator, device=images.device
-        )
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        most = 2 * self.padding + 1
+        shape = (2, count, 1)
+        corners = torch.randint(most, shape, generator=generator, device=generator.device)
+        return corners.transpose(0, 1)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
-        return self._cropped(images, numbers, self.background)
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        return self._cropped(images, joined(numbers), self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
-        return self._cropped(masks[:, None], numbers, IGNORED)[:, 0]
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+        return self._cropped(masks[:, None], joined(numbers), IGNORED)[:, 0]
 
     def _cropped(self, images: Tensor, corners: Tensor, background: float) -> Tensor:
         count, _, height, width = images.shape
         padded = F.pad(images, [self.padding] * 4, value=background)
-        rows = corners[0] + torch.arange(height, device=images.device)
-        columns = corners[1] + torch.arange(width, device=images.device)
+        rows = corners[:, 0] + torch.arange(height, device=images.device)
+        columns = corners[:, 1] + torch.arange(width, device=images.device)
         indices = torch.arange(count, device=images.device)[:, None, None]
         # Indexing puts the channels last, because they stand between index tensors.
         cropped = padded[indices, :, rows[:, :, None], columns[:, None, :]]
@@ -249,18 +249,19 @@ class Cutout(ImageChange):
     side: int
     background: float
 
-    def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.rand(2, len(images), 1, generator=generator, device=images.device)
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        centres = torch.rand(2, count, 1, generator=generator, device=generator.device)
+        return centres.transpose(0, 1)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         inside = [
             _span_mask((centre * size).floor() - self.side // 2, self.side, size)
-            for centre, size in zip(numbers, images.shape[2:], strict=True)
+            for centre, size in zip(joined(numbers).unbind(1), images.shape[2:], strict=True)
         ]
         blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]
         return images.masked_fill(blank, self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return masks
 
 
@@ -278,39 +279,52 @@ class RandomAffine(ImageChange):
     rotate_degrees: float
     background: float
 
-    def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.rand(len(images), 3, generator=generator, device=images.device) * 2 - 1
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        numbers = torch.empty(count, 3, device=generator.device)
+        return numbers.uniform_(-1, 1, generator=generator)
 
-    def of_images(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def of_images(self, images: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         return move(images, *self._amounts(numbers), self.background)
 
-    def of_masks(self, masks: Tensor, numbers: Tensor) -> Tensor:
+    def of_masks(self, masks: Tensor, numbers: Sequence[Tensor]) -> Tensor:
         # Whole numbers of classes are exact in float32.
         moved = move(masks[:, None].float(), *self._amounts(numbers), IGNORED, "nearest")
         return moved[:, 0].to(masks.dtype)
 
-    def _amounts(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        angles = numbers[:, 0] * math.radians(self.rotate_degrees)
-        return angles, numbers[:, 1:] * self.shift_pixels
+    def _amounts(self, numbers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return what `move` takes; by batch, as a kernel may round cosines by their places."""
+        angles = [own[:, 0] * math.radians(self.rotate_degrees) for own in numbers]
+        cos, sin = ([angle.cos() for angle in angles], [angle.sin() for angle in angles])
+        turns = torch.stack([joined(cos), joined(sin)], dim=1)
+        return turns, joined(numbers)[:, 1:] * self.shift_pixels
 
 
 def move(
     images: Tensor,
-    angles: Tensor,
+    turns: Tensor,
     shifts: Tensor,
     background: float,
     mode: Literal["bilinear", "nearest"] = "bilinear",
 ) -> Tensor:
-    """Rotate images (B, C, H, W) counter-clockwise by `angles` (B,) in radians about the centre,
-    after a shift by `shifts` (B, 2) pixels to the right and down.
+    """Rotate images (B, C, H, W) counter-clockwise about the centre, by angles whose cosine and
+    sine are `turns` (B, 2), after a shift by `shifts` (B, 2) pixels to the right and down.
     """
     height, width = images.shape[-2:]
-    cos, sin = angles.cos(), angles.sin()
-    across, down = shifts.unbind(1)
-    # Each row maps output to input positions, in units of half the width and half the height.
-    x_row = [cos, -sin * (height / width), -2 * across / width]
-    y_row = [sin * (width / height), cos, -2 * down / height]
-    theta = torch.stack([*x_row, *y_row], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    cos, sin = turns[:, :, None].unbind(1)
+    right, down = shifts[:, :, None].unbind(1)
+    x, y = _positions(width, images.device), _positions(height, images.device)
+    # Each coordinate of an input position is the sum of a row (B, W) and a column (B, H). The small
+    # matrix products of `affine_grid` take longer than all the rest, and may round by the place of
+    # an image among the others.
+    x_by_column, x_by_row = cos * x - right * (2 / width), sin * (-height / width) * y
+    y_by_column, y_by_row = sin * (width / height) * x, cos * y - down * (2 / height)
+    grid = torch.empty(len(images), height, width, 2, device=images.device)
+    torch.add(x_by_column[:, None, :], x_by_row[:, :, None], out=grid[..., 0])
+    torch.add(y_by_column[:, None, :], y_by_row[:, :, None], out=grid[..., 1])
     # grid_sample fills with zeros from outside the frame: make the background zero meanwhile.
     return F.grid_sample(images - background, grid, mode=mode, align_corners=False) + background
+
+
+def _positions(size: int, device: torch.device) -> Tensor:
+    """Return the centres of pixels between -1 and 1, the edges of the image: (size,)."""
+    return (torch.arange(size, device=device) * 2 + (1 - size)) / size

@@ -6,17 +6,50 @@ nothing but these protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.errors import TrainerError
 
 Ready = Callable[[Batch], Batch]
 """Makes a batch that came to the device in a small form what a model takes."""
+_LINE_BYTES = 64
+"""Tensors of their own begin at a multiple of this."""
+
+
+class Chunk(NamedTuple):
+    """Batches that follow each other, as one, because a small batch costs little but the calls."""
+
+    samples: Batch
+    """Those of all batches, in their order."""
+    sizes: Sequence[int]
+    """The number of samples in each batch."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        if len(self.sizes) == 1:
+            yield self.samples
+            return
+        columns = [_parts(column, self.sizes) for column in self.samples.values()]
+        for fields in zip(*columns, strict=True):
+            yield dict(zip(self.samples, fields, strict=True))
+
+
+def _parts(column: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+    """Return the part of each batch, at a place where a tensor of its own could begin.
+
+    Matrix products of the CPU round at other places otherwise, and a resume, which cuts the batches
+    of an epoch into other chunks, would not be bitwise.
+    """
+    parts = torch.split(column, list(sizes))
+    if all(part.data_ptr() % _LINE_BYTES == 0 for part in parts):
+        return parts
+    return [part.clone() for part in parts]
 
 
 class Batches(Protocol):
@@ -44,6 +77,15 @@ class Batches(Protocol):
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
         """Return the rows of the data that are in a micro-batch, for messages."""
+        ...
+
+
+@runtime_checkable
+class ChunkedBatches(Batches, Protocol):
+    """Batches that are there in memory, so that several can be made at once."""
+
+    def chunks(self, epoch: int, start: int, most_bytes: int) -> Iterator[Chunk]:
+        """Yield what `epoch` does, as many batches at once as have so many bytes of inputs."""
         ...
 
 

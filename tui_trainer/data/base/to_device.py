@@ -1,30 +1,30 @@
 """`DeviceBatches`: brings training batches to the device, copied ahead of use, then augmented.
 
 Layer: data. Augmentation draws from a new generator for each batch, on the device, so it does not
-matter which process read the samples, or how far ahead.
+matter which process read the samples, how far ahead, or how many batches are changed at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batches, Measurable
+from tui_trainer.data.base.batch import Batches, Chunk, ChunkedBatches, Measurable
+from tui_trainer.data.base.in_turn import Augment, InTurn, size_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.problems.batch import Batch, device_of, is_on_host, to_device
+
+_AUGMENTED_BYTES = 1 << 19
+"""The inputs that are augmented at once; the steps of a change need a few times as much."""
 
 
 def placed_on(device: torch.device, batch: Batch, split: Measurable) -> Batch:
     """Return a batch of a split on a device, as a model takes it; does not wait for the copies."""
     placed = to_device(batch, device)
     return placed if split.ready is None else split.ready(placed)
-
-
-Augment = Callable[[Batch, torch.Generator], Batch]
-"""Changes a batch at random, on its device; draws only from the generator, on the same device."""
 
 
 class DeviceBatches:
@@ -40,8 +40,11 @@ class DeviceBatches:
         rank: int = 0,
     ) -> None:
         self._source = source
+        self._chunked = source if isinstance(source, ChunkedBatches) else None
         self._device = device
-        self._augment = augment
+        self._augment = (
+            augment if augment is None or isinstance(augment, InTurn) else InTurn((augment,))
+        )
         self._seed = seed
         self._rank = rank
         self.samples = source.samples
@@ -68,25 +71,38 @@ class DeviceBatches:
             self._source.restore(state)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        if self._augment is not None:
+            return self._augmented(self._augment, epoch, start)
         batches = self._source.epoch(epoch, start)
         if self._device.type == "cuda":
             batches = _copy_ahead(batches, self._device)
-        if self._source.ready is not None:
-            batches = map(self._source.ready, batches)
-        if self._augment is None:
-            return batches
-        return self._augmented(batches, self._augment, epoch, start)
+        return batches if self._source.ready is None else map(self._source.ready, batches)
 
-    def _augmented(
-        self, batches: Iterator[Batch], augment: Augment, epoch: int, start: int
-    ) -> Iterator[Batch]:
-        for index, batch in enumerate(batches, start):
-            if not len(next(iter(batch.values()))):
-                # None of its files can be read any more.
-                yield batch
-                continue
-            numbers = (epoch, index, self._rank)
-            yield augment(batch, seeded(self._device, self._seed, "augment", *numbers))
+    def _augmented(self, augment: InTurn, epoch: int, start: int) -> Iterator[Batch]:
+        ready, index = self._source.ready, start
+        for chunk in self._chunks(epoch, start):
+            samples = chunk.samples if ready is None else ready(chunk.samples)
+            if not size_of(samples):
+                # None of the files of this batch can be read any more.
+                yield samples
+            else:
+                generators = [
+                    seeded(self._device, self._seed, "augment", epoch, index + place, self._rank)
+                    for place in range(len(chunk.sizes))
+                ]
+                yield from augment.of_chunk(Chunk(samples, chunk.sizes), generators)
+            index += len(chunk.sizes)
+
+    def _chunks(self, epoch: int, start: int) -> Iterator[Chunk]:
+        """Yield the samples of one or more batches, on the device."""
+        if self._device.type == "cpu" and self._chunked is not None:
+            yield from self._chunked.chunks(epoch, start, _AUGMENTED_BYTES)
+            return
+        batches = self._source.epoch(epoch, start)
+        if self._device.type == "cuda":
+            batches = _copy_ahead(batches, self._device)
+        for batch in batches:
+            yield Chunk(batch, [size_of(batch)])
 
 
 def _copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

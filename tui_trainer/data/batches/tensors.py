@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Order, Ready
+from tui_trainer.data.base.batch import Chunk, Order, Ready
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
@@ -21,8 +21,6 @@ _GATHERED_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
 """The inputs that are gathered at once for several batches; more would leave the cache."""
 _MOST_IN_CHUNK = 64
-_LINE_BYTES = 64
-"""Tensors of their own begin at a multiple of this."""
 _MOST_UINT16 = 0xFFFF
 _SMALL = (torch.uint8, torch.int8, torch.int16)
 """The types of the numbers that are stored in fewer bits than those of a model."""
@@ -256,6 +254,10 @@ class TensorBatches:
         return tuple(self._split.rows[chosen].tolist())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for chunk in self.chunks(epoch, start, _CHUNK_BYTES):
+            yield from chunk.batches()
+
+    def chunks(self, epoch: int, start: int, most_bytes: int) -> Iterator[Chunk]:
         inputs, targets = self._split.inputs, self._split.targets
         if self._split.check is not None:
             self._split.check()
@@ -264,17 +266,18 @@ class TensorBatches:
         on_device = on_host.to(inputs.device, non_blocking=True)
         places = on_device if self._split.places is None else self._split.places[on_host]
         parts = [self._part(index) for index in range(start, self.per_epoch)]
-        if not self._split.is_plain:
-            yield from (self._split.batch_at(on_device[part], on_host[part]) for part in parts)
-            return
-        # Gathered for several batches at once, since a small batch costs little but the call.
-        for chunk in self._chunks(parts):
-            sizes = [part.stop - part.start for part in chunk]
-            rows = slice(chunk[0].start, chunk[-1].stop)
-            batch_inputs = torch.split(inputs.index_select(0, places[rows]), sizes)
-            batch_targets = torch.split(targets.index_select(0, on_device[rows]), sizes)
-            for own_inputs, own_targets in zip(batch_inputs, batch_targets, strict=True):
-                yield {"input": own_inputs, "target": own_targets}
+        count = self._most_in_chunk(most_bytes)
+        for first in range(0, len(parts), count):
+            together = parts[first : first + count]
+            rows = slice(together[0].start, together[-1].stop)
+            if self._split.is_plain:
+                samples = {
+                    "input": inputs.index_select(0, places[rows]),
+                    "target": targets.index_select(0, on_device[rows]),
+                }
+            else:
+                samples = self._split.batch_at(on_device[rows], on_host[rows])
+            yield Chunk(samples, [part.stop - part.start for part in together])
 
     def _part(self, index: int) -> slice:
         """Return the positions of a batch in the order of an epoch."""
@@ -284,19 +287,13 @@ class TensorBatches:
             return rank_slice(part, self.size(index), self._order.rank, world)
         return slice(index * size, index * size + self.size(index))
 
-    def _chunks(self, parts: list[slice]) -> Iterator[list[slice]]:
-        """Cut the parts of an epoch, which follow each other, into those gathered at once."""
-        inputs, targets = self._split.inputs[:1].nbytes, self._split.targets[:1].nbytes
-        size, count = self._order.batch_size, 1
-        # Each batch begins at a place where a tensor of its own could: matrix products of the
-        # CPU round at other places otherwise, and a resume would not be bitwise.
-        if (
-            size * inputs % _LINE_BYTES == size * targets % _LINE_BYTES == 0
-            and self._order.world == 1
-        ):
-            count = max(1, min(_CHUNK_BYTES // max(size * inputs, 1), _MOST_IN_CHUNK))
-        for first in range(0, len(parts), count):
-            yield parts[first : first + count]
+    def _most_in_chunk(self, most_bytes: int) -> int:
+        """Return how many batches are gathered at once."""
+        if self._order.world > 1 or not self._split.is_plain:
+            # Batches of one rank do not follow each other; others may be padded to other lengths.
+            return 1
+        batch_bytes = self._order.batch_size * self._split.inputs[:1].nbytes
+        return max(1, min(most_bytes // max(batch_bytes, 1), _MOST_IN_CHUNK))
 
 
 def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:

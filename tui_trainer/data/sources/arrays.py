@@ -19,11 +19,10 @@ from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
-    combine_augments,
     image_changes,
     number_augments,
 )
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged

@@ -22,11 +22,10 @@ from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, Decode,
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
-    combine_augments,
     image_changes,
     number_augments,
 )
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.mask_colours import colour_name

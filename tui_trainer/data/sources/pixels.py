@@ -20,11 +20,10 @@ from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
     check_changes,
-    combine_augments,
     image_changes,
     number_augments,
 )
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.csv import (
     CHUNK_ROWS,
     Chunk,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.batches.read_rows import SampleReader
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.augment import combine_augments, number_augments
-from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.base.augment import number_augments
+from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.columns import (
     Column,
     RequestedKind,
