@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -629,13 +629,13 @@ def test_composing_from_a_run_gives_its_experiment(
 
 def test_a_key_is_answered_within_ten_milliseconds(draft: Draft) -> None:
     def typed(text: str) -> float:
-        start = perf_counter()
+        start = process_time()
         draft.set("optimizer.lr", text)
         for group in draft.groups():
             for field in group.fields:
                 draft.text(field.key), draft.problem(field.key), draft.is_changed(field.key)
         _ = draft.changes, draft.experiment
-        return perf_counter() - start
+        return process_time() - start
 
     # The best of many: how long it takes when nothing else has the processor.
     assert min(typed(f"{number}e-4") for number in range(1, 20)) < 0.01

@@ -15,7 +15,7 @@ import pytest
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.text.errors import BadInput, TrainerError
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def nothing(say: Callable[[str], None]) -> None:
