@@ -216,7 +216,7 @@ def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
         "asked = AppArguments(library, Path(sys.argv[1]), Preferences(), [])\n"
         "import threading\n"
         "painted = threading.Event()\n"
-        "loader = Loader(first=lambda say: painted.wait(60) and sys.exit())\n"
+        "loader = Loader(first=lambda say: painted.wait(300) and sys.exit())\n"
         "live = CurrentRun()\n"
         "begin = lambda: assemble(asked, ComposeRequest(), Terminal(), live, loader, [])\n"
         "app = TrainerApp(begin, live)\n"

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.integration.forking import ForkedProcess, forked
 
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 ENDLESS = ("training.epochs=null", "training.max_steps=1000000000", "schedule=constant")
 
 

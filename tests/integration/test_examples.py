@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import call, lines
+from tests.integration.processes import LIMIT_S, call, lines
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -74,7 +74,7 @@ def test_an_example_learns_more_than_the_majority(
 def test_the_forecast_is_better_than_the_last_value(tmp_path: Path) -> None:
     for name in ("forecast.py", "forecast.yaml"):
         shutil.copy(EXAMPLES / name, tmp_path / name)
-    subprocess.run([sys.executable, "forecast.py"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "forecast.py"], cwd=tmp_path, check=True, timeout=LIMIT_S)
     words = ("train", str(tmp_path / "forecast.yaml"))
     done = call(tmp_path, *words, "training.epochs=8", "--log-format", "json")
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_the_forecast_is_better_than_the_last_value(tmp_path: Path) -> None:
 def test_pets_are_trained_with_workers_and_predicted(tmp_path: Path) -> None:
     for name in ("pets.py", "pets.yaml"):
         shutil.copy(EXAMPLES / name, tmp_path / name)
-    subprocess.run([sys.executable, "pets.py"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "pets.py"], cwd=tmp_path, check=True, timeout=LIMIT_S)
     plugin = ("--plugin", str(tmp_path / "pets.py"))
     words = ("train", str(tmp_path / "pets.yaml"), *plugin, "--log-format", "json")
     done = call(tmp_path, *words, "loader.num_workers=2")

@@ -59,7 +59,7 @@ def test_fault_03_04_kill_at_random_while_saving_loses_nothing(tmp_path: Path) -
     torch.set_num_threads(1)
     newest = 0
     torn = 0
-    for _ in range(KILLS):
+    for number in range(KILLS):
         hear, tell = os.pipe()
         child = os.fork()
         if child == 0:
@@ -68,12 +68,14 @@ def test_fault_03_04_kill_at_random_while_saving_loses_nothing(tmp_path: Path) -
             finally:
                 os._exit(1)
         os.close(tell)
+        # Some publish a checkpoint even on a machine too busy to let them begin in time.
+        told = os.read(hear, 8) if number % 4 == 0 else b""
         # Wherever in a save this falls is what is tested: no event could be waited for.
         time.sleep(dice.uniform(0.001, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with open(hear, "rb") as pipe:
-            heard = pipe.read()
+            heard = told + pipe.read()
         published = [int.from_bytes(heard[at : at + 8], "big") for at in range(0, len(heard), 8)]
         newest = max([newest, *published])
         torn += any(tmp_path.glob(".tui-trainer-tmp-*"))

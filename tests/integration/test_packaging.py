@@ -15,7 +15,7 @@ from tui_trainer import __version__
 from tui_trainer.config.presets import KINDS, builtin_dir
 
 ROOT = Path(__file__).resolve().parents[2]
-BOUND_S = 110.0
+BOUND_S = 300.0
 
 pytestmark = pytest.mark.full
 

@@ -26,7 +26,7 @@ QUICK = [
     "not full and not soak and not processes and not further and not gpu",
     "--hypothesis-profile=quick",
 ]
-BOUND_S = 120.0
+BOUND_S = 300.0
 
 
 class Fakes:

@@ -148,7 +148,7 @@ def test_listing_imports_neither_torch_nor_yaml(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
 
     assert done.stdout.strip() == "[]"

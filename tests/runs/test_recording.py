@@ -270,9 +270,9 @@ def test_a_million_steps_open_as_fast_as_a_thousand(tmp_path: Path, many: int) -
         append(run.metrics, metrics_line(steps + 1))
         times = []
         for _ in range(5):
-            begin_s = time.perf_counter()
+            begin_s = time.process_time()
             assert open_recording(run, 1).history.newest == steps + 1
-            times.append(time.perf_counter() - begin_s)
+            times.append(time.process_time() - begin_s)
         return min(times)
 
     # A thousand buckets are there from a thousand steps on.

@@ -25,7 +25,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def git(folder: Path, *words: str, check: bool = True) -> str:
     done = subprocess.run(
-        ["git", *WHO, *words], cwd=folder, capture_output=True, text=True, check=check, timeout=60
+        ["git", *WHO, *words], cwd=folder, capture_output=True, text=True, check=check, timeout=300
     )
     return done.stdout.strip()
 

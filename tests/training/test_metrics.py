@@ -411,6 +411,6 @@ def test_a_run_without_extra_metrics_does_not_import_torchmetrics(
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
-        timeout=100,
+        timeout=300,
     )
     assert done.stdout.split() == ["False", "True"]

@@ -5,7 +5,8 @@ key, and on a busy machine a process that gets no processor looks like one that 
 What a thread or a timer brings about is waited for with `until`.
 
 A style sheet is parsed once for all apps of the same colours, and put together once for all apps
-with the same widgets.
+with the same widgets. A screen is painted when the app has nothing else left to do, as on a slow
+terminal: most of the frames in between would be replaced unseen.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import textual.app
@@ -22,6 +24,7 @@ from textual.app import App
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 MOST_TURNS = 20_000
 """An app with more turns of the event loop than this is in an endless one."""
@@ -48,7 +51,28 @@ def _draw_now(app: App[Any]) -> bool:
     waiting = [screen for screen in app._screen_stack if screen._update_timer._active.is_set()]
     for screen in waiting:
         screen._on_timer_update()
-    return bool(waiting)
+    return bool(waiting) or _paint(app)
+
+
+UNPAINTED: WeakSet[Screen[Any]] = WeakSet()
+"""Screens that changed since they were painted last."""
+PAINT = Screen._compositor_refresh
+
+
+def _paint_later(screen: Screen[Any]) -> None:
+    """Paint a screen when the app has nothing else to do; the compositor keeps what changed."""
+    screen._dirty_widgets.clear()
+    UNPAINTED.add(screen)
+    screen.app._update_mouse_over(screen)
+
+
+def _paint(app: App[Any]) -> bool:
+    """Paint what changed, and return whether anything had."""
+    unpainted = [screen for screen in app._screen_stack if screen in UNPAINTED]
+    for screen in unpainted:
+        UNPAINTED.discard(screen)
+        PAINT(screen)
+    return bool(unpainted)
 
 
 async def _wait_for_idle(*_: float) -> None:
@@ -62,11 +86,12 @@ async def _wait_for_screen(pilot: Pilot[Any], timeout: float = 0.0) -> bool:
 
 @pytest.fixture(autouse=True, scope="session")
 def waits_for_the_app() -> Iterator[None]:
-    """Replace how Textual waits between the keys of a test."""
+    """Replace how Textual waits between the keys of a test, and when it paints."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(textual.app, "wait_for_idle", _wait_for_idle)
         patch.setattr(textual.pilot, "wait_for_idle", _wait_for_idle)
         patch.setattr(Pilot, "_wait_for_screen", _wait_for_screen)
+        patch.setattr(Screen, "_compositor_refresh", _paint_later)
         yield
 
 

@@ -262,7 +262,7 @@ def test_keys_before_the_first_screen_is_read_do_no_harm(tmp_path: Path) -> None
     read = threading.Event()
 
     def opening() -> Opening:
-        assert read.wait(30)
+        assert read.wait(300)
         return Opening(services, Draft(services.library))
 
     app = TrainerApp(opening, CurrentRun())
@@ -370,7 +370,7 @@ def test_leaving_while_everything_is_read_is_no_error(tmp_path: Path) -> None:
 
     def opening() -> Opening:
         is_read.set()
-        assert is_left.wait(30)
+        assert is_left.wait(300)
         return Opening(services, Draft(services.library))
 
     app = TrainerApp(opening, CurrentRun())
@@ -980,7 +980,7 @@ def test_keys_typed_before_there_is_anything_to_use_them_are_used_then(tmp_path:
     is_typed = threading.Event()
 
     def opening() -> Opening:
-        assert is_typed.wait(10)
+        assert is_typed.wait(300)
         return Opening(services, Draft(services.library))
 
     app = TrainerApp(opening, CurrentRun())

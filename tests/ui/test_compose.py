@@ -656,9 +656,21 @@ def test_it_is_styled_for_its_size_before_it_is_painted(tmp_path: Path) -> None:
     drive(tmp_path, step, host=Seen)
 
 
-def test_a_resize_keeps_focus_and_draft(tmp_path: Path) -> None:
+def test_a_resize_keeps_focus_and_draft_and_shows_the_newest_details(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.pane("model").focus()
+        await press(pilot, "down")
+        layouts: list[object] = []
+        app.compose_screen.screen_layout_refresh_signal.subscribe(app, layouts.append)
+        await press(pilot, "end", "home")
+        assert layouts == [], "details that are hidden cost no layout"
+        await press(pilot, "end")
+        pointed = app.pane("model").pointed
+        assert pointed is not None
+        assert pointed.description
+        await pilot.resize_terminal(200, 50)
+        await pilot.pause()
+        assert pointed.description[:30] in str(app.compose_screen.query_one(Details)._text.content)
         for size in ((20, 5), (200, 50), (1, 1), (80, 24)):
             await pilot.resize_terminal(*size)
             await pilot.pause()

@@ -92,8 +92,8 @@ LONG = "copied: tui-trainer train digits-cnn optimizer.lr=3e-4 training.epochs=4
 )
 def test_a_message_covers_neither_start_nor_the_keys(tmp_path: Path, size: tuple[int, int]) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        app.notify(LONG, markup=False, timeout=30)
-        app.notify("and another one", markup=False, timeout=30)
+        app.notify(LONG, markup=False, timeout=600)
+        app.notify("and another one", markup=False, timeout=600)
         places = await shown(app, pilot, 2)
         for widget in (app.screen.query_one("#start", Button), app.screen.query_one(KeyLine)):
             assert not [it for it in places if it.overlaps(widget.region)]
@@ -104,7 +104,7 @@ def test_a_message_covers_neither_start_nor_the_keys(tmp_path: Path, size: tuple
 
 def test_a_message_makes_way_for_the_field_that_gets_the_focus(tmp_path: Path) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        app.notify(LONG, markup=False, timeout=30)
+        app.notify(LONG, markup=False, timeout=600)
         await shown(app, pilot)
         fields = [it for it in app.screen.query(Input) if it.region.area and it.can_focus]
         assert fields
@@ -123,12 +123,12 @@ def test_a_message_does_not_outlive_its_screen(tmp_path: Path) -> None:
     session = LiveSession()
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        app.notify("of composing", markup=False, timeout=30)
+        app.notify("of composing", markup=False, timeout=600)
         await shown(app, pilot)
         await running(app, pilot, session)
         await until(pilot, lambda: toasts(app) == [])
         assert not app._notifications
-        app.notify("of the run", markup=False, timeout=30)
+        app.notify("of the run", markup=False, timeout=600)
         await shown(app, pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: not isinstance(app.screen, RunScreen))
@@ -141,13 +141,13 @@ def test_a_message_does_not_outlive_its_screen(tmp_path: Path) -> None:
 
 def test_a_message_that_comes_after_its_screen_has_gone_is_not_shown(tmp_path: Path) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        app.notify("too late", markup=False, timeout=30)
+        app.notify("too late", markup=False, timeout=600)
         app.action_help()
         await pilot.pause()
         await pilot.pause()
         assert not app._notifications
         app.pop_screen()
-        app.notify("in time", markup=False, timeout=30)
+        app.notify("in time", markup=False, timeout=600)
         await shown(app, pilot)
         assert isinstance(app.screen, ComposeScreen)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.sessions.picture_lines import picture_lines
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
@@ -42,7 +43,7 @@ def lines_of(
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling, filled_by = _filling(recognised, summary, dataset, experiment)
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
-        lines += [ProposalLine(*line) for line in picture_lines(dataset, experiment)]
+        lines += [ProposalLine(*line) for line in _picture_lines(dataset, experiment)]
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
         lines.append(ProposalLine("split", split, "dataset.split_by"))
     lines.append(ProposalLine("model", model_text(experiment, dataset), "--save FILE.yaml"))
@@ -76,6 +77,28 @@ def _target_line(
     reason = recognised.reasons.get("target", "")
     said = f"{reason}; {summary.target}" if reason else summary.target
     return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
+
+
+def _picture_lines(dataset: Dataset, experiment: Experiment) -> list[tuple[str, str, str]]:
+    """Return the subject, the text and the setting of each line; none for other data."""
+    data = experiment.dataset
+    if not isinstance(data, PicturesSection):
+        return []
+    lines = []
+    if data.crop_padding:
+        text = (
+            f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
+            "could make another thing of them"
+        )
+        lines.append(("augment", text, "dataset.crop_padding"))
+    if dataset.left_out is not None:
+        workers = experiment.loader.num_workers
+        by = counted(workers, "process", "processes") if workers else "the training process itself"
+        text = f"while training, by {by}"
+        if data.decode != "training":
+            text += ": decoded, they are too large to be kept"
+        lines.append(("reading", text, "loader.num_workers"))
+    return lines
 
 
 def model_text(experiment: Experiment, dataset: Dataset) -> str:

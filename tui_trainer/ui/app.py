@@ -27,12 +27,13 @@ from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
 from tui_trainer.ui.navigation import Navigator
 from tui_trainer.ui.process import CurrentRun
-from tui_trainer.ui.shared.bindings import KeyTable, bindings_of
+from tui_trainer.ui.shared.bindings import KeyTable, bindings_of, take_late_letter
 from tui_trainer.ui.shared.first import FirstScreen
 from tui_trainer.ui.terminal.segments import harmless_update
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
+    from tui_trainer.sessions.session import Session
     from tui_trainer.ui.appearance import Appearance
     from tui_trainer.ui.compose.screen import ComposeScreen
     from tui_trainer.ui.run.ended import Ending
@@ -110,8 +111,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             from tui_trainer.ui.terminal.title import title_of
 
             # Only a run screen that was opened has a session, so nothing is imported for this.
-            has_run = "tui_trainer.ui.run.screen" in sys.modules
-            running = self._stack.run if has_run else None
+            running = self._stack.run if "tui_trainer.ui.run.screen" in sys.modules else None
             driver.show_title(title_of(running.session.view if running is not None else None))
 
     def _read_on(self) -> None:
@@ -224,21 +224,17 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._toasts.update()
 
     def on_key(self, event: events.Key) -> None:
-        from tui_trainer.ui.shared.bindings import take_late_letter
-
         take_late_letter(self.focused, event)
 
     def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
-        self._leaves_with_run = False
-        self._stack.begin(self.services.launch(message.experiment, message.name), self.services)
+        self._begin_run(self.services.launch(message.experiment, message.name))
 
     def on_ending_again(self, message: Ending.Again) -> None:
         from tui_trainer.ui.repeat import as_started
 
         again = as_started(message.experiment, message.run_dir, self.services)
         if self._can_begin(again.train):
-            self._leaves_with_run = False
-            self._stack.begin(self.services.launch(again.experiment, again.name), self.services)
+            self._begin_run(self.services.launch(again.experiment, again.name))
 
     def on_ending_resume(self, message: Ending.Resume) -> None:
         run = RunDirectory(Path(message.run_dir))
@@ -273,16 +269,17 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
         if self._can_begin(RunDirectory(message.path).command("resume", "--detach")):
-            self._leaves_with_run = False
-            self._stack.begin(self.services.resume(message.path, ()), self.services)
+            self._begin_run(self.services.resume(message.path, ()))
 
     def on_runs_screen_fork(self, message: RunsScreen.Fork) -> None:
         how = RunDirectory(message.path).command("fork", "--detach")
         if self.services.fork is not None and self._can_begin(how):
-            self._leaves_with_run = False
-            self._stack.begin(
-                self.services.fork(message.path, message.which, message.overrides), self.services
-            )
+            self._begin_run(self.services.fork(message.path, message.which, message.overrides))
+
+    def _begin_run(self, session: Session) -> None:
+        """Show a run that was begun in the app, which stays open if the run cannot start."""
+        self._leaves_with_run = False
+        self._stack.begin(session, self.services)
 
     def _can_begin(self, elsewhere: str) -> bool:
         """Return whether a run can begin here; if not, show the command to begin it elsewhere."""
@@ -388,8 +385,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self.screen.action_close()
         elif not isinstance(self.screen, SystemModalScreen):
             about = getattr(self.screen, "ABOUT", "")
-            parts = getattr(self.screen, "PARTS", ())
-            keys = KeyTable(self._keymap_of_user).of_places(parts)
+            keys = KeyTable(self._keymap_of_user).of_places(getattr(self.screen, "PARTS", ()))
             self.push_screen(HelpScreen(self.screen.active_bindings, about, keys))
 
     def action_palette(self) -> None:

@@ -100,8 +100,18 @@ class Details(VerticalScroll, can_focus=False):
         self.border_title = Content(clean(title, 60))
         if text != self._shown:
             self._shown = text
-            self._text.update(text)
-            self.scroll_home(animate=False)
+            # While it is hidden, a new text would only have the screen laid out again at each key.
+            if self.display:
+                self._update_text()
+
+    def on_show(self) -> None:
+        """Catch up with the texts of the time when it was hidden."""
+        if self._text.content is not self._shown:
+            self._update_text()
+
+    def _update_text(self) -> None:
+        self._text.update(self._shown)
+        self.scroll_home(animate=False)
 
 
 def entry_text(entry: Entry, misfit: str = "") -> Content:

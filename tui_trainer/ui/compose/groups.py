@@ -117,9 +117,10 @@ class Groups(Widget):
             for key, text in draft.problems.items()
             if key.partition(".")[0] not in known
         ]
-        static = self.query_one("#elsewhere", Static)
-        static.display = bool(lines)
-        static.update(Content("\n".join(lines)))
+        static, text = self.query_one("#elsewhere", Static), Content("\n".join(lines))
+        if static.content != text:
+            static.display = bool(lines)
+            static.update(text)
 
     def reveal(self, key: str) -> FieldRow | None:
         """Return the row of a field, unfolding its group if necessary, or None."""

@@ -31,8 +31,7 @@ from tui_trainer.text.format import measured
 from tui_trainer.ui.plots import crosshair
 from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Markers, markers_for
 from tui_trainer.ui.plots.frame import line_sample
-from tui_trainer.ui.plots.overlay import LABEL_CELLS, LOOKS, overlay
-from tui_trainer.ui.plots.panels import PanelSpec, View
+from tui_trainer.ui.plots.panels import LABEL_CELLS, LOOKS, PanelSpec, View, overlay
 from tui_trainer.ui.plots.plot import Plot
 
 MOST = len(LOOKS)

@@ -7,8 +7,7 @@ from pathlib import Path
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.ui.plots.frame import rows
-from tui_trainer.ui.plots.overlay import overlay
-from tui_trainer.ui.plots.panels import View
+from tui_trainer.ui.plots.panels import View, overlay
 from tui_trainer.ui.plots.picture import picture
 from tui_trainer.ui.runs.compared import Portrait, comparison_lines
 
