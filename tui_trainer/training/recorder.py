@@ -157,7 +157,7 @@ class Recorder(Part):
             return None
         rate = self._samples / max(now_s - self.read_at_s, 1e-9)
         every = self._settings.experiment.logging.every_steps
-        lines = [_line(entry, rate) for entry in steps if is_logged(entry.record.step, every)]
+        lines = [line_of(entry, rate) for entry in steps if is_logged(entry.record.step, every)]
         bad = self._first_bad(steps)
         self._unreported += steps
         self._unreported_samples += self._samples
@@ -255,7 +255,8 @@ def _listed(steps: list[int]) -> str:
     return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from step {steps[0]} on"
 
 
-def _line(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
+def line_of(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
+    """Return the line of a step in metrics.jsonl."""
     return {
         "step": entry.record.step,
         "epoch": entry.record.epoch,
