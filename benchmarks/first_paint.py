@@ -1,15 +1,18 @@
 """When the first screen is there, and how soon keys answer while torch is imported behind it.
 
 On a pty of 80x24, in turns: an app of Textual's that shows one word, `tui-trainer` (its first
-paint, and the whole compose screen), and `python -c 'import torch'`. A key is answered when the
-next bytes arrive at the terminal; keys are sent from the first paint on.
+paint, the names of all experiments, and the whole compose screen), and `python -c 'import torch'`.
+Beside the times, what the processes have used of a processor by then, which other work on the
+machine lengthens less. A key is answered when the next bytes arrive at the terminal; keys are sent
+from the first paint on.
 
-    python benchmarks/first_paint.py [--rounds 9] [--keys-for 6]
+    python benchmarks/first_paint.py [--rounds 9] [--keys-for 6] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -17,11 +20,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+from results import machine, table, write_section
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.integration.processes import environment
 from tests.integration.terminals import TerminalProcess, opened, program
 
+TITLE = "When the app is there (`first_paint.py`)"
+Seconds = tuple[float, float]
+"""By the clock, and of CPU time."""
 EMPTY = """
 from textual.app import App
 from textual.widgets import Static
@@ -46,6 +55,19 @@ def painted_at(terminal: TerminalProcess, word: bytes) -> float:
     raise AssertionError("it has arrived")
 
 
+def cpu_s(terminal: TerminalProcess) -> float:
+    """Seconds of CPU time of the process and of those it has started."""
+    process = psutil.Process(terminal.pid)
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def seen(terminal: TerminalProcess, word: bytes) -> Seconds:
+    """When the word is there, by the clock and in CPU time."""
+    at_s = painted_at(terminal, word)
+    return at_s, cpu_s(terminal)
+
+
 def answer(terminal: TerminalProcess, key: str) -> float:
     """Seconds from a key to the next bytes."""
     before = len(terminal.arrivals)
@@ -58,27 +80,35 @@ def answer(terminal: TerminalProcess, key: str) -> float:
     return terminal.arrivals[before][0] - pressed_s
 
 
-def empty(folder: Path) -> float:
+def empty(folder: Path) -> Seconds:
     with program(folder, "-c", EMPTY) as terminal:
-        return painted_at(terminal, b"ready")
+        return seen(terminal, b"ready")
 
 
-def ours(folder: Path, keys_for_s: float) -> tuple[float, float, list[float]]:
-    """First paint, the whole screen, and the answers to keys from then on."""
+def ours(folder: Path) -> list[Seconds]:
+    """First paint, the names of the experiments, and the whole screen."""
     with opened(folder) as terminal:
-        paint_s = painted_at(terminal, b"reading presets")
+        return [seen(terminal, word) for word in (b"reading presets", b"vowels-gru", b"Quit")]
+
+
+def answers(folder: Path, keys_for_s: float) -> list[float]:
+    """The answers to keys from the first paint on."""
+    with opened(folder) as terminal:
+        painted_at(terminal, b"reading presets")
         until_s = time.monotonic() + keys_for_s
-        answers = []
+        times = []
         while time.monotonic() < until_s:
-            answers.append(answer(terminal, "tab"))
+            times.append(answer(terminal, "tab"))
             time.sleep(KEY_EVERY_S)
-        return paint_s, painted_at(terminal, b"Quit"), answers
+        return times
 
 
-def torch(folder: Path) -> float:
+def torch(folder: Path) -> Seconds:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin_s = time.monotonic()
     subprocess.run([sys.executable, "-c", "import torch"], env=environment(folder), check=True)
-    return time.monotonic() - begin_s
+    wall_s, after = time.monotonic() - begin_s, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -90,34 +120,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--keys-for", type=float, default=6.0, metavar="SECONDS")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     arguments = parser.parse_args()
-    ways = ("empty app", "first paint", "whole screen", "import torch")
-    times: dict[str, list[float]] = {way: [] for way in ways}
+    ways = ("empty app", "first paint", "all experiments", "whole screen", "import torch")
+    times: dict[str, list[Seconds]] = {way: [] for way in ways}
     keys: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for round_ in range(arguments.rounds + 1):
-            empty_s = empty(folder)
-            paint_s, whole_s, answers = ours(folder, arguments.keys_for)
-            torch_s = torch(folder)
+            measured = [empty(folder), *ours(folder), torch(folder)]
+            answered = answers(folder, arguments.keys_for) if arguments.keys_for else []
             # The first round fills the caches of the file system.
             if round_:
-                for way, seconds in zip(times, (empty_s, paint_s, whole_s, torch_s), strict=True):
+                for way, seconds in zip(times, measured, strict=True):
                     times[way].append(seconds)
-                keys += answers
-    print(f"on a pty of 80x24, {arguments.rounds} rounds in turns, seconds")
-    print(f"{'':<14} {'median':>8} {'from':>7} {'to':>7}")
-    for way, values in times.items():
-        middle = statistics.median(values)
-        print(f"{way:<14} {middle:>8.2f} {min(values):>7.2f} {max(values):>7.2f}")
-    medians = {way: statistics.median(values) for way, values in times.items()}
-    later = medians["first paint"] - medians["empty app"]
-    share = medians["first paint"] / medians["import torch"]
-    print(f"after the empty app     {later:>6.2f} s   (at most 0.25)")
-    print(f"share of import torch   {share:>6.2f}     (at most 0.50)")
-    print(f"{len(keys)} keys in the first {arguments.keys_for:g} s, torch imported meanwhile, ms")
-    shown = [f"{1000 * value:.0f}" for value in (statistics.median(keys), percentile(keys, 0.95))]
-    print(f"median {shown[0]}, 95 % {shown[1]} (at most 100), longest {1000 * max(keys):.0f}")
+                keys += answered
+    rows = []
+    for way, pairs in times.items():
+        walls, cpus = [wall for wall, _ in pairs], [cpu for _, cpu in pairs]
+        shares = [own / other for own, (_, other) in zip(cpus, times["import torch"], strict=True)]
+        figures = (statistics.median(walls), min(walls), max(walls), statistics.median(cpus))
+        rows.append((way, *(f"{s:.2f}" for s in figures), f"{statistics.median(shares):.2f}"))
+    header = ("", "median s", "from", "to", "CPU s", "CPU to import torch")
+    lines = [f"{machine()} A pty of 80x24, {arguments.rounds} rounds in turns.", ""]
+    lines.append(table(header, rows))
+    if keys:
+        middle, most = statistics.median(keys) * 1e3, percentile(keys, 0.95) * 1e3
+        lines += [
+            "",
+            f"{len(keys)} keys in the first {arguments.keys_for:g} s, torch imported meanwhile: "
+            f"median {middle:.0f} ms, 95 % {most:.0f}, longest {1e3 * max(keys):.0f}.",
+        ]
+    print("\n".join(lines))
+    if arguments.write:
+        write_section(TITLE, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import tui_trainer
 
 ROOT = Path(tui_trainer.__file__).parent
@@ -237,3 +239,25 @@ def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert "True HEAVY []" in done.stdout
+
+
+@pytest.mark.full
+def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
+    """`torch._dynamo` alone, which only compiling needs, takes as long as all of torch."""
+    program = (
+        "import sys\n"
+        "from tui_trainer.cli.main import main\n"
+        "words = ['train', 'penguins-mlp', 'training.max_steps=1', '--no-ui', '--runs-dir']\n"
+        "assert main([*words, sys.argv[1]]) == 0\n"
+        "print('IMPORTED', *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.split("IMPORTED")[1].split())
+    assert {"torch", "tui_trainer.data.sources.table"} <= imported
+    others = ("arrays", "pictures", "pixels", "plugin", "text", "tokens")
+    unused = {f"tui_trainer.data.sources.{name}" for name in others}
+    unused |= {"torch._dynamo", "torch._inductor", "sympy", "pyarrow", "PIL", "tokenizers"}
+    unused |= {"datasets", "textual", "plotext", "rich.console", "rich.progress", "pandas"}
+    assert not unused & imported

@@ -242,6 +242,21 @@ def test_the_newest_lines_are_counted_among_those_that_are_chosen(
     assert line.endswith("step 20: validation loss 0.6000")
 
 
+@pytest.mark.parametrize("pattern", [None, "line [0-9]*00 ", "line 7 ", "nothing"])
+def test_the_newest_lines_of_a_long_log_are_its_last(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str], pattern: str | None
+) -> None:
+    """It is read from its end, and further back where the pattern is rare."""
+    say(run, *(f"line {number} {'of a long log ' * 4}" for number in range(6000)))
+    beat(run, "finished")
+    print_logs(run, grep=pattern)
+    everything = capsys.readouterr().out.splitlines()
+    for count in (0, 1, 20, 5000):
+        print_logs(run, newest=count, grep=pattern)
+        printed = capsys.readouterr().out.splitlines()
+        assert printed == everything[max(len(everything) - count, 0) :], count
+
+
 def test_printed_copies_of_events_that_are_left_out_are_left_out_too(
     run: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,8 @@ import json
 
 from rich.console import Console
 
-from tui_trainer.cli.printers import BarPrinter, JsonPrinter, LinePrinter
+from tui_trainer.cli.bar_printer import BarPrinter
+from tui_trainer.cli.printers import JsonPrinter, LinePrinter
 from tui_trainer.runs.events import (
     FactFound,
     MeasurementAdvanced,

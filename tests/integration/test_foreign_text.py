@@ -84,7 +84,7 @@ def test_fault_55_runs_that_are_listed_and_compared_steer_no_terminal(tmp_path: 
     first = make_hostile(tmp_path, "one")
     shutil.copytree(first.path, first.path.with_name("two"))
     with opened(tmp_path, "compose", "--runs-dir", str(first.path.parent), size=SIZE) as terminal:
-        terminal.until_text("digits-cnn")
+        terminal.until_text("digits-cnn", "Quit")
         terminal.press(F2)
         terminal.until_text("2 runs, 0 live")
         terminal.press(" ", " ")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import ENDLESS, call, lines, status
-from tests.integration.terminals import TerminalProcess, opened
+from tests.integration.terminals import TerminalProcess, opened, program
 
 pytestmark = pytest.mark.processes
 
@@ -72,6 +72,27 @@ def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) 
         terminal.assert_restored()
         assert terminal.screen.unknown == []
     assert_saved_to_the_last_step(run)
+
+
+def test_the_first_paint_waits_for_no_settings_and_names_the_experiments(tmp_path: Path) -> None:
+    """They take longer to import than the app itself, and are imported in another thread."""
+    program_text = (
+        "import sys, threading\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('pydantic', 'yaml'):\n"
+        "            with open('importers', 'a') as file:\n"
+        "                print(name, threading.current_thread().name, file=file)\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "from tui_trainer.cli.main import main\n"
+        "sys.exit(main(['compose']))\n"
+    )
+    with program(tmp_path, "-c", program_text) as terminal:
+        terminal.until(lambda: b"stdlib-packages" in terminal.received)
+        terminal.until_text("Optimizer", "Quit")
+    importers = (tmp_path / "importers").read_text().splitlines()
+    assert {line.split()[0] for line in importers} == {"pydantic", "yaml"}
+    assert not [line for line in importers if "MainThread" in line]
 
 
 def test_a_start_has_its_name_at_once_and_is_left_at_once(tmp_path: Path) -> None:

@@ -37,8 +37,14 @@ def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() ->
     async def play() -> None:
         app: App[None] = App()
         async with app.run_test() as pilot:
-            first, after = FirstScreen(), Next()
+            first, after = FirstScreen(experiments=["digits-cnn", "a\x1b"]), Next()
             await app.push_screen(first)
+            await pilot.pause()
+            assert [line.rstrip() for line in text_of(app).splitlines()[2:5]] == [
+                " Experiment",
+                "   digits-cnn",
+                r"   a\x1b",
+            ]
             await pilot.press("slash", "l", "r", "enter")
             assert "keys kept for later: / l r ↵" in text_of(app)
             await app.push_screen(after)

@@ -43,7 +43,7 @@ def make_printer(log_format: str) -> Printer:
     if log_format == "json":
         return JsonPrinter()
     if sys.stdout is not None and sys.stdout.isatty():
-        from tui_trainer.cli.printers import BarPrinter
+        from tui_trainer.cli.bar_printer import BarPrinter
 
         return BarPrinter()
     return LinePrinter()

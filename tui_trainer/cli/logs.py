@@ -10,7 +10,7 @@ import argparse
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
 from tui_trainer.runs.outcome import way_on
-from tui_trainer.runs.paths import is_folder
+from tui_trainer.runs.paths import is_folder, size_of
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import (
     ASK_EVERY_S,
@@ -37,6 +37,8 @@ from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import BadInput, ExitCode
 
 HELD_LOOKS = 3
+_END_BYTES = 64 * 1024
+"""What is read of the end of events.jsonl for the newest lines, before more is."""
 MOST_TOLD = 100_000
 """How many event lines are remembered in order to recognise them in the output."""
 
@@ -73,7 +75,28 @@ class Tail:
         if is_another(self._run.events, self._events_bytes):
             # The directory was deleted and created again.
             self._events_bytes = self._output_bytes = 0
-        records, self._events_bytes = records_from(self._run.events, self._events_bytes)
+        return self._lines_from(self._events_bytes, whole=whole)
+
+    def newest(self, count: int) -> list[str]:
+        """Return the newest lines of what there is; a long events.jsonl is read from its end.
+
+        With output all is read: it may repeat events that are old.
+        """
+        most = size_of(self._run.events)
+        if not size_of(self._run.output):
+            most = min(most, _END_BYTES)
+        while True:
+            start = max(size_of(self._run.events) - most, 0)
+            lines = self._lines_from(start, whole=True)
+            if len(lines) >= count or not start:
+                return lines[-count:] if count else []
+            most *= 4
+            self._told.clear()
+            self._output_bytes = 0
+
+    def _lines_from(self, start: int, *, whole: bool) -> list[str]:
+        """Return the lines of the events from an offset on, and of the output that follows."""
+        records, self._events_bytes = records_from(self._run.events, start)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
         events = [line for record in records for line in _event_lines(record)]
         self._told.update(line.text for line in events)
@@ -138,7 +161,7 @@ def print_logs(
     """
     out = output_stream()
     tail = Tail(run, level, grep)
-    _print(out, _last(tail.lines(), newest))
+    _print(out, tail.lines() if newest is None else tail.newest(newest))
     ending = _Ending(run)
     with InterruptFlag() as leaving:
         while follow and not out.closed and not leaving.is_asked and is_folder(run.path):
@@ -216,12 +239,6 @@ def _pattern_of(grep: str | None) -> re.Pattern[str] | None:
 def _time(at_s: float) -> str:
     """Return the local time to the second, or a dash if there is none."""
     return f"{datetime.fromtimestamp(at_s):%Y-%m-%d %H:%M:%S}" if at_s else "-"
-
-
-def _last(lines: Sequence[str], newest: int | None) -> Sequence[str]:
-    if newest is None:
-        return lines
-    return lines[-newest:] if newest > 0 else []
 
 
 def _print(out: Stream, lines: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -47,15 +47,27 @@ def compose(arguments: argparse.Namespace) -> int:
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    from tui_trainer.cli.own_data import Asked
+    from tui_trainer.config.preset_files import preset_names, search_dirs
 
     early: tuple[AppArguments, ComposeRequest] | None = None
     # Errors in a named experiment are printed before the app opens. Without one, and with plugins
     # or data, which may take as long to load as torch, the screen comes first.
     if arguments.experiment and arguments.data is None and not options.has_plugins(arguments):
-        asked = Asked.of(arguments)
+        asked = _asked(arguments)
         early = None if asked.path else _compose_request(arguments, asked)
-    return _open(arguments, lambda: early or _compose_request(arguments, Asked.of(arguments)))
+    names = preset_names("experiment", search_dirs(arguments.preset_dir))
+    return _open(
+        arguments,
+        lambda: early or _compose_request(arguments, _asked(arguments)),
+        experiments=names,
+    )
+
+
+def _asked(arguments: argparse.Namespace) -> Asked:
+    """Return what the arguments name; imports all settings, and so takes longer than a paint."""
+    from tui_trainer.cli.own_data import Asked
+
+    return Asked.of(arguments)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -184,6 +196,7 @@ def _open(
     *,
     starts: str = "",
     watches: str = "",
+    experiments: Sequence[str] = (),
 ) -> int:
     from tui_trainer.ui.start import open_app
 
@@ -192,6 +205,7 @@ def _open(
         _make_printer,
         starts=starts,
         watches=watches,
+        experiments=experiments,
         tether=arguments.tether,
         debug=arguments.debug,
     )

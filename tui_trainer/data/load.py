@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from tui_trainer.config.problems import base_of
@@ -16,17 +17,6 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.own_problem import with_own_problem
 from tui_trainer.data.rows import load_rows
-from tui_trainer.data.sources.arrays import read_arrays
-from tui_trainer.data.sources.forecast import read_forecast
-from tui_trainer.data.sources.pictures import read_picture_files
-from tui_trainer.data.sources.pixels import read_pixels
-from tui_trainer.data.sources.plugin import load_plugged
-from tui_trainer.data.sources.sequences import read_sequences
-from tui_trainer.data.sources.source import Source
-from tui_trainer.data.sources.table import read_rows
-from tui_trainer.data.sources.text import load_text
-from tui_trainer.data.sources.text_folders import read_passages
-from tui_trainer.data.sources.tokens import load_tokens
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
@@ -37,37 +27,52 @@ Record = SplitRecord | None
 Loader = Callable[[Any, ProblemSection, Fitted, Record], Dataset]
 
 
-def _asked_loader(read: Callable[[Any, str, Fitted], Source]) -> Loader:
+def _function_of(place: str) -> Callable[..., Any]:
+    module, name = place.split(".")
+    function: Callable[..., Any] = getattr(
+        import_module(f"tui_trainer.data.sources.{module}"), name
+    )
+    return function
+
+
+def _whole_loader(place: str) -> Loader:
+    """Return the loader of data whose module makes the splits itself."""
+    return lambda section, problem, fitted, record: _function_of(place)(section, fitted, record)
+
+
+def _row_loader(place: str) -> Loader:
+    """Return the loader of rows."""
+    return lambda section, problem, fitted, record: load_rows(
+        section, _function_of(place)(section, fitted), fitted, record
+    )
+
+
+def _asked_loader(place: str) -> Loader:
     """Return the loader of rows whose target may be a class or a number."""
 
     def load_asked(
         section: Any, problem: ProblemSection, fitted: Fitted, record: Record
     ) -> Dataset:
-        source = read(section, _wanted(problem, fitted), fitted)
+        source = _function_of(place)(section, _wanted(problem, fitted), fitted)
         return load_rows(section, source, fitted, record, written_problem=problem.type)
 
     return load_asked
 
 
-def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
-    return lambda section, problem, fitted, record: load_rows(
-        section, read(section, fitted), fitted, record
-    )
-
-
 LOADERS: dict[str, Loader] = {
-    "pixels": _row_loader(read_pixels),
-    "pictures": _asked_loader(read_picture_files),
-    "table": _asked_loader(read_rows),
-    "huggingface": _asked_loader(read_rows),
-    "sequences": _asked_loader(read_sequences),
-    "forecast": _asked_loader(read_forecast),
-    "arrays": _asked_loader(read_arrays),
-    "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
-    "text_folders": _row_loader(read_passages),
-    "tokens": lambda section, problem, fitted, record: load_tokens(section, fitted, record),
+    "pixels": _row_loader("pixels.read_pixels"),
+    "pictures": _asked_loader("pictures.read_picture_files"),
+    "table": _asked_loader("table.read_rows"),
+    "huggingface": _asked_loader("table.read_rows"),
+    "sequences": _asked_loader("sequences.read_sequences"),
+    "forecast": _asked_loader("forecast.read_forecast"),
+    "arrays": _asked_loader("arrays.read_arrays"),
+    "text": _whole_loader("text.load_text"),
+    "text_folders": _row_loader("text_folders.read_passages"),
+    "tokens": _whole_loader("tokens.load_tokens"),
 }
-"""Loaders by the `type` of the section they take."""
+"""Loaders by the `type` of the section they take. The module of a kind, in `data.sources`, is
+imported when data of that kind are loaded."""
 
 
 def _wanted(problem: ProblemSection, fitted: Fitted) -> str:
@@ -108,6 +113,8 @@ def _load(
 ) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
+        from tui_trainer.data.sources.plugin import load_plugged
+
         return load_plugged(section, fitted, problem, record)
     try:
         read_as = AUTO if problem.type == "none" else problem

@@ -7,7 +7,7 @@ is refused before a directory is made or touched.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +24,17 @@ from tui_trainer.runs.directory import (
     create_run,
     find_run,
 )
-from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
+from tui_trainer.runs.edits import flat, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import exists
 from tui_trainer.runs.plugin_copies import keep_plugins
-from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
+from tui_trainer.runs.provenance import (
+    collect,
+    read_provenance,
+    settings_facts,
+    write_provenance,
+)
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -112,12 +117,15 @@ def prepare_new(
         startup.claim(run)
         startup.name(run, experiment)
         # Before others are shown the run: killed from here on, it can be resumed.
-        write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+        settings = experiment.to_dict()
+        config = to_yaml(settings).encode()
+        write_atomically(run.config, config)
         lock = RunLock.acquire(run.lock)
         startup.claim(run, lock)
         task, device = build_task(experiment, record=other, startup=startup)
         record_split(run, task)
-        record_provenance(run, argv, task, device)
+        # Those of the file, which takes long to read.
+        record_provenance(run, argv, task, device, settings_facts(flat(settings), config))
     except BaseException:
         startup.undo()
         raise
@@ -223,8 +231,13 @@ def record_split(run: RunDirectory, task: Task) -> None:
 
 
 def record_provenance(
-    run: RunDirectory, argv: Sequence[str], task: Task, device: DeviceChoice
+    run: RunDirectory,
+    argv: Sequence[str],
+    task: Task,
+    device: DeviceChoice,
+    settings: Mapping[str, Any],
 ) -> None:
+    """Write how the run was made; `settings` are the facts that `settings_facts` returns."""
     facts = collect(
         argv,
         device=device.label,
@@ -232,7 +245,7 @@ def record_provenance(
         extra={
             "data_fingerprint": task.dataset.fingerprint.value,
             "plugins": plugin_facts(),
-            **facts_of_settings(run),
+            **settings,
         },
     )
     write_provenance(run.provenance, facts)

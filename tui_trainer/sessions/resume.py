@@ -22,7 +22,14 @@ from tui_trainer.config.overrides import (
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
-from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
+from tui_trainer.runs.edits import (
+    Edit,
+    facts_of_settings,
+    in_force,
+    read_edits,
+    record_edit,
+    rewrite_edits,
+)
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.lock import RunLock
@@ -123,7 +130,7 @@ def _record(run: RunDirectory, argv: Sequence[str], loaded: _Loaded, plan: EditP
     """Write what changes with this start: edits, sides of the rows, and where the run goes on."""
     plan.write(run)
     record_split(run, loaded.task)
-    record_provenance(run, argv, loaded.task, loaded.device)
+    record_provenance(run, argv, loaded.task, loaded.device, facts_of_settings(run))
 
 
 class _Loaded(NamedTuple):

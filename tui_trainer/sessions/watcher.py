@@ -160,7 +160,7 @@ class Watcher:
         before = self._cursor
         events, self._cursor = self._session.events(before)
         self._keeper.add(events, missed=self._cursor - before - len(events))
-        self._unwritten += [self._line(event) for event in _for_file(events)]
+        self._unwritten += [self._line(event) for event in logged_events(events)]
         for event in events:
             self._view.apply(event)
             if isinstance(event, StateChanged) and event.freed_bytes:
@@ -206,7 +206,7 @@ class Watcher:
             write_status(self._run.status, self._view)
 
 
-def _for_file(events: Sequence[Event]) -> list[Event]:
+def logged_events(events: Sequence[Event]) -> list[Event]:
     """Return the events for events.jsonl: not the frequent ones, and of validations only the end.
 
     That a validation has begun matters only while it runs. A small model validates hundreds of

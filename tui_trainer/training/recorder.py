@@ -168,8 +168,7 @@ class Recorder(Part):
         if logged:
             self._write(encode_rows(_names(logged[0]), [_numbers(entry, rate) for entry in logged]))
         if newest is not None:
-            line = dict(zip(_names(newest), _numbers(newest, rate), strict=True))
-            self._progress.held_line = line
+            self._progress.held_line = line_of(newest, rate)
         return bad
 
     def _emit(self) -> None:
@@ -254,6 +253,11 @@ class Recorder(Part):
 
 def _listed(steps: list[int]) -> str:
     return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from step {steps[0]} on"
+
+
+def line_of(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
+    """Return the line of a step in metrics.jsonl."""
+    return dict(zip(_names(entry), _numbers(entry, samples_per_s), strict=True))
 
 
 def _names(entry: MeasuredStep) -> list[str]:

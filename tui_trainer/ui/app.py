@@ -66,16 +66,16 @@ class TrainerApp(App[int], inherit_bindings=False):
         opening: Callable[[], Opening],
         live: CurrentRun,
         terminal: Terminal | None = None,
-        title: str = "",
+        first: FirstScreen | None = None,
     ) -> None:
-        """Make the app; `title` is the heading of the first screen, see `first_title`."""
+        """Make the app; `first` is painted before anything is read."""
         super().__init__(driver_class=terminal.driver_class if terminal else None)
         self.live = live
         self.failure: Exception | None = None
         """The error that ended the app before it could begin."""
         self.services: Services
         self._make_opening = opening
-        self._first = FirstScreen(title)
+        self._first = first or FirstScreen()
         self._terminal = terminal
         self._stack = Navigator(self, live, self._leave_list)
         self._leaves_with_run = False

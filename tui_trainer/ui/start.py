@@ -34,6 +34,7 @@ def open_app(
     *,
     starts: str = "",
     watches: str = "",
+    experiments: Sequence[str] = (),
     tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
@@ -42,7 +43,7 @@ def open_app(
     `ask` is called in another thread, once the first screen is painted. `make_printer` makes the
     printer for a run that continues after the terminal is gone. Without a launcher, whose `tether`
     is passed in, a run cannot be detached from the app. `starts` names the run that begins at once,
-    and `watches` the run that is shown at once.
+    and `watches` the run that is shown at once; `experiments` are those to choose from.
 
     Raises:
         TrainerError: raised by `ask`; the app has been closed by then.
@@ -55,14 +56,15 @@ def open_app(
 
     def make_app(terminal: Terminal, live: CurrentRun) -> TrainerApp:
         from tui_trainer.ui.app import TrainerApp
-        from tui_trainer.ui.shared.first import first_title
+        from tui_trainer.ui.shared.first import FirstScreen, first_title
 
         def opening() -> Opening:
             from tui_trainer.ui.assembly import assemble
 
             return assemble(*ask(), terminal, live, loader, launched)
 
-        apps.append(TrainerApp(opening, live, terminal, first_title(starts, watches)))
+        first = FirstScreen(first_title(starts, watches), experiments)
+        apps.append(TrainerApp(opening, live, terminal, first))
         return apps[0]
 
     try:

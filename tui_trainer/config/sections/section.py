@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import VERSION, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.plugins import may_have_it
@@ -21,13 +21,21 @@ from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.value_errors import worded
 
 T = TypeVar("T")
+# Before 2.14 two threads that read the same class for the first time could undo each other's work.
+_IS_BUILT_UNDER_A_LOCK = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
 
 class Section(BaseModel):
     """A frozen part of a configuration; unknown keys, NaN and infinity are refused."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        # A validator is built when the first section of its class is read: a run uses few of them.
+        defer_build=_IS_BUILT_UNDER_A_LOCK,
     )
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,19 +46,21 @@ _TIME = (
     r"(?:(?:,?\s+|T)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
     r"(?:\s*(?P<half>[ap])\.?m\.?)?(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?"
 )
-_FORMS = tuple(
-    re.compile(form + _TIME, re.IGNORECASE | re.ASCII)
-    for form in (
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second_part>\d{1,2})(?P=sign)(?P<year>\d{4})",
-        _WEEKDAY
-        + r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s-](?P<name>[a-z]+)\.?,?[\s-](?P<year>\d{4})",
-        _WEEKDAY + r"(?P<name>[a-z]+)\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})",
-        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
-        r"(?P<year>\d{4})-(?P<month>\d{2})",
-    )
+_FORMS = (
+    r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
+    r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second_part>\d{1,2})(?P=sign)(?P<year>\d{4})",
+    _WEEKDAY + r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[\s-](?P<name>[a-z]+)\.?,?[\s-](?P<year>\d{4})",
+    _WEEKDAY + r"(?P<name>[a-z]+)\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})",
+    r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
+    r"(?P<year>\d{4})-(?P<month>\d{2})",
 )
 _LONGEST = 60
+
+
+@cache
+def _forms() -> tuple[re.Pattern[str], ...]:
+    """Compile the forms when a text may be a date, which few tables have: it takes a while."""
+    return tuple(re.compile(form + _TIME, re.IGNORECASE | re.ASCII) for form in _FORMS)
 
 
 def read_date(text: str, order: str = "") -> float | None:
@@ -70,7 +73,7 @@ def read_date(text: str, order: str = "") -> float | None:
     # Nearly every other text, without a search.
     if len(stripped) > _LONGEST or not any(char.isdigit() for char in stripped[-12:]):
         return None
-    match = next((found for form in _FORMS if (found := form.fullmatch(stripped))), None)
+    match = next((found for form in _forms() if (found := form.fullmatch(stripped))), None)
     if match is None:
         return None
     parts = match.groupdict()

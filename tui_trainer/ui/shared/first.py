@@ -7,6 +7,7 @@ before a screen can use them are shown, kept, and handed to that screen.
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 
 from textual import events
 from textual.app import ComposeResult
@@ -31,16 +32,22 @@ def first_title(starts: str = "", watches: str = "") -> str:
 
 
 class FirstScreen(Screen[None]):
-    """Says what is being read; meanwhile the app's own keys work, including those that leave it."""
+    """Says what is being read; meanwhile the app's own keys work, including those that leave it.
 
-    def __init__(self, title: str = "") -> None:
+    The names of the experiments stand where the compose screen will have them.
+    """
+
+    def __init__(self, title: str = "", experiments: Sequence[str] = ()) -> None:
         super().__init__()
         self._title = title or first_title()
+        self._experiments = experiments
         self._kept: list[events.Key] = []
 
     def compose(self) -> ComposeResult:
         yield Heading(self._title, platform.node())
         yield Static(READING, markup=False)
+        names = [f"   {clean(name, 80)}" for name in self._experiments]
+        yield Static("\n".join([" Experiment", *names]) if names else "", markup=False)
 
     def on_key(self, event: events.Key) -> None:
         is_of_app = event.key in self.app._bindings.key_to_bindings
@@ -48,11 +55,11 @@ class FirstScreen(Screen[None]):
             event.stop()
             self._kept.append(event)
             keys = " ".join(shown_key(kept.key) for kept in self._kept)
-            self.query_one(Static).update(f"{READING}; keys kept for later: {keys}")
+            self.query(Static).first().update(f"{READING}; keys kept for later: {keys}")
 
     def hand_over(self) -> None:
         """Send the kept keys again, to the screen that is in front now."""
         kept, self._kept = self._kept, []
-        self.query_one(Static).update(READING)
+        self.query(Static).first().update(READING)
         for event in kept:
             self.app.post_message(events.Key(event.key, event.character))
