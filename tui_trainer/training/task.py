@@ -40,12 +40,13 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one, with_text_read
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
+from tui_trainer.training.frozen_layers import freeze
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
-from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
+from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 
 
