@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from tui_trainer.cli.main import main
-from tui_trainer.config.experiment import Tree, resolve
+from tui_trainer.config.experiment import resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.sections.optimizers import OPTIMIZERS
+from tui_trainer.config.tree import Tree
 from tui_trainer.config.yaml.reader import parse_document
 
 Capture = pytest.CaptureFixture[str]

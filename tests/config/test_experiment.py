@@ -14,15 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import (
-    SECTIONS,
-    Experiment,
-    Tree,
-    check_section,
-    places_of,
-    resolve,
-)
+from tui_trainer.config.experiment import SECTIONS, Experiment, check_section, resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.reader import parse_document, read_document
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.errors import ConfigError, Problem

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS, Experiment
+from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.tree import COMMAND_LINE
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -7,7 +7,6 @@ sections, and reports the problems of all sections together.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -38,8 +37,8 @@ from tui_trainer.config.sections.training import (
     TrainingSection,
 )
 from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
+from tui_trainer.config.tree import Path_, Tree
 from tui_trainer.config.user_code import describe_user_error
-from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
@@ -79,42 +78,6 @@ DEFAULT_TYPES = {
     "transform": NO_TRANSFORM,
 }
 """The types of sections that an experiment may leave out."""
-COMMAND_LINE = "command line"
-
-Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place a value was written in."""
-
-    source: str = ""
-    line: int | None = None
-    column: int | None = None
-    folder: Path | None = None
-    """The folder that relative file names start from; None: the current directory."""
-
-
-@dataclass(slots=True)
-class Tree:
-    """Values by section, and the places where they were written, by key path."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path_, Place] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    """Notes for the user about the origin of the values."""
-
-    def place(self, path: Path_) -> Place:
-        """Return the place of a key, or of the nearest key above it."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return Place()
-
-    def problem(self, path: Path_, message: str) -> Problem:
-        """Return a problem at the place of a key."""
-        place = self.place(path)
-        return Problem(message, shown_key(path), place.source, place.line, place.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,14 +332,3 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:
         found.append((("model", "kernel_size"), "should be odd, so that a layer keeps the size"))
     return found
-
-
-def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:
-    """Return the places of a document as `Place`s; relative file names start from its folder."""
-    folder = source.resolve().parent
-    places = {
-        path: Place(clean(str(source)), line, column, folder)
-        for path, (line, column) in document_places.items()
-    }
-    places.setdefault((), Place(clean(str(source)), 1, None, folder))
-    return places

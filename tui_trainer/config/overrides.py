@@ -15,16 +15,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import (
-    COMMAND_LINE,
-    SECTIONS,
-    Experiment,
-    Tree,
-    absolute_paths,
-    contradictions,
-)
+from tui_trainer.config.experiment import SECTIONS, Experiment, absolute_paths, contradictions
 from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.clean import clean

@@ -14,16 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.experiment import (
-    COMMAND_LINE,
     DEFAULT_TYPES,
     PLAIN,
     REGISTRIES,
     Experiment,
-    Place,
-    Tree,
     check_section,
     keys_in,
-    places_of,
     resolve,
 )
 from tui_trainer.config.overrides import Override, with_full_keys
@@ -38,6 +34,7 @@ from tui_trainer.config.preset_files import (
 )
 from tui_trainer.config.problem_key import move_problem, present_key
 from tui_trainer.config.sections.section import Section
+from tui_trainer.config.tree import COMMAND_LINE, Place, Tree, places_of
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem

@@ -1,4 +1,4 @@
-"""Runs with few rows to measure on, or none: what they cannot do, and how sure their test is.
+"""Runs with few rows to train or measure on: what they cannot do, and how sure their test is.
 
 Layer: training.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 
+from torch import nn
+
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.schedules import PlateauSection
+from tui_trainer.data.base.batch import Batches
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
+from tui_trainer.training.advice import against_batches_of_one
 
 FEW = 200
 """With fewer test rows, how sure a result is is said."""
@@ -70,3 +74,24 @@ def uncertainty_notes(dataset: Dataset) -> list[str]:
         percent = 100 * _OF_95_PERCENT / math.sqrt(2 * count)
         notes.append(f"{rows}: an RMSE is known to about {percent:.0f} % (95 % of the time)")
     return notes
+
+
+def check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:
+    """Refuse batches that are larger than the data if none would be left of them."""
+    if batches.per_epoch == 0:
+        raise BadInput(
+            f"training.batch_size {experiment.training.batch_size} is more than the "
+            f"{len(dataset.train)} training samples, and training.drop_last leaves no batch; "
+            "make it smaller or set training.drop_last=false"
+        )
+
+
+def check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> None:
+    """Refuse batch norm over features if a batch has one sample, on which it would fail later."""
+    flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
+        raise BadInput(
+            f"batch norm needs two samples in a batch, and training.batch_size "
+            f"{experiment.training.batch_size} leaves a batch of one; "
+            f"{against_batches_of_one(experiment)}"
+        )

@@ -262,3 +262,13 @@ def _is_fused(kind: Kind, device: torch.device, dtype: torch.dtype) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
+    """Take a step of torch's optimizer with some of its groups."""
+    all_groups = optimizer.param_groups
+    optimizer.param_groups = groups
+    try:
+        optimizer.step()
+    finally:
+        optimizer.param_groups = all_groups

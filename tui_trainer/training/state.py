@@ -23,10 +23,10 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
-from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
+from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.host_copies import HostCopies
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import AnyOptimizer
+from tui_trainer.training.optimizers import AnyOptimizer, step_with_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
 
@@ -104,7 +104,7 @@ class State:
         elif len(self._parts) == 1:
             optimizer.step()
         else:
-            _step_with_groups(
+            step_with_groups(
                 optimizer, [group for group in optimizer.param_groups if group["part"] == part]
             )
 
@@ -306,16 +306,6 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
-
-
-def _step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
-    """Take a step of torch's optimizer with some of its groups."""
-    all_groups = optimizer.param_groups
-    optimizer.param_groups = groups
-    try:
-        optimizer.step()
-    finally:
-        optimizer.param_groups = all_groups
 
 
 @contextmanager

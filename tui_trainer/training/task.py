@@ -21,7 +21,7 @@ from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.data.base.augment import combine_augments
-from tui_trainer.data.base.batch import Batches, Order
+from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
 from tui_trainer.data.base.to_device import DeviceBatches
@@ -36,9 +36,14 @@ from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.problems.class_metrics import MEANS
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.events import Stage, Topic
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.training.advice import against_batches_of_one, with_text_read
-from tui_trainer.training.few_rows import check_measured, uncertainty_notes
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.advice import with_text_read
+from tui_trainer.training.few_rows import (
+    check_batches,
+    check_measured,
+    check_norm,
+    uncertainty_notes,
+)
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.frozen_layers import freeze
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -161,8 +166,8 @@ def _build_on(
     transform = _transform(experiment)
     placed = _transformed(feed.prepare(dataset), transform)
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
-    _check_batches(experiment, batches, dataset)
-    _check_norm(experiment, model, batches)
+    check_batches(experiment, batches, dataset)
+    check_norm(experiment, model, batches)
     model.to(device)
     recipe, criterion = _recipe(experiment, dataset, model, device), None
     forward = _forward(experiment, model, dataset, stateful=stateful)
@@ -379,23 +384,3 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
             "classes that have a row there"
         )
     return notes
-
-
-def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:
-    if batches.per_epoch == 0:
-        raise BadInput(
-            f"training.batch_size {experiment.training.batch_size} is more than the "
-            f"{len(dataset.train)} training samples, and training.drop_last leaves no batch; "
-            "make it smaller or set training.drop_last=false"
-        )
-
-
-def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> None:
-    """Refuse batch norm over features if a batch has one sample, on which it would fail later."""
-    flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
-    if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
-        raise BadInput(
-            f"batch norm needs two samples in a batch, and training.batch_size "
-            f"{experiment.training.batch_size} leaves a batch of one; "
-            f"{against_batches_of_one(experiment)}"
-        )

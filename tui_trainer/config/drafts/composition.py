@@ -14,18 +14,11 @@ from typing import Any
 
 from tui_trainer.config.drafts.fields import Field, FieldGroup, field_at, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
-from tui_trainer.config.experiment import (
-    COMMAND_LINE,
-    PLAIN,
-    REGISTRIES,
-    SECTIONS,
-    Experiment,
-    Tree,
-    check_section,
-)
+from tui_trainer.config.experiment import PLAIN, REGISTRIES, SECTIONS, Experiment, check_section
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
 from tui_trainer.config.sections.section import Section
+from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
