@@ -65,7 +65,7 @@ def test_a_whole_experiment_has_every_section_and_every_key() -> None:
     experiment = parsed(WHOLE)
     names = tuple(item.name for item in fields(Experiment))
     assert names[:2] == ("name", "description")
-    assert set(names[2:]) == {*SECTIONS, "notes"}
+    assert set(names[2:]) == {*SECTIONS, "notes", "places"}
     assert experiment.name == "test"
     assert experiment.get("optimizer.lr") == 0.1
     assert experiment.get("checkpoint.keep_last") == 2

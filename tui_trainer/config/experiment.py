@@ -7,13 +7,21 @@ sections, and reports the problems of all sections together.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from tui_trainer.config.item_settings import (
+    plain_value,
+    section_of_items,
+    setting_info,
+    setting_value,
+)
 from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
@@ -23,10 +31,11 @@ from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.parameter_groups import group_contradictions
 from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
-from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
+from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon, needs_length
 from tui_trainer.config.sections.section import Registry, Section, TypedSection
 from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
 from tui_trainer.config.sections.training import (
@@ -37,7 +46,7 @@ from tui_trainer.config.sections.training import (
     TrainingSection,
 )
 from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
-from tui_trainer.config.tree import Path_, Tree
+from tui_trainer.config.tree import Path_, Place, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
@@ -101,6 +110,8 @@ class Experiment:
     loader: LoaderSection
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Notes for the user about its origin; not part of the configuration."""
+    places: Mapping[Path_, Place] = field(default_factory=dict, compare=False, repr=False)
+    """Where its values were written; not part of the configuration."""
 
     @property
     def asked_problem(self) -> ProblemSection:
@@ -122,14 +133,25 @@ class Experiment:
             del plain["recipe"]
         if self.transform.type == NO_TRANSFORM:
             del plain["transform"]
+        for name in ("groups", "layer_decay"):
+            if not plain["optimizer"][name]:
+                del plain["optimizer"][name]
         return plain
 
     def get(self, key: str) -> Any:
-        """Return the value of `section.field`; KeyError if there is no such field."""
-        section, _, name = key.partition(".")
-        if section not in SECTIONS or name not in type(getattr(self, section)).model_fields:
+        """Return the value of `section.field`; KeyError if there is no such field.
+
+        Of a list of sections, it is plain data.
+        """
+        if self.info(key) is None:
             raise KeyError(key)
-        return getattr(getattr(self, section), name)
+        section, _, name = key.partition(".")
+        return plain_value(setting_value(getattr(self, section), name))
+
+    def info(self, key: str) -> FieldInfo | None:
+        """Return the field of a key, also of `section.list.0.field`; None if there is none."""
+        section, _, name = key.partition(".")
+        return setting_info(getattr(self, section), name) if section in SECTIONS else None
 
     def all_keys(self) -> list[str]:
         """Return every key that has a value, as `section.field`."""
@@ -185,7 +207,9 @@ def resolve(tree: Tree, name: str) -> Experiment:
             problems.append(tree.problem((key,), "should be a text"))
     if not problems:
         notes = tuple(tree.notes)
-        experiment = Experiment(given_name, description, **cast(Any, parts), notes=notes)
+        experiment = Experiment(
+            given_name, description, **cast(Any, parts), notes=notes, places=dict(tree.places)
+        )
         problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
         if not problems:
             return experiment
@@ -259,12 +283,13 @@ def _translated(
         location = error["loc"]
         if error["type"] == "too_short" and location[0] in wrong_inside:
             continue  # pydantic counts only valid items, so the list may not be too short at all
-        known = list(kind.model_fields)
-        # Parts after the field and its index name a branch of a union, not a key.
-        path: Path_ = (section, *location[:2]) if len(location) > 1 else (section, *location)
-        if len(path) > 2 and not isinstance(path[2], int):
-            path = path[:2]
-        if error["type"] == "extra_forbidden":
+        path, inside = _blamed(kind, location)
+        known = list(inside.model_fields)
+        path = (section, *path)
+        if error["type"] == "extra_forbidden" and inside is not kind:
+            hint = suggest_key(str(path[-1]), known) or f"; there are: {', '.join(known)}"
+            message = f"unknown key{hint}"
+        elif error["type"] == "extra_forbidden":
             message = "unknown key" + _elsewhere(section, str(location[0]), known)
         elif error["type"] == "missing":
             message = "missing; this setting has no default"
@@ -278,6 +303,21 @@ def _translated(
             message = old if message.split(" (got")[0] in old else f"{old}, or {message}"
         problems[path] = tree.problem(path, message)
     return list(problems.values())
+
+
+def _blamed(kind: type[Section], location: Path_) -> tuple[Path_, type[Section]]:
+    """Return the keys to blame for an error at a location, and the section that has the last one.
+
+    Parts after a field and its index name a branch of a union, and not a key, unless the field is a
+    list of sections.
+    """
+    if len(location) < 2 or not isinstance(location[1], int):
+        return location[:1], kind
+    info = kind.model_fields.get(str(location[0]))
+    inside = None if info is None else section_of_items(info)
+    if inside is None or len(location) < 3:
+        return location[:2], kind
+    return location[:3], inside
 
 
 def _meant(error: ErrorDetails) -> str:
@@ -313,20 +353,13 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
         found.append(
             (("training",), "no limit; set training.epochs, training.max_steps or max_seconds")
         )
-    if (
-        needs_horizon(experiment.schedule)
-        and training.epochs is None
-        and training.max_steps is None
-    ):
-        found.append(
-            (
-                ("schedule", "type"),
-                f"{experiment.schedule.type} needs to know the number of steps: "
-                "set training.epochs or training.max_steps, or use schedule=constant",
-            )
-        )
+    has_length = training.epochs is not None or training.max_steps is not None
+    if needs_horizon(experiment.schedule) and not has_length:
+        found.append((("schedule", "type"), needs_length(experiment.schedule)))
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:
         found.append((("optimizer", "nesterov"), "needs optimizer.momentum above 0"))
+    for index, name, message in group_contradictions(optimizer.groups, has_length=has_length):
+        found.append((("optimizer", "groups", index, name), message))
     if training.grad_clip_norm is not None and training.grad_clip_value is not None:
         found.append((("training", "grad_clip_value"), "set this or grad_clip_norm, not both"))
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:

@@ -58,8 +58,8 @@ OTHER_NAMES: dict[str, str] = {
 
 
 def keys_named(name: str, keys: Iterable[str]) -> list[str]:
-    """Return the keys whose last part is this name."""
-    return [key for key in keys if key.rpartition(".")[2] == name]
+    """Return the keys whose last part is this name; settings inside of lists have no short name."""
+    return [key for key in keys if key.rpartition(".")[2] == name and key.count(".") < 2]
 
 
 def full_key(word: str, keys: Collection[str]) -> str:

@@ -22,6 +22,7 @@ from tui_trainer.config.experiment import (
     keys_in,
     resolve,
 )
+from tui_trainer.config.item_settings import is_inside, path_of, with_setting
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.preset_files import (
     KINDS,
@@ -297,9 +298,14 @@ def assemble(
     short = {override.field for override in overrides if not override.section}
     notes = [f"{override.field} is {override.key}" for override in complete]
     tree.notes += [note for note in dict.fromkeys(notes) if note.partition(" ")[0] in short]
-    for override in complete:
-        if override.field not in ("", "type"):
+    # A whole list before the settings inside of it.
+    for override in sorted(complete, key=lambda override: is_inside(override.field)):
+        if override.field in ("", "type"):
+            continue
+        try:
             _set(tree, override)
+        except BadInput as error:
+            problems.append(Problem(str(error), clean(override.key, 80), COMMAND_LINE))
     return tree, problems
 
 
@@ -374,12 +380,13 @@ def _set(tree: Tree, override: Override) -> None:
         _forget(tree, section)
         tree.places[(section,)] = Place(COMMAND_LINE)
         values = {}
-    tree.values[section] = {**values, name: override.value}
-    _forget(tree, section, name)
-    tree.places[(section, name)] = Place(COMMAND_LINE)
+    tree.values[section] = with_setting(values, name, override.value)
+    path = (section, *path_of(name))
+    _forget(tree, *path)
+    tree.places[path] = Place(COMMAND_LINE)
 
 
-def _forget(tree: Tree, *prefix: str) -> None:
+def _forget(tree: Tree, *prefix: str | int) -> None:
     """Drop the places of a key and of all keys below it."""
     for path in [path for path in tree.places if path[: len(prefix)] == prefix]:
         del tree.places[path]

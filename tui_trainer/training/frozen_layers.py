@@ -6,35 +6,53 @@ layers loads without, and the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
+from tui_trainer.config.sections.parameter_groups import GroupSection
 from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.parameter_groups import frozen_by_groups
 from tui_trainer.training.parameter_names import names_matching
 
 
-def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
-    """Freeze parameters; a norm layer that is frozen completely keeps its running statistics too.
+def freeze(model: nn.Module, patterns: Iterable[str], groups: Sequence[GroupSection] = ()) -> None:
+    """Freeze parameters for good: those that a pattern matches, and those of frozen groups.
 
     Raises:
         ConfigError: a pattern matches nothing, or nothing is left to train.
     """
     parameters = dict(model.named_parameters())
     frozen = names_matching(patterns, parameters, "training.freeze")
-    if len(frozen) == len(parameters):
+    by_groups = frozen_by_groups(groups, model)
+    if len(frozen | by_groups) == len(parameters):
         message = "this freezes the whole model; leave something to train, such as head"
-        raise ConfigError([Problem(message, "training.freeze")])
-    for name in frozen:
+        key = "optimizer.groups" if by_groups else "training.freeze"
+        raise ConfigError([Problem(message, key)])
+    for name in frozen | by_groups:
         parameters[name].requires_grad_(False)
+    settle_statistics(model)
+
+
+def settle_statistics(model: nn.Module) -> None:
+    """Let each norm layer that is frozen completely keep its running statistics too.
+
+    One that is trained again goes on with them.
+    """
     for module in model.modules():
+        if not has_statistics(module):
+            continue
         own = list(module.parameters(recurse=False))
-        trained = any(parameter.requires_grad for parameter in own)
-        if own and not trained and has_statistics(module):
+        is_frozen = bool(own) and not any(parameter.requires_grad for parameter in own)
+        is_kept = isinstance(vars(module).get("train"), KeptMode)
+        if is_frozen and not is_kept:
             module.eval()
             # The loop switches the mode of the whole model, which must not reach this layer.
             module.train = KeptMode(module)  # type: ignore[method-assign]
+        elif is_kept and not is_frozen:
+            del module.train
+            module.train(model.training)
 
 
 @dataclass(frozen=True, slots=True)

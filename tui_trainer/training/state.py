@@ -8,7 +8,7 @@ name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,9 +24,11 @@ from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
+from tui_trainer.training.frozen_layers import settle_statistics
 from tui_trainer.training.host_copies import HostCopies
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer, step_with_groups
+from tui_trainer.training.parameter_groups import freeze_param_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
 
@@ -61,6 +63,12 @@ class State:
         self._parts = {"": model} if parts is None else dict(parts)
         self._arithmetic = arithmetic
         self._host = HostCopies()
+        self._frozen: frozenset[int] | None = None
+        """The groups of `optimizer.groups` that are frozen now; None: that was never said."""
+        self._trains = True
+        """Whether any parameter is trained now."""
+        self._gradients: dict[str, list[Tensor]] = {}
+        """The gradients of the parameters that are trained now, by part."""
         self._buffers: dict[str, list[FlatBuffer]] = {}
         self._bind()
         if isinstance(optimizer, FlatOptimizer):
@@ -78,19 +86,21 @@ class State:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to the flat buffers."""
+        if not self._trains:
+            return
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
         run_backward(scaled)
 
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""
-        if self._scaler is not None:
+        if self._scaler is not None and self._trains:
             self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
         """Take the optimizer's step; `step` counts from 1."""
         if self._scaler is None:
             self.optimizer.step()
-        else:
+        elif self._trains:
             self._scaler.step(self.optimizer)
         self.average(step)
 
@@ -100,7 +110,9 @@ class State:
         if isinstance(optimizer, FlatOptimizer):
             optimizer.step(part)
             # Torch then refuses a backward pass through the old values, which are gone.
-            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
+            increment_version(
+                [p for buffer in self._buffers[part] for p in buffer.parameters if p.requires_grad]
+            )
         elif len(self._parts) == 1:
             optimizer.step()
         else:
@@ -114,7 +126,7 @@ class State:
             self._average.update(step)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """Return the trained parameters of a part; BadInput if there is no such part."""
+        """Return the parameters that are trained now of a part; BadInput: there is no such part."""
         if part not in self._parts:
             known = ", ".join(map(repr, self._parts))
             raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
@@ -136,7 +148,7 @@ class State:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
         buffers = self._buffers[part]
         if self._arithmetic == "plain":
-            return total_norm([view for buffer in buffers for view in buffer.gradient_views])
+            return total_norm(self._gradients[part])
         if len(buffers) == 1:
             return _norm(buffers[0].gradients)
         return _norm(torch.stack([_norm(buffer.gradients).float() for buffer in buffers]))
@@ -151,10 +163,20 @@ class State:
         for buffer in self._buffers[part]:
             buffer.gradients.clamp_(-limit, limit)
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next step; a group with factors gets its multiple."""
+    def set_lr(self, lr: float, own: Sequence[float] = ()) -> None:
+        """Set the learning rate of the next step; a group with factors gets its multiple.
+
+        `own` are the rates of `optimizer.groups`.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_factor", 1.0) * group.get("part_factor", 1.0)
+            rate = own[group["group"]] if own and "group" in group else lr
+            group["lr"] = rate * group.get("lr_factor", 1.0) * group.get("part_factor", 1.0)
+
+    def freeze_groups(self, numbers: frozenset[int]) -> None:
+        """Leave the parameters of some of `optimizer.groups` as they are, and train all others."""
+        if numbers != self._frozen:
+            self._frozen = numbers
+            self._settle_frozen()
 
     def snapshot(self) -> Snapshot:
         """Copy everything to the host; another thread can write the copies to the disk."""
@@ -267,11 +289,29 @@ class State:
         """Let gradients, and what a flat optimizer updates, be views of flat buffers."""
         is_flat = isinstance(self.optimizer, FlatOptimizer)
         self._buffers = {
-            part: flat_buffers(self.parameters_of(part), holds_values=is_flat)
-            for part in self._parts
+            part: flat_buffers(self._trained_of(part), holds_values=is_flat) for part in self._parts
         }
         if self._average is not None:
             self._average.follow(self.model, [b for own in self._buffers.values() for b in own])
+        self._settle_frozen()
+
+    def _trained_of(self, part: str) -> list[nn.Parameter]:
+        """Return the parameters of a part that the optimizer trains, now or later."""
+        trained = {p for group in self.optimizer.param_groups for p in group["params"]}
+        return [p for p in self._parts[part].parameters() if p in trained]
+
+    def _settle_frozen(self) -> None:
+        """Give gradients to the parameters that are trained now, and to no others."""
+        if self._frozen is not None:
+            freeze_param_groups(self.optimizer.param_groups, self._frozen)
+            settle_statistics(self.model)
+            if isinstance(self.optimizer, FlatOptimizer):
+                self.optimizer.note_frozen()
+        self._gradients = {
+            part: [view for buffer in buffers for view in buffer.give_gradients()]
+            for part, buffers in self._buffers.items()
+        }
+        self._trains = self._frozen is None or any(self._gradients.values())
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.

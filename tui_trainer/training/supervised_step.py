@@ -103,7 +103,7 @@ class GradientStep(ABC):
         state.unscale_gradients()
         norm = clip(state, training)
         rate = lr()
-        state.set_lr(rate)
+        state.set_lr(rate, self._settings.group_lrs())
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
         state.update(step)

@@ -51,6 +51,7 @@ from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
+from tui_trainer.training.parameter_groups import check_trains
 from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 
@@ -232,11 +233,12 @@ def _recipe(
 
 def _optimizer(experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None) -> AnyOptimizer:
     """Build the optimizer, with groups of its own for each part that a recipe updates."""
+    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
     arithmetic = experiment.training.arithmetic
-    if recipe is None or not recipe.takes_steps:
-        return build_optimizer(experiment.optimizer, model, arithmetic=arithmetic)
-    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts, arithmetic)
-    set_part_factors(optimizer, recipe.lr_factors())
+    optimizer = build_optimizer(experiment.optimizer, model, parts, arithmetic)
+    if recipe is not None and parts is not None:
+        set_part_factors(optimizer, recipe.lr_factors())
+    check_trains(experiment, optimizer.param_groups)
     return optimizer
 
 
@@ -255,7 +257,7 @@ def _model(
     if training.init_from and is_new:
         weights, source = read_weights(training.init_from)
         notes = [take_weights(model, weights, training.init_skip, source)]
-    freeze(model, training.freeze)
+    freeze(model, training.freeze, experiment.optimizer.groups)
     return model, notes
 
 

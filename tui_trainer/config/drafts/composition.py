@@ -15,6 +15,7 @@ from typing import Any
 from tui_trainer.config.drafts.fields import Field, FieldGroup, field_at, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
 from tui_trainer.config.experiment import PLAIN, REGISTRIES, SECTIONS, Experiment, check_section
+from tui_trainer.config.item_settings import plain_value, setting_info, setting_value
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
 from tui_trainer.config.sections.section import Section
@@ -53,13 +54,18 @@ class PresetValues:
         section, _, name = key.partition(".")
         whole = self._sections[section]
         if whole is not None:
-            return getattr(whole, name) if name in type(whole).model_fields else None
+            return None if setting_info(whole, name) is None else value_in(whole, name)
         if name in self.raw(section):
             return self.raw(section)[name]
         spec = REGISTRIES[section].find(self.type_of(section)) if section in REGISTRIES else None
         kind = spec.params if spec is not None else PLAIN.get(section)
         info = kind.model_fields.get(name) if kind is not None else None
         return None if info is None or info.is_required() else info.default
+
+
+def value_in(section: Section, name: str) -> Any:
+    """Return the value of a setting of a section as a form has it: sections in it as mappings."""
+    return plain_value(setting_value(section, name))
 
 
 def _checked(tree: Tree, section: str) -> Section | None:

@@ -90,8 +90,8 @@ def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
 
 def _fit(experiment: Experiment, key: str, value: Any) -> Any:
     """Return the typed value; a whole number such as `1e3` as an int if the setting is an int."""
-    section, _, name = key.partition(".")
-    info = type(getattr(experiment, section)).model_fields[name]
+    info = experiment.info(key)
+    assert info is not None, "only asked for settings that there are"
     wants_int = int in (info.annotation, *get_args(info.annotation))
     is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= MOST_EXACT
     return int(value) if wants_int and is_whole else value
@@ -112,8 +112,8 @@ class Setting(Horizontal):
         super().__init__()
         self.key = key
         self.experiment = experiment
-        section, _, name = key.partition(".")
-        info = type(getattr(experiment, section)).model_fields[name]
+        info = experiment.info(key)
+        assert info is not None, "only asked for settings that there are"
         self._unit = str(extra_of(info).get("unit", ""))
         self._description = info.description or ""
         self._asked = ""
