@@ -5,14 +5,15 @@ Layer: config.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import Problem
+from tui_trainer.text.errors import ConfigError, Problem
 
 COMMAND_LINE = "command line"
 
@@ -50,6 +51,31 @@ class Tree:
         """Return a problem at the place of a key."""
         place = self.place(path)
         return Problem(message, shown_key(path), place.source, place.line, place.column)
+
+
+@contextmanager
+def placed_problems(places: Mapping[Path_, Place]) -> Iterator[None]:
+    """Say of problems that only the data or the model show where their settings were written.
+
+    Raises:
+        ConfigError: the same problems, with the places of their keys if these were given.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        placed = ConfigError([_placed(problem, places) for problem in error.problems])
+        placed.key = error.key
+        raise placed from error
+
+
+def _placed(problem: Problem, places: Mapping[Path_, Place]) -> Problem:
+    path = tuple(int(part) if part.isdecimal() else part for part in problem.key.split("."))
+    # The place of the section alone says nothing: the setting may have its default.
+    for length in range(len(path), 1, -1):
+        place = places.get(path[:length])
+        if place is not None and not problem.source:
+            return replace(problem, source=place.source, line=place.line, column=place.column)
+    return problem
 
 
 def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:

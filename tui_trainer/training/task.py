@@ -20,6 +20,7 @@ from tui_trainer.config.sections.metrics import Direction, directions_of, extras
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
+from tui_trainer.config.tree import placed_problems
 from tui_trainer.data.base.augment import combine_augments
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
@@ -144,12 +145,13 @@ def build(
         BadInput: the data cannot be read, or data and model do not fit each other.
     """
     report, is_new = report or NoReport(), fitted is None
-    report.enter("read the data")
-    dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
-    dataset = _checked(experiment, dataset, is_new=is_new)
-    report.tell("data", _sizes(dataset))
-    report.enter("build the model")
-    return _build_on(dataset, experiment, ranks, device, is_new=is_new)
+    with placed_problems(experiment.places):
+        report.enter("read the data")
+        dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
+        dataset = _checked(experiment, dataset, is_new=is_new)
+        report.tell("data", _sizes(dataset))
+        report.enter("build the model")
+        return _build_on(dataset, experiment, ranks, device, is_new=is_new)
 
 
 def _build_on(
