@@ -281,9 +281,9 @@ def _translated(
     wrong_inside = {error["loc"][0] for error in errors if len(error["loc"]) > 1}
     for error in errors:
         location = error["loc"]
-        if error["type"] == "too_short" and location[0] in wrong_inside:
-            continue  # pydantic counts only valid items, so the list may not be too short at all
         path, inside = _blamed(kind, location)
+        if error["type"] == "too_short" and inside is kind and location[0] in wrong_inside:
+            continue  # pydantic counts only valid items, so the list may not be too short at all
         known = list(inside.model_fields)
         path = (section, *path)
         if error["type"] == "extra_forbidden" and inside is not kind:
@@ -295,7 +295,7 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            message = f"{worded(error)}{_meant(error)}"
+            message = f"{_expected(kind, error)}{_meant(error)}"
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:
@@ -318,6 +318,15 @@ def _blamed(kind: type[Section], location: Path_) -> tuple[Path_, type[Section]]
     if inside is None or len(location) < 3:
         return location[:2], kind
     return location[:3], inside
+
+
+def _expected(kind: type[Section], error: ErrorDetails) -> str:
+    """Return what a value should be; of a list of sections, how one is written."""
+    info = kind.model_fields.get(str(error["loc"][0]))
+    is_whole = error["type"] in ("tuple_type", "model_type") and len(error["loc"]) < 3
+    if is_whole and info is not None and section_of_items(info) is not None:
+        return "should be a list of settings, as [{match: head, lr: 1e-3}]"
+    return worded(error)
 
 
 def _meant(error: ErrorDetails) -> str:

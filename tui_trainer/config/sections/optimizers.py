@@ -41,7 +41,8 @@ def _decay(default: Decay) -> Any:
 def _groups() -> Any:
     return setting(
         (),
-        "parameters with other settings, by the pattern of their names; the first match wins",
+        "parameters with other settings, such as {match: head, lr: 1e-3}; the first match wins",
+        limit=True,
     )
 
 

@@ -29,7 +29,7 @@ from tui_trainer.config.sections.section import Items, Section, TypedSection, se
 from tui_trainer.text.value_errors import worded
 
 Decay = Literal["all", "matrices"]
-Pattern = Annotated[str, Field(min_length=1, max_length=200)]
+Pattern = Annotated[str, Field(min_length=1)]
 
 
 def _schedule_of(value: Any) -> Any:
