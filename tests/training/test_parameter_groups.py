@@ -10,19 +10,26 @@ import torch
 from torch import nn, optim
 
 from tests.plugins import restored
-from tests.training.harness import Run, at_step, small_experiment, write_images
+from tests.training.harness import Run, at_step, both, small_experiment, write_images
 from tests.training.test_flat_optimizer import assert_same, give_gradients, parameters
-from tests.training.test_optimizers import section_of
+from tests.training.test_optimizers import section_of, small
 from tests.training.test_recipes import EXAMPLES, gan
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
 from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.training import Arithmetic
-from tui_trainer.runs.commands import Set
+from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.runs.commands import Set, Stop
+from tui_trainer.runs.edits import read_edits
+from tui_trainer.runs.events import CommandApplied, Notice
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.sessions.workbench import preview
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoints import read_checkpoint
 from tui_trainer.training.exactness import compare_cuts
+from tui_trainer.training.layer_depth import depths_of
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.parameter_groups import frozen_in
 from tui_trainer.training.state import State
@@ -87,7 +94,7 @@ def test_a_recipe_with_a_frozen_part_is_cut_at_every_step(tmp_path: Path, data: 
         run = Run.new(tmp_path / "run", with_value(experiment, "checkpoint.every_steps", 1))
         run.start(at_step(1, edit))
     assert moving_steps(run, "generator.0.weight") == [4, 5]
-    assert moving_steps(run, "critic.0.weight") == [2, 3, 4, 5]
+    assert moving_steps(run, "critic.1.weight") == [2, 3, 4, 5]
 
 
 def moving_steps(run: Run, name: str) -> list[int]:
@@ -157,3 +164,158 @@ def of_torch(
     groups = [{"params": [p], "lr": lr, "weight_decay": decay} for p, lr, decay in settings]
     made: optim.Optimizer = kinds[kind](groups, **arguments, **form)
     return made
+
+
+def test_edits_of_groups_are_recorded_and_replayed_and_others_are_refused(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", grouped(data, "adamw"))
+    edits = [
+        Set(key="optimizer.groups.0.lr", value=0.5),
+        Set(key="optimizer.groups.1.freeze_until", value=4),
+        Set(key="optimizer.groups.2.lr", value=1.0),
+        Set(key="optimizer.groups.0.match", value="blocks"),
+        Set(key="optimizer.groups.7.lr", value=1.0),
+        Set(key="optimizer.layer_decay", value=0.5),
+    ]
+    run.start(both(at_step(2, *edits), at_step(5, Stop())))
+    run.resume()
+    made = read_edits(run.directory.edits)
+    assert [(e.key, e.old, e.new) for e in made] == [
+        ("optimizer.groups.0.lr", 0.02, 0.5),
+        ("optimizer.groups.1.freeze_until", 6, 4),
+    ]
+    answers = {e.id: e.refused for e in run.events if isinstance(e, CommandApplied)}
+    refused = [answers[edit.id] for edit in edits[2:]]
+    assert "set this or lr, not both" in refused[0]
+    assert refused[1].startswith("optimizer.groups.0.match cannot be edited while training")
+    assert refused[2].startswith("no setting 'optimizer.groups.7.lr' (did you mean")
+    assert refused[3].startswith("optimizer.layer_decay cannot be edited while training")
+    notes = [(e.step, e.text) for e in run.events if isinstance(e, Notice)]
+    assert (3, "the next step is the first that trains *.0") in notes
+    final = run.final()["optimizer"]
+    rates = {name: group["lr"] for group in final["param_groups"] for name in group["params"]}
+    assert rates["head.output.weight"] == 0.5
+    counts = {name: int(entry["step"]) for name, entry in final["state"].items()}
+    assert (counts["head.output.weight"], counts["blocks.0.conv.weight"]) == (12, 9)
+
+
+def test_a_frozen_norm_keeps_its_statistics_until_it_is_trained(tmp_path: Path, data: Path) -> None:
+    groups = [{"match": "blocks.0", "freeze_until": 4}]
+    optimizer = {"type": "sgd", "groups": groups}
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(data, model=CNN, optimizer=optimizer, checkpoint={"every_steps": 1}),
+    )
+    run.start(at_step(6, Stop()))
+    assert moving_steps(run, "blocks.0.norm.running_mean") == [4, 5, 6]
+    assert moving_steps(run, "blocks.0.conv.weight") == [4, 5, 6]
+    assert moving_steps(run, "blocks.1.norm.running_mean") == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("arithmetic", ["fused", "plain"])
+def test_an_edit_may_freeze_all_that_is_trained(
+    tmp_path: Path, data: Path, arithmetic: str
+) -> None:
+    experiment = small_experiment(
+        data,
+        optimizer={"type": "adam", "groups": [{"match": "*", "freeze_until": 1}]},
+        training={"arithmetic": arithmetic, "precision": "fp16"},
+        checkpoint={"every_steps": 1},
+    )
+    run = Run.new(tmp_path / "run", experiment)
+    freeze_again = Set(key="optimizer.groups.0.freeze_until", value=5)
+    run.start(both(at_step(2, freeze_again), at_step(6, Stop())))
+    assert moving_steps(run, "head.weight") == [2, 5, 6]
+    warned = [(e.step, e.text) for e in run.events if isinstance(e, Notice) and e.level != "note"]
+    assert warned == [(2, "nothing is trained before step 5")]
+
+
+def test_a_shared_parameter_has_all_of_its_names() -> None:
+    tied = small(tied=True)
+    section = section_of({"type": "adam", "groups": [{"match": "head.weight", "lr": 0.5}]})
+    groups = build_optimizer(section, tied).param_groups
+    assert [[p.shape for p in group["params"]] for group in groups if "group" in group] == [
+        [tied.embedding.weight.shape]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2), nn.ReLU(), nn.Linear(2, 2)), [1, 1, 0]),
+        (small(), [4, 3, 2, 1, 0]),
+        (
+            nn.ModuleDict(
+                {
+                    "stem": nn.Linear(2, 2),
+                    "blocks": nn.ModuleList(nn.Sequential(nn.Linear(2, 2)) for _ in range(3)),
+                    "norm": nn.LayerNorm(2),
+                    "head": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
+                }
+            ),
+            [4, 3, 2, 1, 0, 0, 0],
+        ),
+    ],
+    ids=["row", "children", "blocks"],
+)
+def test_the_rate_decays_with_the_depth_as_in_beit(model: nn.Module, expected: list[int]) -> None:
+    depths = depths_of(model)
+    of_layers = [
+        {depths[p] for p in module.parameters(recurse=False)}
+        for module in model.modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+    assert of_layers == [{depth} for depth in expected]
+    section = section_of({"type": "sgd", "lr": 0.1, "layer_decay": 0.5})
+    optimizer = build_optimizer(section, model)
+    State(model, optimizer, CPU).set_lr(0.1)
+    rates = {p: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert rates == {p: pytest.approx(0.1 * 0.5**depth) for p, depth in depths.items()}
+
+
+REFUSED = [
+    ([{"match": "hed.*"}], "groups.0.match", "did you mean 'head'?"),
+    (
+        [{"match": "head"}, {"match": "head.*"}],
+        "groups.1.match",
+        "is in optimizer.groups.0 already",
+    ),
+    ([{"match": "*", "freeze": True}], "groups", "freezes the whole model"),
+    ([{"match": "*", "freeze_until": 3}], "groups.0.freeze_until", "before step 3"),
+]
+
+
+@pytest.mark.parametrize(("groups", "key", "words"), REFUSED, ids=[key for _, key, _ in REFUSED])
+def test_groups_that_do_not_fit_the_model_are_refused_with_their_line(
+    tmp_path: Path, data: Path, groups: list[dict[str, Any]], key: str, words: str
+) -> None:
+    written = tmp_path / "experiment.yaml"
+    values = small_experiment(data, optimizer={"type": "adam", "groups": groups}).to_dict()
+    written.write_text(to_yaml(values))
+    experiment = PresetLibrary([]).experiment(str(written))
+    with pytest.raises(ConfigError) as refused:
+        preview(experiment, tmp_path)
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.source) == (f"optimizer.{key}", str(written))
+    assert words in problem.message
+    assert problem.line is not None
+    line = written.read_text().splitlines()[problem.line - 1]
+    assert line.strip().removeprefix("- ").startswith(key.rpartition(".")[2])
+
+
+def test_a_preview_says_how_each_group_is_trained(tmp_path: Path, data: Path) -> None:
+    groups = [
+        {"match": "head", "lr": 0.5, "schedule": "constant"},
+        {"match": "blocks.0", "freeze": True},
+        {"match": "*.norm", "weight_decay": 0.0, "freeze_until": 7},
+    ]
+    optimizer = {"type": "adamw", "lr": 0.1, "groups": groups, "layer_decay": 0.5}
+    shown = preview(small_experiment(data, model=CNN, optimizer=optimizer), tmp_path)
+    assert [(group.match, group.text) for group in shown.groups] == [
+        ("head", "lr 0.5, constant schedule, decay 0.01 of 12"),
+        ("blocks.0", "frozen"),
+        ("*.norm", "lr 0.05, decay 0, frozen until step 7"),
+        ("", "lr 0.05, decay 0.01"),
+    ]
+    assert shown.groups[2].names == ("blocks.1.norm.weight", "blocks.1.norm.bias")

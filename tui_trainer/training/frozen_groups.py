@@ -39,6 +39,8 @@ class FrozenGroups(Part):
         self._frozen = frozen
         self.due_step = min((groups[number].first_step - 1 for number in frozen), default=None)
         self._state.freeze_groups(frozen)
+        if self.due_step is not None and not self._state.trains:
+            self._events.note(f"nothing is trained before step {self.due_step + 1:,}", "warning")
 
     def _use(self, experiment: Experiment) -> None:
         if experiment.optimizer.groups:

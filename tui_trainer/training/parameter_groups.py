@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.sections.optimizers import MuonSection, OptimizerSection
+from tui_trainer.config.sections.optimizers import MuonSection, OptimizerSection, base_lr
 from tui_trainer.config.sections.parameter_groups import GroupSection
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
@@ -171,3 +171,58 @@ def weight_decay_of(section: OptimizerSection, group: GroupSection | None) -> fl
     if group is None or group.weight_decay is None:
         return section.weight_decay
     return group.weight_decay
+
+
+class GroupSummary(NamedTuple):
+    """Which parameters are trained in which way, for people."""
+
+    match: str
+    """The patterns of the group; empty: all other parameters."""
+    names: tuple[str, ...]
+    """The names of its parameters."""
+    parameters: int
+    lr: tuple[float, float]
+    """The lowest and the highest rate, before the schedule's factor; equal without layer decay."""
+    weight_decay: float
+    decayed: int
+    """How many of the parameters decay."""
+    schedule: str
+    """The type of its own schedule, or an empty string."""
+    is_frozen: bool
+    first_step: int
+    """The first step that trains it, from 1."""
+
+
+def summarize_groups(section: OptimizerSection, model: nn.Module) -> tuple[GroupSummary, ...]:
+    """Return a summary of each group, and of the rest; nothing if all is trained alike."""
+    if not section.groups and section.layer_decay is None:
+        return ()
+    grouping = Grouping(section, model)
+    members: dict[int | None, list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in model.named_parameters():
+        members.setdefault(grouping.of(parameter).group, []).append((name, parameter))
+    ordered = sorted(members, key=lambda number: (number is None, number or 0))
+    return tuple(_summary(section, grouping, number, members[number]) for number in ordered)
+
+
+def _summary(
+    section: OptimizerSection,
+    grouping: Grouping,
+    number: int | None,
+    members: Sequence[tuple[str, nn.Parameter]],
+) -> GroupSummary:
+    own = None if number is None else section.groups[number]
+    places = [(parameter, grouping.of(parameter)) for _, parameter in members]
+    factors = [(section.layer_decay or 1.0) ** place.depth for _, place in places]
+    lr = base_lr(section, own)
+    return GroupSummary(
+        match="" if own is None else ", ".join(own.patterns),
+        names=tuple(name for name, _ in members),
+        parameters=sum(parameter.numel() for parameter, _ in places),
+        lr=(lr * min(factors), lr * max(factors)),
+        weight_decay=weight_decay_of(section, own),
+        decayed=sum(parameter.numel() for parameter, place in places if place.decays),
+        schedule="" if own is None or own.schedule is None else own.schedule.type,
+        is_frozen=not any(parameter.requires_grad for parameter, _ in places),
+        first_step=1 if own is None else own.first_step,
+    )

@@ -26,8 +26,9 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
         matched = [name for name in known if _matches(pattern, name)]
         if not matched:
             layers = list(dict.fromkeys(part for name in known for part in _layers(name)))
+            hint = suggest(pattern, layers) or suggest(pattern.strip("*?."), layers)
             shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
-            message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
+            message = f"no layer {clean(repr(pattern), 80)}{hint}"
             raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
         matching.update(matched)
     return matching

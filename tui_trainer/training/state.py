@@ -64,9 +64,9 @@ class State:
         self._arithmetic = arithmetic
         self._host = HostCopies()
         self._frozen: frozenset[int] | None = None
-        """The groups of `optimizer.groups` that are frozen now; None: that was never said."""
-        self._trains = True
-        """Whether any parameter is trained now."""
+        """The `optimizer.groups` that are frozen now; None: that was never said."""
+        self.trains = True
+        """Whether any parameter is trained now; read it only."""
         self._gradients: dict[str, list[Tensor]] = {}
         """The gradients of the parameters that are trained now, by part."""
         self._buffers: dict[str, list[FlatBuffer]] = {}
@@ -86,21 +86,21 @@ class State:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to the flat buffers."""
-        if not self._trains:
+        if not self.trains:
             return
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
         run_backward(scaled)
 
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""
-        if self._scaler is not None and self._trains:
+        if self._scaler is not None and self.trains:
             self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
         """Take the optimizer's step; `step` counts from 1."""
         if self._scaler is None:
             self.optimizer.step()
-        elif self._trains:
+        elif self.trains:
             self._scaler.step(self.optimizer)
         self.average(step)
 
@@ -147,7 +147,7 @@ class State:
     def gradient_norm(self, part: str = "") -> Tensor:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
         buffers = self._buffers[part]
-        if self._arithmetic == "plain":
+        if self._arithmetic == "plain" and self._gradients[part]:
             return total_norm(self._gradients[part])
         if len(buffers) == 1:
             return _norm(buffers[0].gradients)
@@ -311,7 +311,7 @@ class State:
             part: [view for buffer in buffers for view in buffer.give_gradients()]
             for part, buffers in self._buffers.items()
         }
-        self._trains = self._frozen is None or any(self._gradients.values())
+        self.trains = self._frozen is None or any(self._gradients.values())
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.
