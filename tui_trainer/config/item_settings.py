@@ -36,6 +36,11 @@ def path_of(name: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in name.split("."))
 
 
+def any_item(key: str) -> str:
+    """Return a key with N in place of the numbers of items, to stand for all of them."""
+    return ".".join("N" if part.isdecimal() else part for part in key.split("."))
+
+
 def item_settings(section: Section) -> Iterator[tuple[str, FieldInfo]]:
     """Yield the settings inside of the lists of a section, as `groups.0.lr`."""
     for name in type(section).model_fields:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from tui_trainer.config.experiment import SECTIONS, Experiment, absolute_paths, contradictions
 from tui_trainer.config.item_settings import (
+    any_item,
     is_inside,
     item_settings,
     unknown_item_setting,
@@ -120,7 +121,7 @@ def check_live(experiment: Experiment, key: str) -> None:
     if key in SECTIONS or experiment.info(key) is not None:
         raise BadInput(
             f"{key} cannot be edited while training, because earlier steps depend on it; "
-            f"these can: {', '.join(live)}"
+            f"these can: {', '.join(dict.fromkeys(map(any_item, live)))}"
         )
     section, _, name = key.partition(".")
     if section in SECTIONS and is_inside(name):

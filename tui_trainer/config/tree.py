@@ -58,7 +58,7 @@ def placed_problems(places: Mapping[Path_, Place]) -> Iterator[None]:
     """Say of problems that only the data or the model show where their settings were written.
 
     Raises:
-        ConfigError: the same problems, with the places of their keys if these were given.
+        ConfigError: the same problems, with the files and lines of their keys if there are any.
     """
     try:
         yield
@@ -73,7 +73,8 @@ def _placed(problem: Problem, places: Mapping[Path_, Place]) -> Problem:
     # The place of the section alone says nothing: the setting may have its default.
     for length in range(len(path), 1, -1):
         place = places.get(path[:length])
-        if place is not None and not problem.source:
+        # One without a line was given in this process, where its key says enough.
+        if place is not None and place.line is not None and not problem.source:
             return replace(problem, source=place.source, line=place.line, column=place.column)
     return problem
 

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.training.flat_buffer import FlatBuffer
+from tui_trainer.training.parameter_groups import Group
 from tui_trainer.training.torch_internals import Kernel, call_fused_adam, call_fused_sgd
-
-Group = dict[str, Any]
 
 _FROZEN = -1
 """Stands for the number of a group that is not updated."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import optim
 
-Group = dict[str, Any]
+from tui_trainer.training.parameter_groups import Group
 
 
 class Muon(optim.Optimizer):

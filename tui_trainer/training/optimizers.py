@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -102,6 +103,8 @@ def _own(section: OptimizerSection, groups: list[Group]) -> optim.Optimizer:
     function = OPTIMIZER_FACTORIES[section.type]
     place, name = clean(place_of(function), 300), f"optimizer {section.type}"
     settings = settings_taken(function, section)
+    # The parameter of that name takes the groups of parameters, and not the setting.
+    settings.pop("groups", None)
     wanted = [[id(one) for one in group["params"]] for group in groups]
     try:
         made = function(groups, **settings)
@@ -256,11 +259,12 @@ def _is_fused(kind: Kind, device: torch.device, dtype: torch.dtype) -> bool:
     return True
 
 
-def step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
-    """Take a step of torch's optimizer with some of its groups."""
+@contextmanager
+def using_groups(optimizer: optim.Optimizer, chosen: Callable[[Group], bool]) -> Iterator[None]:
+    """Let an optimizer of torch have some of its groups alone for a while."""
     all_groups = optimizer.param_groups
-    optimizer.param_groups = groups
+    optimizer.param_groups = [group for group in all_groups if chosen(group)]
     try:
-        optimizer.step()
+        yield
     finally:
         optimizer.param_groups = all_groups

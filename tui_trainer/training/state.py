@@ -27,7 +27,7 @@ from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
 from tui_trainer.training.host_copies import HostCopies
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import AnyOptimizer, step_with_groups
+from tui_trainer.training.optimizers import AnyOptimizer, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
@@ -98,11 +98,19 @@ class State:
 
     def update(self, step: int) -> None:
         """Take the optimizer's step; `step` counts from 1."""
+        if self._frozen and isinstance(self.optimizer, optim.Optimizer):
+            # Those of plugins may not pass over a parameter without a gradient.
+            with using_groups(self.optimizer, lambda group: not group["frozen"]):
+                self._update()
+        else:
+            self._update()
+        self.average(step)
+
+    def _update(self) -> None:
         if self._scaler is None:
             self.optimizer.step()
         elif self.trains:
             self._scaler.step(self.optimizer)
-        self.average(step)
 
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
@@ -113,12 +121,13 @@ class State:
             increment_version(
                 [p for buffer in self._buffers[part] for p in buffer.parameters if p.requires_grad]
             )
-        elif len(self._parts) == 1:
-            optimizer.step()
         else:
-            step_with_groups(
-                optimizer, [group for group in optimizer.param_groups if group["part"] == part]
-            )
+            is_one = len(self._parts) == 1
+            with using_groups(
+                optimizer,
+                lambda group: (is_one or group["part"] == part) and not group.get("frozen"),
+            ):
+                optimizer.step()
 
     def average(self, step: int) -> None:
         """Move the running mean of the weights, if there is one, after step `step`."""
