@@ -8,7 +8,7 @@ name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
-from tui_trainer.training.host_copies import HostCopies
+from tui_trainer.training.host_copies import HostCopies, to_host
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
@@ -193,7 +193,7 @@ class State:
             model=self.model_snapshot(),
             ema=None if self._average is None else self._weights(self._average.model),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
-            optimizer=_to_host(self._named_optimizer_state(), self._host),
+            optimizer=to_host(self._named_optimizer_state(), self._host),
             rng=GeneratorStates.capture(self.device),
         )
         self._host.trim()
@@ -237,7 +237,7 @@ class State:
         # to the caller.
         with _loading("the state of the optimizer"):
             self.optimizer.load_state_dict(
-                {"state": _to_host(numbered, self._host), "param_groups": groups}
+                {"state": to_host(numbered, self._host), "param_groups": groups}
             )
             self._lay_out_like_parameters()
         if self._average is not None:
@@ -397,14 +397,3 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
 def _norm(tensor: Tensor) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(tensor)
     return norm
-
-
-def _to_host(value: Any, copies: HostCopies) -> Any:
-    """Return the same structure with every tensor copied to the host."""
-    if isinstance(value, Tensor):
-        return copies.copy(value)
-    if isinstance(value, dict):
-        return {key: _to_host(item, copies) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return type(value)(_to_host(item, copies) for item in value)  # type: ignore[call-arg]
-    return value
