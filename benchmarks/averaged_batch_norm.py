@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from tui_trainer.config.experiment import Place, Tree, resolve
+from tui_trainer.config.experiment import resolve
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.training.average import Average
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure

@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from tui_trainer.config.experiment import Place, Tree, resolve
+from tui_trainer.config.experiment import resolve
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.plugins import recipe
 from tui_trainer.runs.control import Control

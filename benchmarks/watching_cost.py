@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.experiment import Place, Tree, resolve
+from tui_trainer.config.experiment import resolve
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.recording import open_recording
 from tui_trainer.runs.status import read_status, write_status

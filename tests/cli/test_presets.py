@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from tui_trainer.cli.main import main
-from tui_trainer.config.experiment import Tree, resolve
+from tui_trainer.config.experiment import resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.sections.optimizers import OPTIMIZERS
+from tui_trainer.config.tree import Tree
 from tui_trainer.config.yaml.reader import parse_document
 
 Capture = pytest.CaptureFixture[str]
@@ -274,3 +275,21 @@ def test_fault_58_train_says_which_preset_it_takes(capsys: Capture, tmp_path: Pa
         assert "takes the place" not in printed.out
     assert main([*words, "--dry-run", "--preset-dir", "presets"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_dry_run_has_a_line_for_each_group_of_parameters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = "optimizer.groups=[{match: head, lr: 1e-3}, {match: hidden.0, freeze_until: 500}]"
+    words = ["train", "digits-mlp", groups, "optimizer.groups.0.weight_decay=0", "--dry-run"]
+    assert main([*words, "--runs-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("groups: of several that match a parameter, the first has it")
+    assert [" ".join(line.split()) for line in lines[start + 1 : start + 7]] == [
+        "head 2,570 lr 0.001, decay 0",
+        "head.weight, head.bias",
+        "hidden.0 33,280 lr 0.002, decay 0.05 of 32,768, frozen until step 500",
+        "hidden.0.linear.weight, hidden.0.linear.bias",
+        "all others 131,328 lr 0.002, decay 0.05 of 131,072",
+        "hidden.1.linear.weight, hidden.1.linear.bias",
+    ]

@@ -14,15 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import (
-    SECTIONS,
-    Experiment,
-    Tree,
-    check_section,
-    places_of,
-    resolve,
-)
+from tui_trainer.config.experiment import SECTIONS, Experiment, check_section, resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.reader import parse_document, read_document
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.errors import ConfigError, Problem
@@ -71,7 +65,7 @@ def test_a_whole_experiment_has_every_section_and_every_key() -> None:
     experiment = parsed(WHOLE)
     names = tuple(item.name for item in fields(Experiment))
     assert names[:2] == ("name", "description")
-    assert set(names[2:]) == {*SECTIONS, "notes"}
+    assert set(names[2:]) == {*SECTIONS, "notes", "places"}
     assert experiment.name == "test"
     assert experiment.get("optimizer.lr") == 0.1
     assert experiment.get("checkpoint.keep_last") == 2

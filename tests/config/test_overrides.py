@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS, Experiment
+from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.tree import COMMAND_LINE
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -98,6 +99,8 @@ def test_a_section_of_the_command_line_names_a_preset_or_a_type() -> None:
         "lr": 0.05,
         "weight_decay": 5e-4,
         "decay": "all",
+        "groups": (),
+        "layer_decay": None,
         "momentum": 0.9,
         "nesterov": True,
     }
@@ -112,6 +115,8 @@ def test_another_type_leaves_the_settings_of_the_old_type_behind() -> None:
         "lr": 0.01,
         "weight_decay": 0.0,
         "decay": "all",
+        "groups": (),
+        "layer_decay": None,
         "momentum": 0.0,
         "nesterov": False,
     }

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.experiment import PLAIN, REGISTRIES, Tree, resolve
+from tui_trainer.config.experiment import PLAIN, REGISTRIES, resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.schema import json_schema
+from tui_trainer.config.tree import Tree
 from tui_trainer.config.yaml.reader import parse_document, read_document
 
 SCHEMA = json_schema()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.runs.edits import (
     Edit,
     from_record,

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.sections.losses import CrossEntropySection
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, ExitCode
 

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting
 from tui_trainer.problems.batch import IGNORED
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Command, Set, Stop
 from tui_trainer.runs.control import Control

@@ -21,7 +21,9 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.preparation import freeze, names_matching, recompute_blocks, take_weights
+from tui_trainer.training.frozen_layers import freeze
+from tui_trainer.training.parameter_names import names_matching
+from tui_trainer.training.preparation import recompute_blocks, take_weights
 from tui_trainer.training.start import state_of
 from tui_trainer.ui.compose.facts import sizes
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from tests.training.test_optimizers import section_of
-from tui_trainer.config.sections.optimizers import OptimizerSection
+from tui_trainer.config.sections.optimizers import NO_ARGUMENTS, OptimizerSection
 from tui_trainer.config.sections.training import Arithmetic, TrainingSection
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
@@ -55,7 +55,7 @@ def of_torch(
         {"params": others, "weight_decay": 0.0},
     ]
     kind: Any = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}[section.type]
-    settings = section.model_dump(exclude={"type", "decay"})
+    settings = section.model_dump(exclude=set(NO_ARGUMENTS))
     form = {"fused": True} if arithmetic == "fused" else {"foreach": False}
     optimizer: optim.Optimizer = kind([g for g in groups if g["params"]], **settings, **form)
     return optimizer

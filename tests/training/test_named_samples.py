@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.harness import Run, cut_at, same
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.models.summary import summarize
 from tui_trainer.plugins import Data, DatasetParams, ModelParams, dataset, model, setting
 from tui_trainer.problems.signature import SampleField, Signature

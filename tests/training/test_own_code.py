@@ -376,7 +376,14 @@ def test_an_optimizer_is_exact_and_its_learning_rate_live(tmp_path: Path, data: 
         return Signs(groups, lr, momentum)
 
     chosen = experiment(
-        data, optimizer={"type": "signs", "lr": 0.01, "weight_decay": 0.1, "momentum": 0.5}
+        data,
+        optimizer={
+            "type": "signs",
+            "lr": 0.01,
+            "weight_decay": 0.1,
+            "momentum": 0.5,
+            "groups": [{"match": "head", "lr": 0.02, "freeze_until": 6}],
+        },
     )
     assert has_own_code(chosen)
     edit = Set(key="optimizer.lr", value=0.002)

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tests.training.harness import Run, cut_at, same
-from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.config.tree import Place, Tree
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.new_samples import Unseen
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual import events
+from textual.app import App
+from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
-from tui_trainer.config.overrides import live_keys
+from tui_trainer.config.overrides import live_keys, parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
 from tui_trainer.text.errors import ConfigError
@@ -85,6 +90,27 @@ def test_enter_sends_the_value_as_it_was_typed_unless_it_is_in_force() -> None:
         assert (command.key, command.value) == ("early_stopping.patience", None)
 
     drive(play, *some_events())
+
+
+def test_a_setting_of_a_group_says_of_which_parameters_and_is_sent_with_its_number() -> None:
+    groups = "optimizer.groups=[{match: [head, '*.bias'], lr: 1e-3, freeze_until: 9}]"
+    experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn", parse_overrides([groups]))
+
+    async def play() -> None:
+        sent: list[Set] = []
+        app: App[None] = App()
+        async with app.run_test(size=(80, 40)) as pilot:
+            dialog = EditDialog(experiment, sent.append)
+            await app.push_screen(dialog)
+            rows = {row.key: row for row in dialog.query(Setting)}
+            row = rows["optimizer.groups.0.freeze_until"]
+            assert row.query_one(".beside", Static).content == Content("steps of head, *.bias")
+            assert row.query_one(Input).value == "9"
+            rows["optimizer.groups.0.lr"].query_one(Input).focus()
+            await pilot.press("end", "ctrl+u", *"1e-4", "enter")
+        assert [(one.key, one.value) for one in sent] == [("optimizer.groups.0.lr", 1e-4)]
+
+    asyncio.run(play())
 
 
 NO_VALUES = (

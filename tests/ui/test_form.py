@@ -436,7 +436,7 @@ def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -
     async def test(hand: Hand) -> None:
         assert not any(row.field.key == "optimizer.eps" for row in hand.form.query(FieldRow))
         fold = hand.form.query(Group)[1].query_one(Fold)
-        assert fold.text == "▸ more (4)"
+        assert fold.text == "▸ more (6)"
         fold.focus()
         await hand.press("enter")
         assert fold.text == "▾ less"
@@ -445,7 +445,7 @@ def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -
         await hand.type("optimizer.eps", "1e-6")
         fold.focus()
         await hand.press("space")
-        assert fold.text == "▸ more (4, 1 changed *)"
+        assert fold.text == "▸ more (6, 1 changed *)"
         assert "optimizer.eps" not in hand.shown()
 
     using(test)
@@ -674,3 +674,27 @@ def test_news_of_a_key_that_comes_after_more_keys_does_not_undo_them() -> None:
         assert hand.draft.text("optimizer.lr") == "0.00123456"
 
     using(test)
+
+
+def test_groups_of_parameters_are_typed_as_a_list_and_checked_at_once() -> None:
+    draft = Draft(LIBRARY, "digits-mlp")
+    key = "optimizer.groups"
+
+    async def test(hand: Hand) -> None:
+        await hand.type(key, "{match: head, lr: 1e-3}, {match: hidden.*}")
+        assert hand.draft.experiment is not None
+        first, second = hand.draft.experiment.optimizer.groups
+        assert (first.match, first.lr, second.match) == ("head", 1e-3, "hidden.*")
+        assert "'optimizer.groups=[{match: head, lr: 0.001}, " in hand.draft.command()
+        await hand.type(key, "[{match: head, lr: -1}]")
+        assert hand.draft.problem(key) == "groups.0.lr should be above 0 (got -1)"
+        await hand.type(key, "[{mach: head}]")
+        assert "groups.0.mach unknown key (did you mean 'match'?)" in hand.draft.problem(key)
+        await hand.type(key, "head")
+        assert "as [{match: head, lr: 1e-3}]" in hand.draft.problem(key)
+        assert "✗" in hand.host.text
+        hand.form.reset_focused()
+        await hand.pilot.pause()
+        assert not hand.draft.is_changed(key)
+
+    using(test, draft, size=(110, 40))

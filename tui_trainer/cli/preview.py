@@ -9,11 +9,14 @@ from pathlib import Path
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.workbench import Preview, preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_json, print_line
 from tui_trainer.text.errors import ExitCode
 from tui_trainer.text.format import parameters_text, size_text
+
+_MOST_NAMES = 6
+"""So many parameters of a group are named."""
 
 
 def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = False) -> int:
@@ -35,6 +38,7 @@ def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = Fal
         shape = _shape(layer.output_shape)
         print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
     print_line(f"size: {parameters_text(measured.parameters, measured.trained_parameters)}")
+    _print_groups(measured)
     total = f", {measured.total_steps:,} in all" if measured.total_steps else ""
     print_line(f"steps: {measured.steps_per_epoch:,} per epoch{total}")
     print_line(f"memory: about {size_text(measured.memory_bytes)}, not counting torch itself")
@@ -42,6 +46,19 @@ def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = Fal
     if measured.warning:
         print_line(f"warning: {measured.warning}")
     return ExitCode.OK
+
+
+def _print_groups(measured: Preview) -> None:
+    """Print a line for each group of parameters, and the names of those that it matches."""
+    if not measured.groups:
+        return
+    print_line("groups: of several that match a parameter, the first has it")
+    for group in measured.groups:
+        who = clean(group.match, 60) or "all others"
+        print_line(f"  {who:<20} {group.parameters:>12,}  {group.text}")
+        names = ", ".join(map(clean, group.names[:_MOST_NAMES]))
+        more = len(group.names) - _MOST_NAMES
+        print_line(f"    {names}{f' and {more:,} more' if more > 0 else ''}")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from tui_trainer.config.item_settings import (
+    plain_value,
+    section_of_items,
+    setting_info,
+    setting_value,
+)
 from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
@@ -24,10 +31,11 @@ from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
 from tui_trainer.config.sections.losses import LOSSES, MODEL_LOSS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.parameter_groups import group_contradictions
 from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
-from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
+from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon, needs_length
 from tui_trainer.config.sections.section import Registry, Section, TypedSection
 from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
 from tui_trainer.config.sections.training import (
@@ -38,8 +46,8 @@ from tui_trainer.config.sections.training import (
     TrainingSection,
 )
 from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
+from tui_trainer.config.tree import Path_, Place, Tree
 from tui_trainer.config.user_code import describe_user_error
-from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
@@ -79,42 +87,6 @@ DEFAULT_TYPES = {
     "transform": NO_TRANSFORM,
 }
 """The types of sections that an experiment may leave out."""
-COMMAND_LINE = "command line"
-
-Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place a value was written in."""
-
-    source: str = ""
-    line: int | None = None
-    column: int | None = None
-    folder: Path | None = None
-    """The folder that relative file names start from; None: the current directory."""
-
-
-@dataclass(slots=True)
-class Tree:
-    """Values by section, and the places where they were written, by key path."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path_, Place] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    """Notes for the user about the origin of the values."""
-
-    def place(self, path: Path_) -> Place:
-        """Return the place of a key, or of the nearest key above it."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return Place()
-
-    def problem(self, path: Path_, message: str) -> Problem:
-        """Return a problem at the place of a key."""
-        place = self.place(path)
-        return Problem(message, shown_key(path), place.source, place.line, place.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +110,8 @@ class Experiment:
     loader: LoaderSection
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Notes for the user about its origin; not part of the configuration."""
+    places: Mapping[Path_, Place] = field(default_factory=dict, compare=False, repr=False)
+    """Where its values were written; not part of the configuration."""
 
     @property
     def asked_problem(self) -> ProblemSection:
@@ -164,14 +138,25 @@ class Experiment:
             del plain["recipe"]
         if self.transform.type == NO_TRANSFORM:
             del plain["transform"]
+        for name in ("groups", "layer_decay"):
+            if not plain["optimizer"][name]:
+                del plain["optimizer"][name]
         return plain
 
     def get(self, key: str) -> Any:
-        """Return the value of `section.field`; KeyError if there is no such field."""
-        section, _, name = key.partition(".")
-        if section not in SECTIONS or name not in type(getattr(self, section)).model_fields:
+        """Return the value of `section.field`; KeyError if there is no such field.
+
+        Of a list of sections, it is plain data.
+        """
+        if self.info(key) is None:
             raise KeyError(key)
-        return getattr(getattr(self, section), name)
+        section, _, name = key.partition(".")
+        return plain_value(setting_value(getattr(self, section), name))
+
+    def info(self, key: str) -> FieldInfo | None:
+        """Return the field of a key, also of `section.list.0.field`; None if there is none."""
+        section, _, name = key.partition(".")
+        return setting_info(getattr(self, section), name) if section in SECTIONS else None
 
     def all_keys(self) -> list[str]:
         """Return every key that has a value, as `section.field`."""
@@ -227,7 +212,9 @@ def resolve(tree: Tree, name: str) -> Experiment:
             problems.append(tree.problem((key,), "should be a text"))
     if not problems:
         notes = tuple(tree.notes)
-        experiment = Experiment(given_name, description, **cast(Any, parts), notes=notes)
+        experiment = Experiment(
+            given_name, description, **cast(Any, parts), notes=notes, places=dict(tree.places)
+        )
         problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
         if not problems:
             return experiment
@@ -299,20 +286,21 @@ def _translated(
     wrong_inside = {error["loc"][0] for error in errors if len(error["loc"]) > 1}
     for error in errors:
         location = error["loc"]
-        if error["type"] == "too_short" and location[0] in wrong_inside:
+        path, inside = _blamed(kind, location)
+        if error["type"] == "too_short" and inside is kind and location[0] in wrong_inside:
             continue  # pydantic counts only valid items, so the list may not be too short at all
-        known = list(kind.model_fields)
-        # Parts after the field and its index name a branch of a union, not a key.
-        path: Path_ = (section, *location[:2]) if len(location) > 1 else (section, *location)
-        if len(path) > 2 and not isinstance(path[2], int):
-            path = path[:2]
-        if error["type"] == "extra_forbidden":
+        known = list(inside.model_fields)
+        path = (section, *path)
+        if error["type"] == "extra_forbidden" and inside is not kind:
+            hint = suggest_key(str(path[-1]), known) or f"; there are: {', '.join(known)}"
+            message = f"unknown key{hint}"
+        elif error["type"] == "extra_forbidden":
             message = "unknown key" + _elsewhere(section, str(location[0]), known)
         elif error["type"] == "missing":
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            message = f"{worded(error)}{_meant(error)}"
+            message = f"{_expected(kind, error)}{_meant(error)}"
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:
@@ -320,6 +308,30 @@ def _translated(
             message = old if message.split(" (got")[0] in old else f"{old}, or {message}"
         problems[path] = tree.problem(path, message)
     return list(problems.values())
+
+
+def _blamed(kind: type[Section], location: Path_) -> tuple[Path_, type[Section]]:
+    """Return the keys to blame for an error at a location, and the section that has the last one.
+
+    Parts after a field and its index name a branch of a union, and not a key, unless the field is a
+    list of sections.
+    """
+    if len(location) < 2 or not isinstance(location[1], int):
+        return location[:1], kind
+    info = kind.model_fields.get(str(location[0]))
+    inside = None if info is None else section_of_items(info)
+    if inside is None or len(location) < 3:
+        return location[:2], kind
+    return location[:3], inside
+
+
+def _expected(kind: type[Section], error: ErrorDetails) -> str:
+    """Return what a value should be; of a list of sections, how one is written."""
+    info = kind.model_fields.get(str(error["loc"][0]))
+    is_whole = error["type"] in ("tuple_type", "model_type") and len(error["loc"]) < 3
+    if is_whole and info is not None and section_of_items(info) is not None:
+        return "should be a list of settings, as [{match: head, lr: 1e-3}]"
+    return worded(error)
 
 
 def _meant(error: ErrorDetails) -> str:
@@ -355,33 +367,15 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
         found.append(
             (("training",), "no limit; set training.epochs, training.max_steps or max_seconds")
         )
-    if (
-        needs_horizon(experiment.schedule)
-        and training.epochs is None
-        and training.max_steps is None
-    ):
-        found.append(
-            (
-                ("schedule", "type"),
-                f"{experiment.schedule.type} needs to know the number of steps: "
-                "set training.epochs or training.max_steps, or use schedule=constant",
-            )
-        )
+    has_length = training.epochs is not None or training.max_steps is not None
+    if needs_horizon(experiment.schedule) and not has_length:
+        found.append((("schedule", "type"), needs_length(experiment.schedule)))
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:
         found.append((("optimizer", "nesterov"), "needs optimizer.momentum above 0"))
+    for index, name, message in group_contradictions(optimizer.groups, has_length=has_length):
+        found.append((("optimizer", "groups", index, name), message))
     if training.grad_clip_norm is not None and training.grad_clip_value is not None:
         found.append((("training", "grad_clip_value"), "set this or grad_clip_norm, not both"))
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:
         found.append((("model", "kernel_size"), "should be odd, so that a layer keeps the size"))
     return found
-
-
-def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:
-    """Return the places of a document as `Place`s; relative file names start from its folder."""
-    folder = source.resolve().parent
-    places = {
-        path: Place(clean(str(source)), line, column, folder)
-        for path, (line, column) in document_places.items()
-    }
-    places.setdefault((), Place(clean(str(source)), 1, None, folder))
-    return places

@@ -34,10 +34,28 @@ def with_origin(description: str, origin: str) -> str:
 
 
 def schema_of(section: type[Section]) -> dict[str, Any]:
-    """Return the JSON schema of a section, with the names that its settings may have."""
-    schema = section.model_json_schema()
+    """Return the JSON schema of a section, with the names that its settings may have.
+
+    Sections inside of it are written out, because the schema becomes a part of a larger one.
+    """
+    bare = section.model_json_schema()
+    schema: dict[str, Any] = _written_out(bare, bare.pop("$defs", {}))
     for described in schema["properties"].values():
         if names := named_choices(described.pop("choices", "")):
             place = described["items"] if described.get("type") == "array" else described
             place["enum"] = list(names)
     return schema
+
+
+def _written_out(schema: Any, sections: dict[str, Any]) -> Any:
+    """Return a schema with its own sections in the places of their names."""
+    if isinstance(schema, list):
+        return [_written_out(item, sections) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(name := schema.get("$ref"), str):
+        return _written_out(sections[name.rpartition("/")[2]], sections)
+    if isinstance(name := schema.get("section"), str):
+        # A section of the experiment that stands inside of another one.
+        return {"$ref": f"#/properties/{name}"}
+    return {key: _written_out(item, sections) for key, item in schema.items()}

@@ -48,6 +48,10 @@ OTHER_NAMES: dict[str, str] = {
     **dict.fromkeys(("pretrained", "checkpoint_path", "weights"), "init_from"),
     **dict.fromkeys(("label", "labels", "target_column", "label_column"), "target"),
     **dict.fromkeys(("data_path", "data_dir", "csv", "file"), "path"),
+    **dict.fromkeys(("param_groups", "parameter_groups", "paramwise_cfg"), "groups"),
+    **dict.fromkeys(("lr_mult", "lr_scale", "lr_multiplier"), "lr_factor"),
+    **dict.fromkeys(("layerwise_decay", "layer_lr_decay", "llrd", "lr_decay_rate"), "layer_decay"),
+    **dict.fromkeys(("unfreeze_at", "unfreeze_step", "freeze_steps"), "freeze_until"),
     **dict.fromkeys(("opt", "optim"), "optimizer"),
     **dict.fromkeys(("scheduler", "lr_scheduler", "lr_schedule"), "schedule"),
     **dict.fromkeys(("net", "network", "arch", "architecture"), "model"),
@@ -58,8 +62,8 @@ OTHER_NAMES: dict[str, str] = {
 
 
 def keys_named(name: str, keys: Iterable[str]) -> list[str]:
-    """Return the keys whose last part is this name."""
-    return [key for key in keys if key.rpartition(".")[2] == name]
+    """Return the keys whose last part is this name; settings inside of lists have no short name."""
+    return [key for key in keys if key.rpartition(".")[2] == name and key.count(".") < 2]
 
 
 def full_key(word: str, keys: Collection[str]) -> str:

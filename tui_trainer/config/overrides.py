@@ -15,16 +15,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import (
-    COMMAND_LINE,
-    SECTIONS,
-    Experiment,
-    Tree,
-    absolute_paths,
-    contradictions,
+from tui_trainer.config.experiment import SECTIONS, Experiment, absolute_paths, contradictions
+from tui_trainer.config.item_settings import (
+    any_item,
+    is_inside,
+    item_settings,
+    unknown_item_setting,
+    with_setting,
 )
 from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.clean import clean
@@ -104,12 +105,12 @@ def overrides_of(experiment: Experiment, overrides: Sequence[Override]) -> tuple
 
 def live_keys(experiment: Experiment) -> list[str]:
     """Return the keys that can be edited while this experiment is training."""
-    return [
-        f"{section}.{name}"
-        for section in SECTIONS
-        for name, info in type(getattr(experiment, section)).model_fields.items()
-        if extra_of(info).get("live")
-    ]
+    keys: list[str] = []
+    for key in SECTIONS:
+        section = getattr(experiment, key)
+        fields = [*type(section).model_fields.items(), *item_settings(section)]
+        keys += [f"{key}.{name}" for name, info in fields if extra_of(info).get("live")]
+    return keys
 
 
 def check_live(experiment: Experiment, key: str) -> None:
@@ -117,12 +118,17 @@ def check_live(experiment: Experiment, key: str) -> None:
     live = live_keys(experiment)
     if key in live:
         return
-    if key in SECTIONS or key in experiment.all_keys():
+    if key in SECTIONS or experiment.info(key) is not None:
         raise BadInput(
             f"{key} cannot be edited while training, because earlier steps depend on it; "
-            f"these can: {', '.join(live)}"
+            f"these can: {', '.join(dict.fromkeys(map(any_item, live)))}"
         )
-    raise BadInput(f"no setting {clean(key, 80)!r}{suggest_key(key, experiment.all_keys())}")
+    section, _, name = key.partition(".")
+    if section in SECTIONS and is_inside(name):
+        hint = unknown_item_setting(getattr(experiment, section), name)
+    else:
+        hint = suggest_key(key, experiment.all_keys())
+    raise BadInput(f"no setting {clean(key, 80)!r}{hint}")
 
 
 def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
@@ -150,7 +156,10 @@ def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
     """
     section, _, name = key.partition(".")
     old = getattr(experiment, section)
-    given = absolute_paths(Tree(), section, type(old), {name: value})
+    if is_inside(name):
+        given = with_setting(old.model_dump(mode="json"), name, value)
+    else:
+        given = absolute_paths(Tree(), section, type(old), {name: value})
     try:
         new = type(old).model_validate({**old.model_dump(mode="json"), **given})
     except ValidationError as error:

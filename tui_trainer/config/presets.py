@@ -14,18 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.experiment import (
-    COMMAND_LINE,
     DEFAULT_TYPES,
     PLAIN,
     REGISTRIES,
     Experiment,
-    Place,
-    Tree,
     check_section,
     keys_in,
-    places_of,
     resolve,
 )
+from tui_trainer.config.item_settings import is_inside, path_of, with_setting
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.preset_files import (
     KINDS,
@@ -38,6 +35,7 @@ from tui_trainer.config.preset_files import (
 )
 from tui_trainer.config.problem_key import move_problem, present_key
 from tui_trainer.config.sections.section import Section
+from tui_trainer.config.tree import COMMAND_LINE, Place, Tree, places_of
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -300,9 +298,14 @@ def assemble(
     short = {override.field for override in overrides if not override.section}
     notes = [f"{override.field} is {override.key}" for override in complete]
     tree.notes += [note for note in dict.fromkeys(notes) if note.partition(" ")[0] in short]
-    for override in complete:
-        if override.field not in ("", "type"):
+    # A whole list before the settings inside of it.
+    for override in sorted(complete, key=lambda override: is_inside(override.field)):
+        if override.field in ("", "type"):
+            continue
+        try:
             _set(tree, override)
+        except BadInput as error:
+            problems.append(Problem(str(error), clean(override.key, 80), COMMAND_LINE))
     return tree, problems
 
 
@@ -377,12 +380,13 @@ def _set(tree: Tree, override: Override) -> None:
         _forget(tree, section)
         tree.places[(section,)] = Place(COMMAND_LINE)
         values = {}
-    tree.values[section] = {**values, name: override.value}
-    _forget(tree, section, name)
-    tree.places[(section, name)] = Place(COMMAND_LINE)
+    tree.values[section] = with_setting(values, name, override.value)
+    path = (section, *path_of(name))
+    _forget(tree, *path)
+    tree.places[path] = Place(COMMAND_LINE)
 
 
-def _forget(tree: Tree, *prefix: str) -> None:
+def _forget(tree: Tree, *prefix: str | int) -> None:
     """Drop the places of a key and of all keys below it."""
     for path in [path for path in tree.places if path[: len(prefix)] == prefix]:
         del tree.places[path]

@@ -137,11 +137,28 @@ def facts_of_settings(run: RunDirectory) -> dict[str, Any]:
 
 
 def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten `{"optimizer": {"lr": 1}}` into `{"optimizer.lr": 1}`."""
+    """Flatten `{"optimizer": {"lr": 1}}` into `{"optimizer.lr": 1}`.
+
+    A list of mappings becomes keys with numbers, as those of its edits: `optimizer.groups.0.lr`.
+    """
     settings: dict[str, Any] = {}
     for section, values in sections.items():
         if isinstance(values, Mapping):
-            settings.update({f"{section}.{name}": value for name, value in values.items()})
+            for name, value in values.items():
+                settings.update(_flat_setting(f"{section}.{name}", value))
         else:
             settings[str(section)] = values
     return settings
+
+
+def _flat_setting(key: str, value: Any) -> dict[str, Any]:
+    """Return the settings in a value: itself, or those of its mappings if it is a list of such."""
+    if not value or not isinstance(value, list | tuple):
+        return {key: value}
+    if not all(isinstance(item, Mapping) for item in value):
+        return {key: value}
+    return {
+        f"{key}.{number}.{name}": setting
+        for number, item in enumerate(value)
+        for name, setting in item.items()
+    }

@@ -48,6 +48,39 @@ class LayerShape:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A group of parameters that are trained alike; `match` is empty for all other parameters."""
+
+    match: str
+    names: tuple[str, ...]
+    parameters: int
+    lr: tuple[float, float]
+    """The lowest and the highest rate, before the schedule's factor; they differ by depth."""
+    weight_decay: float
+    decayed: int
+    """How many of the parameters decay."""
+    schedule: str
+    is_frozen: bool
+    first_step: int
+    """The first step that trains it, from 1."""
+
+    @property
+    def text(self) -> str:
+        """How it is trained, in a few words."""
+        if self.is_frozen:
+            return "frozen"
+        low, high = self.lr
+        parts = [f"lr {low:.4g}" if low == high else f"lr {low:.4g} to {high:.4g} by depth"]
+        parts += [f"{self.schedule} schedule"] if self.schedule else []
+        decay = f"decay {self.weight_decay:.4g}"
+        if self.weight_decay and self.decayed < self.parameters:
+            decay += f" of {self.decayed:,}" if self.decayed else " of none"
+        parts.append(decay)
+        parts += [f"frozen until step {self.first_step:,}"] if self.first_step > 1 else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """The facts about the training that an experiment would start."""
 
@@ -67,6 +100,8 @@ class Preview:
     warning: str = ""
     split: str = ""
     """How the samples are split, in a few words."""
+    groups: tuple[GroupFacts, ...] = ()
+    """The groups of parameters; none if all are trained alike."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,6 +119,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
 
     from tui_trainer.data.base.random import preserved_generators
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
+    from tui_trainer.training.parameter_groups import summarize_groups
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
     from tui_trainer.training.trial import has_own_code, try_step
@@ -119,6 +155,10 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         notes=(*dataset.notes, *unlisted),
         warning=device.warning,
         split=dataset.split_summary,
+        groups=tuple(
+            GroupFacts(**group._asdict())
+            for group in summarize_groups(experiment.optimizer, task.model)
+        ),
     )
 
 

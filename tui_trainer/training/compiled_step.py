@@ -18,7 +18,6 @@ from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.problems.batch import Batch, is_on_host
 from tui_trainer.text.errors import ConfigError, Problem
-from tui_trainer.training.flat_buffer import FlatBuffer
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Criterion
 from tui_trainer.training.part import LiveSettings
@@ -41,8 +40,6 @@ class CompiledStep(SupervisedStep):
         super().__init__(forward, criterion, state, settings)
         # The compiler starts Python processes that try out its kernels.
         protect_environment()
-        self._buffers: list[FlatBuffer] = []
-        """The buffers that the tensors below belong to."""
         self._names: list[str] = []
         self._tensors: tuple[list[nn.Parameter], dict[str, Tensor], list[Tensor]] = ([], {}, [])
         """The trained parameters, the buffers of the model by name, and the gradients."""
@@ -51,9 +48,10 @@ class CompiledStep(SupervisedStep):
     def compute_gradients(
         self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState
     ) -> tuple[LossTaken, Tensor]:
-        if any(is_on_host(name) for batch in batches for name in batch):
+        state = self._state
+        if not state.trains or any(is_on_host(name) for batch in batches for name in batch):
             return super().compute_gradients(step, batches, shares, carry)
-        if self._state.flat_buffers() is not self._buffers:
+        if state.gradients() is not self._tensors[-1]:
             self._bind()
         training = self._settings.experiment.training
         with torch.no_grad():
@@ -61,20 +59,18 @@ class CompiledStep(SupervisedStep):
                 limits = self._tensor(training.grad_clip_norm, training.grad_clip_value)
                 loss, norm = self._fill(*self._tensors, batches[0], limits)
                 return LossTaken(loss, None), norm
-            self._state.clear_gradients()
+            state.clear_gradients()
             losses = [
                 self._add(*self._tensors, batch, self._tensor(share))
                 for batch, share in zip(batches, shares, strict=True)
             ]
-        return LossTaken(sum(losses[1:], losses[0]), None), clip(self._state, training)
+        return LossTaken(sum(losses[1:], losses[0]), None), clip(state, training)
 
     def _bind(self) -> None:
         """Take the tensors of the state; other parameters by name need other graphs."""
-        self._buffers = self._state.flat_buffers()
-        parameters = self._state.named_parameters(self._buffers)
-        gradients = [view for buffer in self._buffers for view in buffer.gradient_views]
-        model = self._state.model
-        self._tensors = (list(parameters.values()), dict(model.named_buffers()), gradients)
+        state = self._state
+        parameters, buffers = state.trained(), dict(state.model.named_buffers())
+        self._tensors = (list(parameters.values()), buffers, state.gradients())
         if self._names != list(parameters):
             self._names = list(parameters)
             self._fill = compiled_graph(self._fill_gradients)

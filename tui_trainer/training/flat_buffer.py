@@ -42,14 +42,24 @@ class FlatBuffer:
             self._view(self.gradients, parameter, end - parameter.numel())
             for parameter, end in zip(self.parameters, self._ends, strict=True)
         ]
-        for parameter, gradient in zip(self.parameters, self.gradient_views, strict=True):
-            # Backward adds into a gradient in place, if it is there and has the same strides.
-            parameter.grad = gradient
+        self.give_gradients()
         self.values: Tensor | None = None
         if holds_values:
             self.values = self.new_zeros()
             self._places: list[int] = []
             self.hold_values()
+
+    def give_gradients(self) -> list[Tensor]:
+        """Give each parameter that requires a gradient its own, and return these; others get none.
+
+        Optimizers of torch pass over a parameter without one.
+        """
+        given = []
+        for parameter, gradient in zip(self.parameters, self.gradient_views, strict=True):
+            # Backward adds into a gradient in place, if it is there and has the same strides.
+            parameter.grad = gradient if parameter.requires_grad else None
+            given += [gradient] if parameter.requires_grad else []
+        return given
 
     def new_zeros(self) -> Tensor:
         """Return zeros in the layout of `values`."""

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.training.flat_buffer import FlatBuffer
+from tui_trainer.training.parameter_groups import Group
 from tui_trainer.training.torch_internals import Kernel, call_fused_adam, call_fused_sgd
 
-Group = dict[str, Any]
+_FROZEN = -1
+"""Stands for the number of a group that is not updated."""
 
 
 @dataclass(slots=True, eq=False)
@@ -186,6 +188,12 @@ class FlatOptimizer:
             part: [_Store(buffer, self._rule) for buffer in own] for part, own in buffers.items()
         }
 
+    def note_frozen(self) -> None:
+        """Leave the parameters of groups as they are that are `frozen` now, and update the rest."""
+        for stores in self._parts.values():
+            for store in stores:
+                store.cut_anew()
+
     def step(self, part: str | None = None) -> None:
         """Update all parameters, or those of a part, by their gradients.
 
@@ -246,10 +254,15 @@ class _Store:
         settings = [(group["lr"], group["weight_decay"], group.get("momentum")) for group in groups]
         # Groups that have the same settings now are updated as one.
         alike = tuple(map(settings.index, settings))
-        if alike != self._alike or not self._blocks or self._lacks_moments(groups):
+        if alike != self._alike or self._lacks_moments(groups):
             self._cut(groups, alike)
         for number, blocks in self._blocks:
             self._rule.update(blocks, groups[number])
+
+    def cut_anew(self) -> None:
+        """Cut the buffer into blocks again before the next step."""
+        self._note_steps()
+        self._blocks, self._ends, self._alike = [], [], ()
 
     def _lacks_moments(self, groups: list[Group]) -> bool:
         return not self._moments and any(map(self._rule.keeps_moments, groups))
@@ -260,16 +273,19 @@ class _Store:
         if self._lacks_moments(groups):
             self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
         group_of = {
-            parameter: alike[number]
+            parameter: _FROZEN if group.get("frozen") else alike[number]
             for number, group in enumerate(groups)
             for parameter in group["params"]
         }
         by_group: dict[int, list[Block]] = {}
         self._ends = []
         for places in self._neighbours([group_of[p] for p in self._buffer.parameters]):
+            group = group_of[self._buffer.parameters[places.start]]
+            if group == _FROZEN:
+                continue
             block = self._block(places)
             self._ends.append((block, places))
-            by_group.setdefault(group_of[self._buffer.parameters[places.start]], []).append(block)
+            by_group.setdefault(group, []).append(block)
         self._blocks, self._alike = list(by_group.items()), alike
 
     def _neighbours(self, groups: list[int]) -> list[range]:
@@ -320,7 +336,7 @@ class _Store:
 
     def load(self, entries: Mapping[nn.Parameter, Mapping[str, Any]]) -> None:
         """Copy the entries in; a parameter without one begins anew."""
-        self._moments, self._blocks, self._ends = [], [], []
+        self._moments, self._blocks, self._ends, self._alike = [], [], [], ()
         if any(map(self._rule.has_moments, entries.values())):
             self._moments = [self._buffer.new_zeros() for _ in self._rule.moments]
         for place, (parameter, *moments) in enumerate(self._by_parameter()):

@@ -8,6 +8,8 @@ refers to it any more, neither the copy nor a view of it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,3 +54,14 @@ class HostCopies:
         for size, blocks in self._blocks.items():
             blocks.drop(list(blocks.unused())[self._asked[size] :])
         self._asked.clear()
+
+
+def to_host(value: Any, copies: HostCopies) -> Any:
+    """Return the same structure with every tensor copied to the host."""
+    if isinstance(value, Tensor):
+        return copies.copy(value)
+    if isinstance(value, dict):
+        return {key: to_host(item, copies) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return type(value)(to_host(item, copies) for item in value)  # type: ignore[call-arg]
+    return value

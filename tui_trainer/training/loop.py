@@ -126,6 +126,10 @@ def _loop(training: Training) -> RunEnded:
         # that belongs to this step.
         if saver.is_due:
             saver.save()
+        # At the border before the first step that trains a frozen group of parameters. The state
+        # that was saved above does not depend on it.
+        if training.frozen_groups.is_due:
+            training.frozen_groups.settle()
         # The border ends here; the next step begins.
         border = next_border(training)
         stepper.take()

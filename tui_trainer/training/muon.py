@@ -10,22 +10,23 @@ from typing import Any
 
 from torch import optim
 
-Group = dict[str, Any]
+from tui_trainer.training.parameter_groups import Group
 
 
 class Muon(optim.Optimizer):
-    """The first group is trained by `torch.optim.Muon`, all others by `torch.optim.AdamW`.
+    """The first groups are trained by `torch.optim.Muon`, all others by `torch.optim.AdamW`.
 
     Args:
-        matrices: the group of the hidden matrices, each of two dimensions.
+        matrices: the groups of the hidden matrices, each of two dimensions.
         others: the groups of all other parameters; there may be none.
         adamw: arguments of AdamW; the remaining keywords are those of Muon.
     """
 
     def __init__(
-        self, matrices: Group, others: list[Group], *, lr: float, adamw: Group, **muon: Any
+        self, matrices: list[Group], others: list[Group], *, lr: float, adamw: Group, **muon: Any
     ) -> None:
-        self._parts: list[optim.Optimizer] = [optim.Muon([matrices], lr=lr, **muon)]
+        self._count = len(matrices)
+        self._parts: list[optim.Optimizer] = [optim.Muon(matrices, lr=lr, **muon)]
         if others:
             self._parts.append(optim.AdamW(others, lr=lr, **adamw))
         # The parts have filled in their defaults in the groups, so no defaults are needed here.
@@ -45,6 +46,6 @@ class Muon(optim.Optimizer):
 
     def _share(self) -> None:
         """Make both parts use these groups and this state, also after loading has replaced them."""
-        groups = [self.param_groups[:1], self.param_groups[1:]]
+        groups = [self.param_groups[: self._count], self.param_groups[self._count :]]
         for part, own in zip(self._parts, groups, strict=False):
             part.__setstate__({"state": self.state, "param_groups": own})

@@ -36,6 +36,8 @@ def next_border(training: Training) -> NextBorder:
         for every in (limits.validate_every_steps, saves.every_steps)
         if every is not None
     ]
+    if training.frozen_groups.due_step is not None:
+        steps.append(training.frozen_groups.due_step)
     if limits.max_steps is not None:
         steps.append(limits.max_steps)
     times_s = (

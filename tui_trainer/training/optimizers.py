@@ -1,14 +1,15 @@
 """Optimizers of torch built from their sections, fused if torch supports that on the device.
 
 Layer: training. Every step overwrites the learning rate of a group with base x factor, times the
-group's `lr_factor` if it has one. The key `decays` of a group says whether weight decay applies.
+group's `lr_factor` if it has one. `parameter_groups` decides which parameters are in which group.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import nn, optim
 
 from tui_trainer.config.plugins import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import (
+    NO_ARGUMENTS,
     AdamSection,
     AdamWSection,
     MuonSection,
@@ -32,10 +34,10 @@ from tui_trainer.training.flat_optimizer import (
     FlatAdam,
     FlatOptimizer,
     FlatSgd,
-    Group,
     UpdateRule,
 )
 from tui_trainer.training.muon import Muon
+from tui_trainer.training.parameter_groups import Group, Grouping, retune_group
 from tui_trainer.training.torch_internals import fused_adam, fused_sgd
 
 Kind = Callable[..., optim.Optimizer]
@@ -69,17 +71,19 @@ def build_optimizer(
     is flat can be used once `State` has taken over the parameters.
 
     Raises:
-        ConfigError: the model has no parameters that this optimizer can train.
+        ConfigError: the model has no parameters that this optimizer can train, or a group of the
+            section has none.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
+    grouping = Grouping(section, model)
     optimizer: AnyOptimizer
     if isinstance(section, MuonSection):
-        optimizer = _muon(section, model, trained, arithmetic)
+        optimizer = _muon(section, model, trained, arithmetic, grouping)
     elif section.type in OPTIMIZER_FACTORIES:
-        optimizer = _own(section, _groups_of_parts(parts or {"": model}, section))
+        optimizer = _own(section, _groups_of_parts(parts or {"": model}, grouping))
     else:
-        arguments = section.model_dump(exclude={"type", "decay"})
-        groups = _groups_of_parts(parts or {"": model}, section)
+        arguments = section.model_dump(exclude=set(NO_ARGUMENTS))
+        groups = _groups_of_parts(parts or {"": model}, grouping)
         rule = _flat_rule(section, arithmetic) if _may_lie_flat(model, trained) else None
         if rule is None:
             kind = OPTIMIZERS[section.type]
@@ -99,6 +103,8 @@ def _own(section: OptimizerSection, groups: list[Group]) -> optim.Optimizer:
     function = OPTIMIZER_FACTORIES[section.type]
     place, name = clean(place_of(function), 300), f"optimizer {section.type}"
     settings = settings_taken(function, section)
+    # The parameter of that name takes the groups of parameters, and not the setting.
+    settings.pop("groups", None)
     wanted = [[id(one) for one in group["params"]] for group in groups]
     try:
         made = function(groups, **settings)
@@ -145,22 +151,18 @@ def _flat_rule(section: OptimizerSection, arithmetic: Arithmetic) -> UpdateRule 
 def retune(optimizer: AnyOptimizer, section: OptimizerSection) -> None:
     """Apply the live settings of a section to the groups, except for the learning rate."""
     for group in optimizer.param_groups:
-        group["weight_decay"] = section.weight_decay if group["decays"] else 0.0
-        if "momentum" in group and hasattr(section, "momentum"):
-            group["momentum"] = section.momentum
-        if "lr_factor" in group and isinstance(section, MuonSection):
-            group["lr_factor"] = section.adamw_lr / section.lr
+        retune_group(group, section)
 
 
-def _groups_of_parts(parts: Mapping[str, nn.Module], section: OptimizerSection) -> list[Group]:
+def _groups_of_parts(parts: Mapping[str, nn.Module], grouping: Grouping) -> list[Group]:
     """Return the groups of each part; a part is named in its groups if there are several."""
     if len(parts) == 1:
         (whole,) = parts.values()
-        return _groups((p for p in whole.parameters() if p.requires_grad), section)
+        return grouping.groups(p for p in whole.parameters() if p.requires_grad)
     return [
         {**group, "part": name, "part_factor": 1.0}
         for name, part in parts.items()
-        for group in _groups((p for p in part.parameters() if p.requires_grad), section)
+        for group in grouping.groups(p for p in part.parameters() if p.requires_grad)
     ]
 
 
@@ -173,19 +175,12 @@ def set_part_factors(optimizer: AnyOptimizer, factors: Mapping[str, float]) -> N
             (group["part_factor"],) = factors.values()
 
 
-def _groups(parameters: Iterable[nn.Parameter], section: OptimizerSection) -> list[Group]:
-    """Group parameters by whether they decay, in the order of the model; leave out empty groups."""
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for parameter in parameters:
-        decays = section.decay == "all" or parameter.ndim > 1
-        (decayed if decays else others).append(parameter)
-    groups: list[Group] = [{"params": decayed, "decays": True}, {"params": others, "decays": False}]
-    return [group for group in groups if group["params"]]
-
-
 def _muon(
-    section: MuonSection, model: nn.Module, trained: list[nn.Parameter], arithmetic: Arithmetic
+    section: MuonSection,
+    model: nn.Module,
+    trained: list[nn.Parameter],
+    arithmetic: Arithmetic,
+    grouping: Grouping,
 ) -> Muon:
     chosen = _hidden_matrices(model)
     matrices = [p for p in trained if p in chosen]
@@ -201,8 +196,8 @@ def _muon(
         )
     rest = [p for p in trained if p not in chosen]
     return Muon(
-        {"params": matrices, "decays": True},
-        [{**group, "lr_factor": 1.0} for group in _groups(rest, section)],
+        grouping.groups(matrices),
+        [{**group, "by_adamw": True} for group in grouping.groups(rest)],
         lr=section.lr,
         momentum=section.momentum,
         nesterov=section.nesterov,
@@ -262,3 +257,14 @@ def _is_fused(kind: Kind, device: torch.device, dtype: torch.dtype) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+@contextmanager
+def using_groups(optimizer: optim.Optimizer, chosen: Callable[[Group], bool]) -> Iterator[None]:
+    """Let an optimizer of torch have some of its groups alone for a while."""
+    all_groups = optimizer.param_groups
+    optimizer.param_groups = [group for group in all_groups if chosen(group)]
+    try:
+        yield
+    finally:
+        optimizer.param_groups = all_groups

@@ -11,7 +11,10 @@ from typing import Literal
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
+from tui_trainer.config.sections.optimizers import base_lr
+from tui_trainer.config.sections.parameter_groups import GroupSection
 from tui_trainer.config.sections.schedules import factor
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.runs.events import Event, Notice, RunState, StateChanged
 from tui_trainer.training.progress import Progress, Stopwatch
@@ -109,11 +112,37 @@ class LiveSettings:
 
         The schedule waits with the optimizer: steps that a loss scaler skipped do not count.
         """
-        shape = factor(
+        return self.experiment.optimizer.lr * self._factor()
+
+    def group_lrs(self) -> tuple[float, ...]:
+        """The learning rates of `optimizer.groups` in the step that is about to be taken.
+
+        A schedule of a group's own counts from the first step that trains the group.
+        """
+        optimizer = self.experiment.optimizer
+        if not optimizer.groups:
+            return ()
+        shared = self._factor()
+        return tuple(
+            base_lr(optimizer, group)
+            * (shared if group.schedule is None else self._own_factor(group, group.schedule))
+            for group in optimizer.groups
+        )
+
+    def _factor(self) -> float:
+        return factor(
             self.experiment.schedule,
             self._progress.updates,
             self.horizon,
             steps_per_epoch=self._steps_per_epoch,
             plateau=self._progress.plateau.factor,
         )
-        return self.experiment.optimizer.lr * shape
+
+    def _own_factor(self, group: GroupSection, schedule: TypedSection) -> float:
+        before = group.first_step - 1
+        return factor(
+            schedule,
+            max(self._progress.updates - before, 0),
+            None if self.horizon is None else max(self.horizon - before, 1),
+            steps_per_epoch=self._steps_per_epoch,
+        )

@@ -1,4 +1,4 @@
-"""Preparation of a model for training: frozen layers, weights to start from, recomputation.
+"""Preparation of a model for training: weights to start from, recomputation.
 
 Layer: training. None of this changes the names of parameters, so a checkpoint saved with any of
 these settings loads with any others.
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,73 +22,16 @@ from torch.utils.checkpoint import checkpoint
 
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
 from tui_trainer.text.format import counted
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.frozen_layers import has_statistics
+from tui_trainer.training.parameter_names import names_matching
 
 _MOST_NAMED = 8
 _MOST_DIFFERING = 3
-
-
-def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> set[str]:
-    """Return the names that a pattern matches, and those inside a layer that a pattern matches.
-
-    Raises:
-        ConfigError: a pattern matches nothing; the problem is reported for `key`.
-    """
-    known = list(names)
-    matching: set[str] = set()
-    for pattern in patterns:
-        matched = [name for name in known if _matches(pattern, name)]
-        if not matched:
-            layers = list(dict.fromkeys(part for name in known for part in _layers(name)))
-            shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
-            message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
-            raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
-        matching.update(matched)
-    return matching
-
-
-def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
-    """Freeze parameters; a norm layer that is frozen completely keeps its running statistics too.
-
-    Raises:
-        ConfigError: a pattern matches nothing, or nothing is left to train.
-    """
-    parameters = dict(model.named_parameters())
-    frozen = names_matching(patterns, parameters, "training.freeze")
-    if len(frozen) == len(parameters):
-        message = "this freezes the whole model; leave something to train, such as head"
-        raise ConfigError([Problem(message, "training.freeze")])
-    for name in frozen:
-        parameters[name].requires_grad_(False)
-    for module in model.modules():
-        own = list(module.parameters(recurse=False))
-        trained = any(parameter.requires_grad for parameter in own)
-        if own and not trained and _has_statistics(module):
-            module.eval()
-            # The loop switches the mode of the whole model, which must not reach this layer.
-            module.train = KeptMode(module)  # type: ignore[method-assign]
-
-
-@dataclass(frozen=True, slots=True)
-class KeptMode:
-    """Stands in for the `train` of a layer whose mode stays what it is.
-
-    A function would belong to the same layer in a copy of the model; this is copied with it.
-    """
-
-    layer: nn.Module
-
-    def __call__(self, mode: bool = True) -> nn.Module:
-        return self.layer
-
-
-def _has_statistics(module: nn.Module) -> bool:
-    """Whether it is a norm that can keep running statistics, as torch's batch norms do."""
-    return hasattr(module, "track_running_stats")
 
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
@@ -115,7 +57,7 @@ def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
         message = f"{type(model).__name__.lower()} has no blocks to recompute; set it to false"
         raise ConfigError([Problem(message, key)])
     for block in blocks:
-        norms = [module for module in block.modules() if _has_statistics(module)]
+        norms = [module for module in block.modules() if has_statistics(module)]
         block.forward = RecomputedForward(block.forward, norms)
 
 
@@ -252,16 +194,6 @@ def _shape(tensor: Tensor | None) -> str:
     if tensor is None:
         return "missing"
     return "x".join(map(str, tensor.shape)) or "one number"
-
-
-def _layers(name: str) -> list[str]:
-    """Return the names of the layers around a parameter, outermost first, and its own name."""
-    parts = name.split(".")
-    return [".".join(parts[: count + 1]) for count in range(len(parts))]
-
-
-def _matches(pattern: str, name: str) -> bool:
-    return any(fnmatchcase(layer, pattern) for layer in _layers(name))
 
 
 # Reading weights to start from: those of a run, of a checkpoint, or of a plain file of weights.

@@ -93,7 +93,7 @@ class RecipeStep:
         (batch,) = batches
         state, training = self._state, self._settings.experiment.training
         rate = lr()
-        state.set_lr(rate)
+        state.set_lr(rate, self._settings.group_lrs())
         self._norms.clear()
         with in_precision(training.precision, state.device):
             context = self._contexts.of(step, 0, self._update)
@@ -114,6 +114,8 @@ class RecipeStep:
         """Update a part of the model by the gradients of a loss."""
         state, training = self._state, self._settings.experiment.training
         parameters = state.parameters_of(part)
+        if not parameters:
+            return  # The part is frozen in this step.
         # Autocast is for the forward pass alone.
         with torch.autocast(state.device.type, enabled=False):
             state.clear_gradients(part)

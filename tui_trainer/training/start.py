@@ -15,7 +15,7 @@ import torch
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.training import TrainingSection
-from tui_trainer.models.summary import count_parameters, count_trained_parameters
+from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, cut_metrics, set_aside
 from tui_trainer.runs.edits import in_force
@@ -30,6 +30,7 @@ from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler, edits_before
 from tui_trainer.training.directory_watch import DirectoryWatch
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.frozen_groups import FrozenGroups
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import retune, set_part_factors
 from tui_trainer.training.part import Emit, LiveSettings, RunEvents, Shared
@@ -136,6 +137,7 @@ def begin(
         validator=validator,
         commands=commands,
         directory=DirectoryWatch(shared, run, recorder, saver, commands),
+        frozen_groups=FrozenGroups(shared, state),
     )
     # Both were built without the edits that are in force at this step.
     shared.settings.apply_to(lambda experiment: retune(state.optimizer, experiment.optimizer))
@@ -209,7 +211,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         run=training.run.path.name,
         device=str(task.device),
         parameters=count_parameters(task.model),
-        trained_parameters=count_trained_parameters(task.model),
+        trained_parameters=_count_trained(task),
         samples=len(task.dataset.train),
         steps_per_epoch=task.steps_per_epoch,
         total_steps=training.shared.settings.horizon,
@@ -218,6 +220,12 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         better=task.directions,
         split=task.dataset.split_summary,
     )
+
+
+def _count_trained(task: Task) -> int:
+    """Return the number of parameters that are trained at some time; shared ones count once."""
+    groups = task.optimizer.param_groups
+    return sum(parameter.numel() for group in groups for parameter in group["params"])
 
 
 def bitwise_notes(task: Task, origin: Origin, run: RunDirectory) -> tuple[str, ...]:

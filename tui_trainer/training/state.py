@@ -9,7 +9,7 @@ name, in the form of torch's state_dict.
 from __future__ import annotations
 
 from cmath import isfinite
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,10 +24,12 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
-from tui_trainer.training.flat_optimizer import FlatOptimizer, Group
-from tui_trainer.training.host_copies import HostCopies
+from tui_trainer.training.flat_optimizer import FlatOptimizer
+from tui_trainer.training.frozen_layers import settle_statistics
+from tui_trainer.training.host_copies import HostCopies, to_host
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import AnyOptimizer
+from tui_trainer.training.optimizers import AnyOptimizer, using_groups
+from tui_trainer.training.parameter_groups import freeze_param_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
 
@@ -62,6 +64,12 @@ class State:
         self._parts = {"": model} if parts is None else dict(parts)
         self._arithmetic = arithmetic
         self._host = HostCopies()
+        self._frozen: frozenset[int] | None = None
+        """The `optimizer.groups` that are frozen now; None: that was never said."""
+        self.trains = True
+        """Whether any parameter is trained now; read it only."""
+        self._gradients: dict[str, list[Tensor]] = {}
+        """The gradients of the parameters that are trained now, by part."""
         self._buffers: dict[str, list[FlatBuffer]] = {}
         self._bind()
         if isinstance(optimizer, FlatOptimizer):
@@ -79,21 +87,31 @@ class State:
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to the flat buffers."""
+        if not self.trains:
+            return
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
         run_backward(scaled)
 
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""
-        if self._scaler is not None:
+        if self._scaler is not None and self.trains:
             self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
         """Take the optimizer's step; `step` counts from 1."""
+        if self._frozen and isinstance(self.optimizer, optim.Optimizer):
+            # Those of plugins may not pass over a parameter without a gradient.
+            with using_groups(self.optimizer, lambda group: not group["frozen"]):
+                self._update()
+        else:
+            self._update()
+        self.average(step)
+
+    def _update(self) -> None:
         if self._scaler is None:
             self.optimizer.step()
-        else:
+        elif self.trains:
             self._scaler.step(self.optimizer)
-        self.average(step)
 
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
@@ -101,13 +119,16 @@ class State:
         if isinstance(optimizer, FlatOptimizer):
             optimizer.step(part)
             # Torch then refuses a backward pass through the old values, which are gone.
-            increment_version([p for buffer in self._buffers[part] for p in buffer.parameters])
-        elif len(self._parts) == 1:
-            optimizer.step()
-        else:
-            _step_with_groups(
-                optimizer, [group for group in optimizer.param_groups if group["part"] == part]
+            increment_version(
+                [p for buffer in self._buffers[part] for p in buffer.parameters if p.requires_grad]
             )
+        else:
+            is_one = len(self._parts) == 1
+            with using_groups(
+                optimizer,
+                lambda group: (is_one or group["part"] == part) and not group.get("frozen"),
+            ):
+                optimizer.step()
 
     def average(self, step: int) -> None:
         """Move the running mean of the weights, if there is one, after step `step`."""
@@ -115,19 +136,20 @@ class State:
             self._average.update(step)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """Return the trained parameters of a part; BadInput if there is no such part."""
+        """Return the parameters that are trained now of a part; BadInput: there is no such part."""
         if part not in self._parts:
             known = ", ".join(map(repr, self._parts))
             raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
         return [p for p in self._parts[part].parameters() if p.requires_grad]
 
-    def flat_buffers(self, part: str = "") -> list[FlatBuffer]:
-        """Return the buffers of a part; another list once the tensors were moved."""
-        return self._buffers[part]
+    def gradients(self, part: str = "") -> list[Tensor]:
+        """Return the gradients of `trained`; another list once these are others, or were moved."""
+        return self._gradients[part]
 
-    def named_parameters(self, buffers: Iterable[FlatBuffer]) -> dict[str, nn.Parameter]:
-        """Return the parameters of some buffers by name, in their order."""
-        return {self._names[p]: p for buffer in buffers for p in buffer.parameters}
+    def trained(self, part: str = "") -> dict[str, nn.Parameter]:
+        """Return the parameters of a part that are trained now, by name."""
+        parameters = (p for buffer in self._buffers[part] for p in buffer.parameters)
+        return {self._names[p]: p for p in parameters if p.requires_grad}
 
     def take_skipped(self) -> int:
         """Return how many steps were skipped since the last call: 0 or 1, if asked every step."""
@@ -144,8 +166,8 @@ class State:
     def gradient_norm(self, part: str = "") -> Tensor:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
         buffers = self._buffers[part]
-        if self._arithmetic == "plain":
-            return total_norm([view for buffer in buffers for view in buffer.gradient_views])
+        if self._arithmetic == "plain" and self._gradients[part]:
+            return total_norm(self._gradients[part])
         if len(buffers) == 1:
             return _norm(buffers[0].gradients)
         return _norm(torch.stack([_norm(buffer.gradients).float() for buffer in buffers]))
@@ -160,10 +182,20 @@ class State:
         for buffer in self._buffers[part]:
             buffer.gradients.clamp_(-limit, limit)
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next step; a group with factors gets its multiple."""
+    def set_lr(self, lr: float, own: Sequence[float] = ()) -> None:
+        """Set the learning rate of the next step; a group with factors gets its multiple.
+
+        `own` are the rates of `optimizer.groups`.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_factor", 1.0) * group.get("part_factor", 1.0)
+            rate = own[group["group"]] if own and "group" in group else lr
+            group["lr"] = rate * group.get("lr_factor", 1.0) * group.get("part_factor", 1.0)
+
+    def freeze_groups(self, numbers: frozenset[int]) -> None:
+        """Leave the parameters of some of `optimizer.groups` as they are, and train all others."""
+        if numbers != self._frozen:
+            self._frozen = numbers
+            self._settle_frozen()
 
     def snapshot(self) -> Snapshot:
         """Copy everything to the host; another thread can write the copies to the disk."""
@@ -171,7 +203,7 @@ class State:
             model=self.model_snapshot(),
             ema=None if self._average is None else self._weights(self._average.model),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
-            optimizer=_to_host(self._named_optimizer_state(), self._host),
+            optimizer=to_host(self._named_optimizer_state(), self._host),
             rng=GeneratorStates.capture(self.device),
         )
         self._host.trim()
@@ -215,7 +247,7 @@ class State:
         # to the caller.
         with _loading("the state of the optimizer"):
             self.optimizer.load_state_dict(
-                {"state": _to_host(numbered, self._host), "param_groups": groups}
+                {"state": to_host(numbered, self._host), "param_groups": groups}
             )
             self._lay_out_like_parameters()
         if self._average is not None:
@@ -276,11 +308,29 @@ class State:
         """Let gradients, and what a flat optimizer updates, be views of flat buffers."""
         is_flat = isinstance(self.optimizer, FlatOptimizer)
         self._buffers = {
-            part: flat_buffers(self.parameters_of(part), holds_values=is_flat)
-            for part in self._parts
+            part: flat_buffers(self._trained_of(part), holds_values=is_flat) for part in self._parts
         }
         if self._average is not None:
             self._average.follow(self.model, [b for own in self._buffers.values() for b in own])
+        self._settle_frozen()
+
+    def _trained_of(self, part: str) -> list[nn.Parameter]:
+        """Return the parameters of a part that the optimizer trains, now or later."""
+        trained = {p for group in self.optimizer.param_groups for p in group["params"]}
+        return [p for p in self._parts[part].parameters() if p in trained]
+
+    def _settle_frozen(self) -> None:
+        """Give gradients to the parameters that are trained now, and to no others."""
+        if self._frozen is not None:
+            freeze_param_groups(self.optimizer.param_groups, self._frozen)
+            settle_statistics(self.model)
+            if isinstance(self.optimizer, FlatOptimizer):
+                self.optimizer.note_frozen()
+        self._gradients = {
+            part: [view for buffer in buffers for view in buffer.give_gradients()]
+            for part, buffers in self._buffers.items()
+        }
+        self.trains = self._frozen is None or any(self._gradients.values())
 
     def _lay_out_like_parameters(self) -> None:
         """Give the optimizer's tensors the same strides as their parameters.
@@ -315,16 +365,6 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
-
-
-def _step_with_groups(optimizer: optim.Optimizer, groups: list[Group]) -> None:
-    """Take a step of torch's optimizer with some of its groups."""
-    all_groups = optimizer.param_groups
-    optimizer.param_groups = groups
-    try:
-        optimizer.step()
-    finally:
-        optimizer.param_groups = all_groups
 
 
 @contextmanager
@@ -367,14 +407,3 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
 def _norm(tensor: Tensor) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(tensor)
     return norm
-
-
-def _to_host(value: Any, copies: HostCopies) -> Any:
-    """Return the same structure with every tensor copied to the host."""
-    if isinstance(value, Tensor):
-        return copies.copy(value)
-    if isinstance(value, dict):
-        return {key: _to_host(item, copies) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return type(value)(_to_host(item, copies) for item in value)  # type: ignore[call-arg]
-    return value

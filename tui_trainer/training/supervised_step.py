@@ -96,7 +96,7 @@ class GradientStep(ABC):
         state = self._state
         (loss, carry, others), norm = self.compute_gradients(step, batches, shares, carry)
         rate = lr()
-        state.set_lr(rate)
+        state.set_lr(rate, self._settings.group_lrs())
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
         state.update(step)

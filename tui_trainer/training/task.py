@@ -19,6 +19,7 @@ from tui_trainer.config.sections.metrics import Direction, directions_of, extras
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
+from tui_trainer.config.tree import placed_problems
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.in_turn import combine_augments
@@ -37,11 +38,13 @@ from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.training.advice import with_text_read
 from tui_trainer.training.compiled_step import check_compilable
 from tui_trainer.training.forward import Forward
+from tui_trainer.training.frozen_layers import freeze
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.optimizers import AnyOptimizer, build_optimizer, set_part_factors
 from tui_trainer.training.own_recipe import OwnRecipe, check_settings
 from tui_trainer.training.own_transform import OwnTransform
-from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
+from tui_trainer.training.parameter_groups import check_trains
+from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 from tui_trainer.training.task_checks import check_batches, check_measurable, check_norm
 
@@ -134,12 +137,13 @@ def build(
         BadInput: the data cannot be read, or data and model do not fit each other.
     """
     report, is_new = report or NoReport(), fitted is None
-    report.enter("read the data")
-    dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
-    dataset = check_measurable(experiment, dataset, is_new=is_new)
-    report.tell("data", _sizes(dataset))
-    report.enter("build the model")
-    return _build_on(dataset, experiment, ranks, device, is_new=is_new)
+    with placed_problems(experiment.places):
+        report.enter("read the data")
+        dataset = read(experiment.dataset, fitted, experiment.asked_problem, record)
+        dataset = check_measurable(experiment, dataset, is_new=is_new)
+        report.tell("data", _sizes(dataset))
+        report.enter("build the model")
+        return _build_on(dataset, experiment, ranks, device, is_new=is_new)
 
 
 def _build_on(
@@ -213,11 +217,12 @@ def _recipe(
 
 def _optimizer(experiment: Experiment, model: nn.Module, recipe: OwnRecipe | None) -> AnyOptimizer:
     """Build the optimizer, with groups of its own for each part that a recipe updates."""
+    parts = recipe.parts if recipe is not None and recipe.takes_steps else None
     arithmetic = experiment.training.arithmetic
-    if recipe is None or not recipe.takes_steps:
-        return build_optimizer(experiment.optimizer, model, arithmetic=arithmetic)
-    optimizer = build_optimizer(experiment.optimizer, model, recipe.parts, arithmetic)
-    set_part_factors(optimizer, recipe.lr_factors())
+    optimizer = build_optimizer(experiment.optimizer, model, parts, arithmetic)
+    if recipe is not None and parts is not None:
+        set_part_factors(optimizer, recipe.lr_factors())
+    check_trains(experiment, optimizer.param_groups)
     return optimizer
 
 
@@ -236,7 +241,7 @@ def _model(
     if training.init_from and is_new:
         weights, source = read_weights(training.init_from)
         notes = [take_weights(model, weights, training.init_skip, source)]
-    freeze(model, training.freeze)
+    freeze(model, training.freeze, experiment.optimizer.groups)
     return model, notes
 
 

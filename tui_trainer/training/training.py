@@ -13,6 +13,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
+from tui_trainer.training.frozen_groups import FrozenGroups
 from tui_trainer.training.part import RunEvents, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recorder import Recorder
@@ -39,6 +40,7 @@ class Training:
     validator: Validator
     commands: CommandHandler
     directory: DirectoryWatch
+    frozen_groups: FrozenGroups
 
     @property
     def progress(self) -> Progress:

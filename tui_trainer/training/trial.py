@@ -29,6 +29,7 @@ from tui_trainer.config.plugins import (
 )
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.schedules import factor
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.data.base.batch import BatchLost, Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
@@ -61,7 +62,7 @@ def has_own_code(experiment: Experiment) -> bool:
         or experiment.problem.type in PROBLEM_CLASSES
         or experiment.optimizer.type in OPTIMIZER_FACTORIES
         or experiment.recipe.type in RECIPE_FACTORIES
-        or experiment.schedule.type in SCHEDULE_FACTORIES
+        or any(schedule.type in SCHEDULE_FACTORIES for schedule in _schedules(experiment))
         or experiment.transform.type in TRANSFORM_FACTORIES
         or bool(metrics & OWN_METRICS.keys())
     )
@@ -88,10 +89,17 @@ def try_step(task: Task) -> None:
 
 def _try_schedule(task: Task) -> None:
     """Compute the factors of the first and the last step, if it is known which that is."""
-    schedule, last = task.experiment.schedule, horizon(task.experiment, task.steps_per_epoch)
-    for step in {0, (last or 1) - 1}:
-        if schedule.type in SCHEDULE_FACTORIES:
-            factor(schedule, step, last)
+    last = horizon(task.experiment, task.steps_per_epoch)
+    for schedule in _schedules(task.experiment):
+        for step in {0, (last or 1) - 1}:
+            if schedule.type in SCHEDULE_FACTORIES:
+                factor(schedule, step, last)
+
+
+def _schedules(experiment: Experiment) -> list[TypedSection]:
+    """Return the schedule of a run, and those of groups of parameters."""
+    own = [group.schedule for group in experiment.optimizer.groups]
+    return [experiment.schedule, *(schedule for schedule in own if schedule is not None)]
 
 
 def _a_batch(task: Task) -> Batch | None:

@@ -14,18 +14,12 @@ from typing import Any
 
 from tui_trainer.config.drafts.fields import Field, FieldGroup, field_at, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
-from tui_trainer.config.experiment import (
-    COMMAND_LINE,
-    PLAIN,
-    REGISTRIES,
-    SECTIONS,
-    Experiment,
-    Tree,
-    check_section,
-)
+from tui_trainer.config.experiment import PLAIN, REGISTRIES, SECTIONS, Experiment, check_section
+from tui_trainer.config.item_settings import is_inside, plain_value, setting_info, setting_value
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
 from tui_trainer.config.sections.section import Section
+from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -60,13 +54,18 @@ class PresetValues:
         section, _, name = key.partition(".")
         whole = self._sections[section]
         if whole is not None:
-            return getattr(whole, name) if name in type(whole).model_fields else None
+            return None if setting_info(whole, name) is None else value_in(whole, name)
         if name in self.raw(section):
             return self.raw(section)[name]
         spec = REGISTRIES[section].find(self.type_of(section)) if section in REGISTRIES else None
         kind = spec.params if spec is not None else PLAIN.get(section)
         info = kind.model_fields.get(name) if kind is not None else None
         return None if info is None or info.is_required() else info.default
+
+
+def value_in(section: Section, name: str) -> Any:
+    """Return the value of a setting of a section as a form has it: sections in it as mappings."""
+    return plain_value(setting_value(section, name))
 
 
 def _checked(tree: Tree, section: str) -> Section | None:
@@ -241,7 +240,7 @@ class Composition:
             key = _field_key(problem)
             if key not in self._read[1]:
                 told = problems.get(key)
-                message = self._worded(problem, self.field(key))
+                message = item_name(problem) + self._worded(problem, self.field(key))
                 problems[key] = f"{told}; {message}" if told else message
         return (None if problems else experiment), problems
 
@@ -289,4 +288,15 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _field_key(problem: Problem) -> str:
     """Return the key of the field or section at which a problem is shown."""
-    return ".".join(problem.key.split(".")[:2]) or WHOLE
+    return field_key(problem) or WHOLE
+
+
+def field_key(problem: Problem) -> str:
+    """Return the key of the field of a form that a problem is about; empty if it is of none."""
+    return ".".join(problem.key.split(".")[:2])
+
+
+def item_name(problem: Problem) -> str:
+    """Return the name of a setting inside of a list that a problem is about, or an empty string."""
+    _, _, name = problem.key.partition(".")
+    return f"{name} " if is_inside(name) and name.count(".") > 1 else ""

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.drafts.composition import Composition
+from tui_trainer.config.drafts.composition import Composition, value_in
 from tui_trainer.config.drafts.export import StartOptions, command_of, write_preset
 from tui_trainer.config.drafts.fields import Field, FieldGroup
 from tui_trainer.config.drafts.values import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
+from tui_trainer.config.item_settings import is_inside, with_setting
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import (
     DEFAULT_EXPERIMENT,
@@ -178,6 +179,10 @@ class Draft:
         """Return the value of a field in the presets."""
         return self._now.unedited.value(key)
 
+    def value(self, key: str) -> Any:
+        """Return the value of a field, as typed or else as in the presets; raises BadInput."""
+        return self._now.value(key) if self.is_changed(key) else self.preset_value(key)
+
     def preset_text(self, key: str) -> str:
         """Return the text of a field in the presets, which a reset restores."""
         return self._now.preset_text(key)
@@ -288,8 +293,9 @@ def draft_with(
 ) -> Draft:
     """Make a draft of a preset with overrides.
 
-    They are applied in the order that `compose` uses: sections, types, other fields. Raises
-    ConfigError if a short name does not mean exactly one setting.
+    They are applied in the order that `compose` uses: sections, types, other fields, and settings
+    inside of lists. Raises ConfigError if a short name does not mean exactly one setting, or
+    BadInput if there is no such item of a list.
     """
     draft = Draft(library, experiment)
     for override in overrides:
@@ -302,7 +308,7 @@ def draft_with(
     complete, problems = with_full_keys(overrides, keys)
     if problems:
         raise ConfigError(problems)
-    for override in complete:
+    for override in sorted(complete, key=lambda override: is_inside(override.field)):
         if override.field not in ("", "type"):
             _set_field(draft, override.section, override.field, override.value)
     return draft
@@ -348,6 +354,11 @@ def _set_section(draft: Draft, section: str, value: Any) -> None:
 
 
 def _set_field(draft: Draft, section: str, name: str, value: Any) -> None:
+    if is_inside(name):
+        # A form has a field for the whole list.
+        whole = name.partition(".")[0]
+        value = with_setting({whole: draft.value(f"{section}.{whole}")}, name, value)[whole]
+        name = whole
     key = f"{section}.{name}"
     field = draft.field(key)
     draft.set(key, _written(value) if field is None else entry_text(value, field))
@@ -356,7 +367,7 @@ def _set_field(draft: Draft, section: str, name: str, value: Any) -> None:
 def _adopt(draft: Draft, section: str, wanted: Section) -> None:
     """Make a section resolve to `wanted`, through a matching preset or field by field."""
     fields = type(wanted).model_fields
-    if all(draft.preset_value(f"{section}.{name}") == getattr(wanted, name) for name in fields):
+    if all(draft.preset_value(f"{section}.{name}") == value_in(wanted, name) for name in fields):
         return
     for preset in draft.library.list(section) if section in CHOSEN_KINDS else []:
         trial = Draft(draft.library, draft.base)
@@ -367,7 +378,7 @@ def _adopt(draft: Draft, section: str, wanted: Section) -> None:
     if section in REGISTRIES:
         draft.set(f"{section}.type", str(getattr(wanted, "type", "")))
     for name in fields:
-        value = getattr(wanted, name)
+        value = value_in(wanted, name)
         if name != "type" and draft.preset_value(f"{section}.{name}") != value:
             _set_field(draft, section, name, value)
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
+from tui_trainer.config.item_settings import section_of_items
 from tui_trainer.config.named_choices import named_choices, own_choices, with_origin
 from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
 from tui_trainer.config.sections.metrics import METRICS
@@ -42,6 +43,8 @@ class Field:
     """Whether it is folded away."""
     of_texts: bool = False
     """Whether it is a list of texts."""
+    of_sections: bool = False
+    """Whether it is a list of mappings of settings."""
     is_limit: bool = False
     """Whether it ends a run or leaves something out."""
     default: Any = None
@@ -265,6 +268,7 @@ def _field(section: str, name: str, info: FieldInfo) -> Field:
         choice_texts=tuple(texts.values()),
         advanced=False,
         of_texts=shape.item is not None and shape_of(shape.item).kind == "text",
+        of_sections=section_of_items(info) is not None,
         is_limit=bool(extra.get("limit")),
         default=None if info.is_required() else info.default,
     )

@@ -47,7 +47,7 @@ def _needed(field: Field) -> BadInput:
 def _read_list(field: Field, text: str) -> Any:
     if not text:
         return None if field.optional else []
-    if text in field.choices or text.startswith(("[", "{")):
+    if text in field.choices or text.startswith("[" if field.of_sections else ("[", "{")):
         return parse_value(text)
     try:
         return parse_value(f"[{text}]")
@@ -55,7 +55,8 @@ def _read_list(field: Field, text: str) -> Any:
         if field.of_texts and not any(sign in text for sign in "'\"[]{}"):
             # Texts such as *.txt mean something else in YAML.
             return [_bare_text(part.strip()) for part in text.split(",")]
-        raise BadInput("expected values separated by commas, as in: 1, 2") from error
+        example = "{match: head, lr: 1e-3}, {match: blocks.*}" if field.of_sections else "1, 2"
+        raise BadInput(f"expected values separated by commas, as in: {example}") from error
 
 
 def _bare_text(text: str) -> str:

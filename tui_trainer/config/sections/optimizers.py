@@ -9,12 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tui_trainer.config.sections.parameter_groups import (
+    Decay,
+    GroupSection,
+    MomentumGroupSection,
+)
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
-Decay = Literal["all", "matrices"]
 
 OPTIMIZERS = Registry("optimizer")
+
+NO_ARGUMENTS = frozenset({"type", "decay", "groups", "layer_decay"})
+"""The settings that no optimizer of torch takes: they say how the parameters are grouped."""
 
 
 def _lr(default: float, description: str = "learning rate, before the schedule's factor") -> Any:
@@ -31,6 +38,14 @@ def _decay(default: Decay) -> Any:
     )
 
 
+def _groups() -> Any:
+    return setting(
+        (),
+        "parameters with other settings, such as {match: head, lr: 1e-3}; the first match wins",
+        limit=True,
+    )
+
+
 def _betas() -> Any:
     return setting((0.9, 0.999), "decay of the two running means", min_length=2, max_length=2)
 
@@ -44,11 +59,21 @@ def _decoupled() -> Any:
 
 
 class OptimizerSection(TypedSection):
-    """Settings of every optimizer. All fields but `type` and `decay` are arguments of torch's."""
+    """Settings of every optimizer. All fields but those of `NO_ARGUMENTS` are arguments of torch's.
+
+    `layer_decay` is that of BEiT (Bao et al., arXiv:2106.08254) and ELECTRA (arXiv:2003.10555).
+    """
 
     lr: float = _lr(1e-3)
     weight_decay: float = _weight_decay(0.0)
     decay: Decay = _decay("all")
+    groups: Items[GroupSection] = _groups()
+    layer_decay: float | None = setting(
+        None,
+        "factor of the learning rate for each layer further away from the output, as in BEiT",
+        gt=0,
+        le=1,
+    )
 
 
 class SgdSection(OptimizerSection):
@@ -57,6 +82,7 @@ class SgdSection(OptimizerSection):
     type: Literal["sgd"]
     lr: float = _lr(1e-2)
     momentum: float = setting(0.0, "momentum", live=True, ge=0, lt=1)
+    groups: Items[MomentumGroupSection] = _groups()
     nesterov: bool = setting(False, "use Nesterov momentum")
 
 
@@ -86,6 +112,7 @@ class RmspropSection(OptimizerSection):
     alpha: float = setting(0.99, "decay of the running mean of squares", ge=0, lt=1)
     eps: float = _eps()
     momentum: float = setting(0.0, "momentum", live=True, ge=0, lt=1)
+    groups: Items[MomentumGroupSection] = _groups()
     centered: bool = setting(False, "divide by the standard deviation, not by the root mean square")
 
 
@@ -144,6 +171,7 @@ class MuonSection(OptimizerSection):
     weight_decay: float = _weight_decay(0.1)
     decay: Decay = _decay("matrices")
     momentum: float = setting(0.95, "momentum of the hidden matrices", live=True, ge=0, lt=1)
+    groups: Items[MomentumGroupSection] = _groups()
     nesterov: bool = setting(True, "use Nesterov momentum")
     ns_steps: int = setting(5, "Newton-Schulz iterations", ge=1, lt=100)
     adjust_lr_fn: Literal["original", "match_rms_adamw"] = setting(
@@ -168,3 +196,12 @@ OPTIMIZERS.add(
 OPTIMIZERS.add(
     Spec("muon", "orthogonal steps for hidden matrices, AdamW for the rest", MuonSection)
 )
+
+
+def base_lr(section: OptimizerSection, group: GroupSection | None) -> float:
+    """Return the learning rate of a group before the schedule's factor."""
+    if group is None:
+        return section.lr
+    if group.lr is not None:
+        return group.lr
+    return section.lr if group.lr_factor is None else section.lr * group.lr_factor

@@ -169,6 +169,14 @@ def needs_horizon(schedule: TypedSection) -> bool:
     return not isinstance(schedule, ConstantSection | CountedSection | PlateauSection)
 
 
+def needs_length(schedule: TypedSection) -> str:
+    """Return the problem of a schedule that needs the total number of steps where it is unknown."""
+    return (
+        f"{schedule.type} needs to know the number of steps: "
+        "set training.epochs or training.max_steps, or use schedule=constant"
+    )
+
+
 def needs_epochs(schedule: TypedSection) -> bool:
     """Whether the factor depends on the number of steps per epoch."""
     return isinstance(schedule, CountedSection) and schedule.counted_in == "epochs"

@@ -48,6 +48,14 @@ def samples(preview: Preview, width: int) -> list[str]:
     return packed([*parts, *filter(None, [clean(preview.split, 100)])], width)
 
 
+def groups(preview: Preview) -> list[str]:
+    """Return a line for each group of parameters."""
+    return [
+        f"{clean(group.match, 40) or 'all others'}: {group.parameters:,} parameters, {group.text}"
+        for group in preview.groups
+    ]
+
+
 def packed(parts: Sequence[str], width: int) -> list[str]:
     """Join the parts into as few lines as possible without breaking any."""
     lines: list[str] = []

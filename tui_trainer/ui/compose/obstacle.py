@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tui_trainer.config.drafts.composition import field_key, item_name
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, TrainerError
@@ -61,7 +62,7 @@ def problems_of(refusal: TrainerError, draft: Draft) -> dict[str, str]:
     """Return the messages of an error by the field that each is about; empty if that is unknown."""
     fields = {field.key for group in draft.groups() for field in group.fields}
     if isinstance(refusal, ConfigError):
-        found = {".".join(p.key.split(".")[:2]): p.message for p in refusal.problems}
+        found = {field_key(p): item_name(p) + p.message for p in refusal.problems}
         return {key: text for key, text in found.items() if key in fields}
     named = [key for key in _KEY.findall(str(refusal)) if key in fields]
     key = next(iter(named), refusal.key)

@@ -15,6 +15,7 @@ from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.facts import (
     device_text,
+    groups,
     samples,
     shapes,
     sizes,
@@ -76,6 +77,7 @@ class Summary(Widget):
             found.append(Content.styled(shapes(shown), style))
         found += [Content.styled(line, "$foreground-muted") for line in self._device_lines()]
         if shown is not None:
+            found += [Content.styled(line, style) for line in groups(shown)]
             found += [Content.styled(line, style) for line in samples(shown, width)]
             found += [Content.styled(clean(text), "$foreground-muted") for text in shown.notes]
             if height - len(found) - 1 >= FEWEST_TABLE_ROWS:
@@ -93,6 +95,7 @@ class Summary(Widget):
             parts.append(("preview", [Content.styled(self.survey.failure, "$text-error")]))
         elif (preview := self.survey.preview) is not None:
             rows = [*sizes(preview, 100), *samples(preview, 100), shapes(preview)]
+            rows += groups(preview)
             rows += table(preview, MOST_LAYERS)
             rows += [clean(note) for note in (*preview.notes, preview.warning) if note]
             parts.append(("preview", [Content(row) for row in rows]))

@@ -66,6 +66,15 @@ def field_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def group_of(experiment: Experiment, key: str) -> str:
+    """Return the patterns of the group of parameters that a setting is of, or an empty string."""
+    patterns = f"{key.rpartition('.')[0]}.match"
+    if experiment.info(patterns) is None:
+        return ""
+    match = experiment.get(patterns)
+    return f"of {clean(match if isinstance(match, str) else ', '.join(match), 60)}"
+
+
 def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
     """Parse changes such as `optimizer.lr=3e-4 training.epochs=100`, and check each of them.
 
@@ -90,8 +99,8 @@ def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
 
 def _fit(experiment: Experiment, key: str, value: Any) -> Any:
     """Return the typed value; a whole number such as `1e3` as an int if the setting is an int."""
-    section, _, name = key.partition(".")
-    info = type(getattr(experiment, section)).model_fields[name]
+    info = experiment.info(key)
+    assert info is not None, "only asked for settings that there are"
     wants_int = int in (info.annotation, *get_args(info.annotation))
     is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= MOST_EXACT
     return int(value) if wants_int and is_whole else value
@@ -102,7 +111,7 @@ class Setting(Horizontal):
 
     DEFAULT_CSS = """
     Setting { height: auto; }
-    Setting > .name { width: 30; }
+    Setting > .name { width: 33; }
     Setting > Input { width: 14; }
     Setting > .beside { width: 1fr; height: auto; padding: 0 1; color: $foreground-muted; }
     Setting.-wrong > .beside { color: $text-error; }
@@ -112,9 +121,10 @@ class Setting(Horizontal):
         super().__init__()
         self.key = key
         self.experiment = experiment
-        section, _, name = key.partition(".")
-        info = type(getattr(experiment, section)).model_fields[name]
-        self._unit = str(extra_of(info).get("unit", ""))
+        info = experiment.info(key)
+        assert info is not None, "only asked for settings that there are"
+        unit = str(extra_of(info).get("unit", ""))
+        self._unit = " ".join(filter(None, (unit, group_of(experiment, key))))
         self._description = info.description or ""
         self._asked = ""
         self._news = ""
