@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ class Noisy(Dataset[Any]):
 
     def path(self, index: int) -> str:
         return f"sample-{index}.png"
+
+
+class Drawn(Dataset[Any]):
+    """Draws from torch's generator always, and from another one where it is told to."""
+
+    def __init__(self, count: int, draw: Callable[[int], float]) -> None:
+        self._count, self._draw = count, draw
+        self.read = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> tuple[Tensor, float]:
+        self.read += 1
+        return torch.rand(2), self._draw(index)
 
 
 class Growing(Dataset[Any]):

@@ -9,7 +9,7 @@ interrupted at any step identical to an uninterrupted one.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -26,6 +26,13 @@ def derive_seed(seed: int, purpose: str, *numbers: int) -> int:
     """
     text = ":".join([str(seed), purpose, *map(str, numbers)])
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def derive_seeds(seed: int, purpose: str, number: int, last: Sequence[int]) -> list[int]:
+    """Return `derive_seed(seed, purpose, number, one)` for each of some numbers."""
+    begin = f"{seed}:{purpose}:{number}:"
+    digests = (blake2b(f"{begin}{one}".encode(), digest_size=8).digest() for one in last)
+    return [int.from_bytes(digest, "big") >> 1 for digest in digests]
 
 
 def seeded(device: torch.device | str, seed: int, purpose: str, *numbers: int) -> torch.Generator:

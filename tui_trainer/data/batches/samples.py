@@ -11,7 +11,8 @@ import hashlib
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from torch.utils.data import get_worker_info
 
 from tui_trainer.config.user_code import describe_user_error, is_of_user, place_of_users
 from tui_trainer.config.user_code import described as described_error
-from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
+from tui_trainer.data.base.random import derive_seeds, preserved_generators
 from tui_trainer.data.batches.assembly import Assembly
 from tui_trainer.data.batches.collation import STANDARD, Collation, CollationError
+from tui_trainer.data.batches.sample_seeds import SampleSeeds
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.problem import SampleMismatch
@@ -57,6 +59,7 @@ class SampleMaker:
     """For a worker to which the data set cannot be sent."""
     made_by: str = ""
     """The line of the function of the user's that made the data set."""
+    seeds: SampleSeeds = field(default_factory=SampleSeeds)
 
     def remade(self) -> RemadeSampleMaker | None:
         """Return what makes the same batches where the data set is made again, if that can be."""
@@ -68,29 +71,34 @@ class SampleMaker:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
-        failure: Failure | None
         with worker_conditions():
-            assembly = Assembly(self.collation, self.form)
             # Derived together, which takes a fraction of the time between two samples.
-            seeds = [derive_seed(self.seed, self.purpose, epoch, index) for index in indices]
-            for index, seed in zip(indices, seeds, strict=True):
-                try:
-                    seed_all(seed)
-                    raw = self.dataset[index]
-                except (Exception, SystemExit) as error:
-                    failure = self._failure(index, error)
-                    return self._add(assembly, indices) or failure
-                if not assembly.defer(raw) and (failure := self._add(assembly, indices, raw)):
-                    return failure
-            if failure := self._add(assembly, indices):
-                return failure
-            several = f"{_join_indices(indices)} of the data set"
+            seeds = derive_seeds(self.seed, self.purpose, epoch, indices)
+            return self.seeds.make(self.dataset, seeds, partial(self._make, indices, seeds))
+
+    def _make(
+        self, indices: Sequence[int], seeds: Sequence[int], seed_generators: Callable[[int], None]
+    ) -> Batch | Failure:
+        failure: Failure | None
+        assembly = Assembly(self.collation, self.form)
+        for index, seed in zip(indices, seeds, strict=True):
             try:
-                return assembly.batch()
-            except (CollationError, SampleMismatch) as error:
-                return Failure(f"{self._place()}{several}: {error}")
+                seed_generators(seed)
+                raw = self.dataset[index]
             except (Exception, SystemExit) as error:
-                return Failure(unreadable(several, error, self._place()), traceback.format_exc())
+                failure = self._failure(index, error)
+                return self._add(assembly, indices) or failure
+            if not assembly.defer(raw) and (failure := self._add(assembly, indices, raw)):
+                return failure
+        if failure := self._add(assembly, indices):
+            return failure
+        several = f"{_join_indices(indices)} of the data set"
+        try:
+            return assembly.batch()
+        except (CollationError, SampleMismatch) as error:
+            return Failure(f"{self._place()}{several}: {error}")
+        except (Exception, SystemExit) as error:
+            return Failure(unreadable(several, error, self._place()), traceback.format_exc())
 
     def _add(self, assembly: Assembly, indices: Sequence[int], *raw: Any) -> Failure | None:
         """Add the samples that wait and another one; return a Failure if one is wrong."""
@@ -176,9 +184,9 @@ def proof_of(maker: SampleMaker) -> tuple[str, ...]:
     if isinstance(first, Failure):
         return f"{count:,} samples", first.message
     digest = hashlib.sha256()
-    for name, field in sorted(first.items()):
-        digest.update(f"{name} {field.dtype} {tuple(field.shape)}".encode())
-        digest.update(field.contiguous().numpy().tobytes())
+    for name, values in sorted(first.items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.contiguous().numpy().tobytes())
     return f"{count:,} samples", f"a first sample with the sum {digest.hexdigest()[:12]}"
 
 
