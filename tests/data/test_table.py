@@ -254,7 +254,7 @@ def test_fault_38_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
     message = refusal(tmp_path, "1,2,3\n4,5,6\n")
-    assert "no column 'y' in table.csv; there are: column 1, column 2, column 3" in message
+    assert "no column 'y' in table.csv; available: column 1, column 2, column 3" in message
     message = refusal(tmp_path, "1,2,3\n")
     assert message == "table.csv:1: a table needs a header with the names of its columns"
 
@@ -276,7 +276,7 @@ def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path:
         "dataset.categorical",
         "dataset.drop",
     ]
-    assert "there are: weight, kind, y" in problems[0].message
+    assert "available: weight, kind, y" in problems[0].message
     assert "did you mean 'kind'?" in problems[1].message
     assert "did you mean 'weight'?" in problems[2].message
 
@@ -601,7 +601,7 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
             {"target": ["p", "z"], "problem": "multilabel"},
             r"csv:2: z is 100, and a label is 0 or 1",
         ),
-        ({"target": ["p", "z"], "problem": "classification"}, "2 columns are no classes"),
+        ({"target": ["p", "z"], "problem": "classification"}, "2 columns are not classes"),
         ({"target": ["p", "x"]}, "no column 'x'"),
         ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
         ({"target": "p", "label_separator": "|", "problem": "regression"}, "is for labels"),

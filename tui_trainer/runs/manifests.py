@@ -173,10 +173,10 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
     steps = sorted({manifest.step for manifest in manifests})
     there = ", ".join(map(str, steps)) or "none"
     if not which.isdecimal() or len(which) > _MOST_DIGITS:
-        raise BadInput(f"--from {which!r}: expected last, best or a step; there are: {there}")
+        raise BadInput(f"--from {which!r}: expected last, best or a step; available: {there}")
     chosen = [manifest for manifest in manifests if manifest.step == int(which)][::-1]
     if not chosen:
-        raise BadInput(f"--from {which}: no checkpoint of that step; there are: {there}")
+        raise BadInput(f"--from {which}: no checkpoint of that step; available: {there}")
     return chosen
 
 

@@ -47,7 +47,7 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
             layers = list(dict.fromkeys(part for name in known for part in _layers(name)))
             shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
             message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
-            raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
+            raise ConfigError([Problem(f"{message}; available: {shown}", key)])
         matching.update(matched)
     return matching
 

@@ -117,7 +117,7 @@ class State:
         """Return the trained parameters of a part; BadInput if there is no such part."""
         if part not in self._parts:
             known = ", ".join(map(repr, self._parts))
-            raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
+            raise BadInput(f"step.update: no part {clean(repr(part), 80)}; available: {known}")
         return [p for p in self._parts[part].parameters() if p.requires_grad]
 
     def take_skipped(self) -> int:
