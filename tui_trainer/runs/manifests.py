@@ -165,6 +165,7 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
     if which == "last":
         return manifests[::-1]
     if which == "best":
+        # Each manifest names the best step up to its own, so the newest one decides.
         step = manifests[-1].best_step if manifests else None
         chosen = [manifest for manifest in manifests if manifest.step == step][::-1]
         if not chosen:
