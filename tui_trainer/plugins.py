@@ -355,7 +355,7 @@ def recipe(
     def register(made: type) -> type:
         check_recipe(name, made)
         if problem != "auto" and problem not in PROBLEMS:
-            raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
+            raise ValueError(f"problem={problem!r} of {name!r}; available: {', '.join(PROBLEMS)}")
         place = place_of(made)
         section = settings_of_class(made)
         for metric_name, direction in (better or {}).items():

@@ -50,7 +50,7 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("digits-cnn lr=1", "did you mean: tui-trainer train digits-cnn lr=1"),
         ("cnn", "did you mean: tui-trainer presets show model/cnn"),
         ("lr=1", "did you mean: tui-trainer train EXPERIMENT lr=1"),
-        ("xyzzy", "there are: compose, train, "),
+        ("xyzzy", "available: compose, train, "),
     ],
 )
 def test_a_word_that_is_no_command_is_answered_with_what_to_type(

@@ -93,7 +93,7 @@ def test_a_line_has_the_shares_and_the_mask(
     assert capsys.readouterr().out.strip() == f"{line}; mask {tmp_path / 'm' / 'scan.png'}"
     before = (tmp_path / "m" / "scan.png").read_bytes()
     assert predict(runs, file, "--out", tmp_path / "m") == 2
-    assert "scan.png: is there already; --force replaces it" in capsys.readouterr().err
+    assert "scan.png: already exists; --force replaces it" in capsys.readouterr().err
     # Nor is the mask of a picture before it.
     first = write_picture(tmp_path / "first.png", 2)
     assert predict(runs, first, file, "--out", tmp_path / "m") == 2

@@ -221,7 +221,7 @@ def test_a_folder_of_pictures_gets_a_model_for_their_size(
     assert (config["dataset"]["size"], config["dataset"]["crop_padding"]) == ([128, 128], 8)
     assert (config["model"]["type"], config["model"]["stages"]) == ("resnet", 4)
     _, masks, _ = run(capsys, "data", "inspect", "seg")
-    assert "one of 2 classes for each pixel: 0, 1: segmentation" in masks
+    assert "one of 2 classes per pixel: 0, 1: segmentation" in masks
     assert "unet" in masks
 
 

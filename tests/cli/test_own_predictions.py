@@ -104,7 +104,7 @@ def test_a_recipe_predicts_pictures_masks_and_texts(
         wanted = np.round(np.load(files[1])[0].clip(0, 1) / 2 * 255)
         assert (np.asarray(picture) == wanted).all()
     assert predict(tmp_path, *files, "--out", tmp_path / "p.csv") == 2
-    assert "what is predicted are pictures; --out names a folder" in capsys.readouterr().err
+    assert "the predictions are pictures; --out must name a folder" in capsys.readouterr().err
     assert not (tmp_path / "p.csv").exists()
 
     config = run.directory.config
@@ -122,7 +122,7 @@ def test_a_recipe_predicts_pictures_masks_and_texts(
     with (tmp_path / "p.csv").open() as table:
         assert [row["prediction"] for row in csv.DictReader(table)] == means
     assert predict(tmp_path, *files, "--out", tmp_path / "texts") == 2
-    assert "what is predicted is neither; name a .csv or a .jsonl" in capsys.readouterr().err
+    assert "the predictions are neither; name a .csv or a .jsonl" in capsys.readouterr().err
 
 
 def test_a_problem_decodes_and_evaluate_measures_as_the_training_did(

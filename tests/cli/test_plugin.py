@@ -86,9 +86,9 @@ def test_an_error_and_a_missing_experiment_are_said(
     assert code == 1
     assert found["proofs"][0]["text"].startswith(f"{tmp_path / 'wrong.py'}:6: KeyError: 'labels'")
     assert main(["plugin", "check", "wrong.py"]) == 2
-    assert "name an experiment to prove it by" in capsys.readouterr().err
+    assert "name an experiment to check it with" in capsys.readouterr().err
     assert main(["plugin", "new", "loss", "Wrong!"]) == 2
-    assert "is no name" in capsys.readouterr().err
+    assert "is not a name" in capsys.readouterr().err
 
 
 def test_types_of_plugins_are_listed_and_in_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +202,7 @@ def test_a_plugin_with_one_data_set_needs_no_experiment(
     assert "there is no data set in it; name an experiment" in err
     code, _, err = dry("dataset=digits", "--plugin", "sky.py")
     assert code == 2
-    assert "digits is no data set of a plugin; name an experiment" in err
+    assert "digits is not a data set of a plugin; name an experiment" in err
 
 
 def test_a_clash_of_names_says_both_places(

@@ -107,7 +107,7 @@ def test_rows_of_several_files_have_a_column_for_the_file(
         ["1", "u", one],
         ["1", "u", two],
     ]
-    with pytest.raises(BadInput, match=r"odd\.csv: other columns than .*one\.csv"):
+    with pytest.raises(BadInput, match=r"odd\.csv: its columns differ from those of .*one\.csv"):
         write_predictions(classes, [one, odd], tmp_path / "other.csv")
     assert not (tmp_path / "other.csv").exists()
 
@@ -123,7 +123,7 @@ def test_a_number_and_several_have_a_column_each(tmp_path: Path) -> None:
         ["3", "u", repr(values[0])],
         ["3", "w", repr(values[1])],
     ]
-    with pytest.raises(BadInput, match="a regression predicts none"):
+    with pytest.raises(BadInput, match="regression has none"):
         write_predictions(asked, [str(new)], tmp_path / "other.csv", probabilities=True)
 
 
@@ -223,7 +223,7 @@ def test_nothing_is_written_over_another_file_unasked(classes: Predictor, tmp_pa
     write_predictions(classes, [str(new)], out)
     before = out.read_text()
     new.write_text("a,b\n2,v\n")
-    with pytest.raises(BadInput, match=r"out\.csv: is there already; --force replaces it"):
+    with pytest.raises(BadInput, match=r"out\.csv: already exists; --force replaces it"):
         write_predictions(classes, [str(new)], out)
     assert out.read_text() == before
     write_predictions(classes, [str(new)], out, force=True)
@@ -231,7 +231,7 @@ def test_nothing_is_written_over_another_file_unasked(classes: Predictor, tmp_pa
     with pytest.raises(BadInput, match=r"new\.csv: would replace the input"):
         write_predictions(classes, [str(new)], new, force=True)
     (tmp_path / "d.csv").mkdir()
-    with pytest.raises(BadInput, match="is no file"):
+    with pytest.raises(BadInput, match="is not a file"):
         write_predictions(classes, [str(new)], tmp_path / "d.csv", force=True)
     with pytest.raises(CannotWrite, match=r"file exists|not a directory"):
         write_predictions(classes, [str(new)], new / "out.csv")

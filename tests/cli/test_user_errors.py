@@ -168,7 +168,7 @@ def test_fault_49_an_error_in_training_names_the_line_of_the_user(
         assert not list(runs.iterdir()), "what is found before the run leaves none"
     if status == 1:
         (run,) = runs.iterdir()
-        back = f"once it is mended, tui-trainer resume {run.name} --plugin {plugin} continues"
+        back = f"once it is fixed, tui-trainer resume {run.name} --plugin {plugin} continues"
         assert line.endswith(f"; {back}")
 
 

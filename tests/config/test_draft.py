@@ -281,9 +281,9 @@ def test_a_path_that_is_typed_is_relative_to_the_current_directory(draft: Draft)
     [
         ("model", "broken", "model", "broken.yaml:2: "),
         ("optimizer", "wrong", "optimizer.lr", "wrong.yaml:2: "),
-        ("model", "nothere", "model", "there are: "),
+        ("model", "nothere", "model", "available: "),
         ("experiment", "broken", "experiment", "broken.yaml:2: "),
-        ("experiment", "nothere", "experiment", "there are: "),
+        ("experiment", "nothere", "experiment", "available: "),
         ("experiment", "../inline", "experiment", "no such file"),
     ],
 )

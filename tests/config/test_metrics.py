@@ -54,8 +54,8 @@ def test_what_is_monitored_is_computed_without_being_listed() -> None:
 @pytest.mark.parametrize(
     ("name", "task", "classes", "words"),
     [
-        ("f1", "regression", 1, "f1 is not a metric of regression; there are: loss, mae, rmse, r2"),
-        ("auroc", "language_modelling", 9, "there are: loss, accuracy, perplexity, bits_per_byte"),
+        ("f1", "regression", 1, "f1 is not a metric of regression; available: loss, mae, rmse, r2"),
+        ("auroc", "language_modelling", 9, "available: loss, accuracy, perplexity, bits_per_byte"),
         ("perplexity", "classification", 3, "perplexity is not a metric of classification"),
         ("top5_accuracy", "classification", 5, "top5_accuracy is always 1 with 5 classes"),
         ("top3_accuracy", "classification", 2, "is always 1 with 2 classes"),
@@ -66,7 +66,7 @@ def test_a_metric_that_does_not_fit_is_refused_with_those_that_do(
 ) -> None:
     reason = why_no_metric(name, task, classes)
     assert words in reason
-    assert "top5" not in reason.split("there are")[1]
+    assert "top5" not in reason.split("available")[1]
 
 
 def test_metrics_that_fit_are_not_refused() -> None:

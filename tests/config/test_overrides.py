@@ -61,7 +61,7 @@ def test_fault_34_every_wrong_word_is_told_at_once() -> None:
     assert "expected KEY=VALUE, got 'lr'" in problems[0].message
     assert problems[1].message == "unknown section (did you mean 'optimizer'?)"
     assert problems[4].key == "model.layers"
-    assert problems[5].message == f"unknown section; there are: {', '.join(SECTIONS)}"
+    assert problems[5].message == f"unknown section; available: {', '.join(SECTIONS)}"
 
 
 @given(st.lists(st.text() | st.builds("optimizer.{}={}".format, st.text(), st.text()), max_size=3))

@@ -144,7 +144,7 @@ def test_fault_34_a_name_that_is_not_there_is_refused_with_those_that_are() -> N
     with pytest.raises(BadInput) as caught:
         library().find("model", "mpl")
     assert str(caught.value) == (
-        f"no model preset 'mpl' (did you mean 'mlp'?); there are: {', '.join(MODELS)}"
+        f"no model preset 'mpl' (did you mean 'mlp'?); available: {', '.join(MODELS)}"
     )
     with pytest.raises(BadInput, match="there are none"):
         PresetLibrary([]).find("model", "mlp")

@@ -54,7 +54,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
 def test_fault_35_what_is_no_name_of_a_registry_is_not_found(name: Any) -> None:
     registry = REGISTRIES["optimizer"]
     assert registry.find(name) is None
-    assert "there are: sgd, adam, adamw" in registry.complaint(name)
+    assert "available: sgd, adam, adamw" in registry.complaint(name)
 
 
 def test_fault_34_a_complaint_suggests_the_nearest_name() -> None:

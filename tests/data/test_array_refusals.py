@@ -120,7 +120,7 @@ BAD_NPY: list[tuple[bytes, str]] = [
     (npy_bytes(np.zeros(30, "i4,f4")), "holds records of several fields"),
     (npy_bytes(np.array(["a"] * 30)), "the inputs are texts"),
     (npy_bytes(numbers(29, 4)), "29 rows of inputs (x), but 30 of the target (y)"),
-    (npy_bytes(numbers(30, 2, 3, 4, 5)), "is that of no pictures or sequences"),
+    (npy_bytes(numbers(30, 2, 3, 4, 5)), "is neither that of pictures nor of sequences"),
 ]
 
 

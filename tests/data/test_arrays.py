@@ -420,7 +420,7 @@ def test_other_names_are_told_by_the_shapes_or_by_the_settings(tmp_path: Path) -
     assert "inputs arr_0, target arr_1, by their shapes" in plain.notes[0]
 
     path = write_npz(tmp_path / "b.npz", emb=x, other=x * 2, kind=y)
-    with pytest.raises(BadInput, match=r"dataset\.inputs=NAME; there are: emb \(60, 4\) float32"):
+    with pytest.raises(BadInput, match=r"dataset\.inputs=NAME; available: emb \(60, 4\) float32"):
         loaded(path)
     chosen = loaded(path, inputs="other", target="kind")
     rows = tensors(chosen.train).rows.numpy()

@@ -174,7 +174,7 @@ def test_only_numbers_have_noise(tmp_path: Path) -> None:
     ("kinds", "text"),
     [
         ({"c": "number"}, "dataset.kinds: no column 'c'"),
-        ({"y": "number"}, "dataset.kinds: 'y' is no input"),
+        ({"y": "number"}, "dataset.kinds: 'y' is not an input"),
         ({"b": "boolean"}, "table.csv:2: column 'b' has 'u', which is neither yes nor no"),
         ({"b": "number"}, "table.csv:2: column 'b' has 'u', which is not a finite number"),
     ],

@@ -128,7 +128,9 @@ def test_dates_of_new_rows_are_read_in_the_order_of_training(tmp_path: Path) -> 
     new = new_inputs(tmp_path, data, "when,a\n02/03/2025,1\n2025-03-02,1\n2 Mar 2025,1\n")
     known = all_inputs(data)[1]
     assert all(torch.equal(row[:-1], known[:-1]) for row in new)
-    with pytest.raises(BadInput, match=r"new\.csv:3: column 'when' has 'soon', which is no date w"):
+    with pytest.raises(
+        BadInput, match=r"new\.csv:3: column 'when' has 'soon', which is not a date w"
+    ):
         new_inputs(tmp_path, data, "when,a\n02/03/2025,1\nsoon,1\n")
 
 
@@ -153,8 +155,8 @@ def test_a_text_among_dates_is_refused_by_line(tmp_path: Path) -> None:
     rows = daily(40)
     rows[20] = "soon,u,0"
     assert refusal(tmp_path, table(rows, "when,b,y")) == (
-        "table.csv:22: column 'when' has 'soon', which is no date; correct it, leave it empty, or "
-        "name the column in dataset.categorical"
+        "table.csv:22: column 'when' has 'soon', which is not a date; correct it, leave it empty, "
+        "or name the column in dataset.categorical"
     )
     mixed = [f"{['2025-04-03', 'soon', 'later'][n % 3]},{n % 7},{n % 3}" for n in range(40)]
     assert loaded(tmp_path, table(mixed)).preprocessing["layout"]["column a"] == "category"

@@ -230,7 +230,7 @@ def test_a_data_set_of_the_hub_is_read_from_the_cache_of_the_library(
     assert sizes(data)[2] == 60
     with pytest.raises(BadInput, match=r"loaded from the hub \(ConnectionError: no network"):
         load(section("hf:someone/gone"))
-    with pytest.raises(BadInput, match="is no name on the hub"):
+    with pytest.raises(BadInput, match="is not a name on the hub"):
         load(section("hf:../secrets"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()

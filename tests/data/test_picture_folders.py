@@ -86,7 +86,7 @@ def test_pictures_have_the_class_of_their_folder(tmp_path: Path) -> None:
     notes = notes_of(dataset)
     assert "1 folder without a picture: empty/" in notes
     assert "1 picture left out: in no folder" in notes
-    assert "no pictures left out: 1 *.txt" in notes
+    assert "left out files that are not pictures: 1 *.txt" in notes
 
 
 def test_batches_are_bytes_that_become_normal_numbers_on_the_device(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_file_that_may_not_be_read_is_broken(tmp_path: Path) -> None:
 def test_folders_without_pictures_say_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "a.txt").write_text("words")
-    assert "no picture in this folder or below it; files that are no" in refusal(tmp_path)
+    assert "no picture in this folder or below it; left out files that are not" in refusal(tmp_path)
     assert "*.txt" in refusal(tmp_path)
     assert "no such file or folder" in refusal(tmp_path / "nowhere")
     picture(1).save(tmp_path / "a.png")

@@ -188,9 +188,9 @@ def test_a_list_of_classes_are_labels_and_a_second_picture_is_a_mask(tmp_path: P
 
 def test_columns_that_do_not_suit_are_named(tmp_path: Path) -> None:
     folder = save(tmp_path / "d", train=table(30))
-    with pytest.raises(BadInput, match="no column 'nope'; there are: label"):
+    with pytest.raises(BadInput, match="no column 'nope'; available: label"):
         load(section(folder, target="nope"))
-    with pytest.raises(BadInput, match="'label' is no column of pictures; there are: image"):
+    with pytest.raises(BadInput, match="'label' is not a column of pictures; available: image"):
         load(section(folder, picture="label"))
     with pytest.raises(ConfigError, match="is for a table of paths, and"):
         load(section(folder, label_separator="|"))

@@ -110,7 +110,7 @@ def test_a_column_may_say_the_split(tmp_path: Path) -> None:
 
 def test_what_is_wrong_with_a_table_is_said(tmp_path: Path) -> None:
     path = write(tmp_path, "file,label,score,more", labelled())
-    with pytest.raises(BadInput, match="no column 'nope'; there are: file, label, score, more"):
+    with pytest.raises(BadInput, match="no column 'nope'; available: file, label, score, more"):
         load(section(path, target="nope"))
     with pytest.raises(BadInput, match="no column has the paths of pictures; name it in"):
         load(section(write(tmp_path / "a", "file,label", [[1, 2], [3, 4]])))

@@ -64,5 +64,5 @@ def test_sixteen_bits_keep_their_shades(tmp_path: Path) -> None:
     assert pixels.tolist() == [[0, 100, 200, 255]]
     floats = tmp_path / "x.tif"
     Image.fromarray(np.zeros((2, 2), dtype=np.float32)).save(floats)
-    with pytest.raises(BadInput, match="floats, whose white is unknown"):
+    with pytest.raises(BadInput, match="floats, so the value of white is unknown"):
         read_image(str(floats), (1, 2, 2), 255.0)

@@ -276,7 +276,9 @@ def test_steps_may_be_dates(tmp_path: Path) -> None:
     twice = [*dated, "9,12/01/2025,1,1,yes"]
     assert "the t of this row occurs already, in line" in refusal(tmp_path, table(twice))
     wrong = [*dated[:5], "77,soon,1,1,yes", *dated[5:]]
-    assert "steps.csv:7: column 't' has 'soon', which is no date" in refusal(tmp_path, table(wrong))
+    assert "steps.csv:7: column 't' has 'soon', which is not a date" in refusal(
+        tmp_path, table(wrong)
+    )
     early = [row.replace("/01/2025", "/02/2025").replace(",1", ",0", 1) for row in dated]
     assert "set dataset.dates=day_first" in refusal(tmp_path, table(early))
     assert by_row(load(section(tmp_path, table(early), dates="day_first")))

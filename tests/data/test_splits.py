@@ -212,7 +212,7 @@ def test_the_latest_rows_are_the_test_and_equal_times_stay_together(
     ]
     assert [*dataset.preprocessing["inputs"]] == ["a"]
     with pytest.raises(
-        BadInput, match=r"table.csv:4: column 'b' has 'soon', which is no date|among numbers"
+        BadInput, match=r"table.csv:4: column 'b' has 'soon', which is not a date|among numbers"
     ):
         table(tmp_path, [*rows[:2], "1,soon,u", *rows[3:]], time="b")
 

@@ -254,7 +254,7 @@ def test_fault_38_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
     message = refusal(tmp_path, "1,2,3\n4,5,6\n")
-    assert "no column 'y' in table.csv; there are: column 1, column 2, column 3" in message
+    assert "no column 'y' in table.csv; available: column 1, column 2, column 3" in message
     message = refusal(tmp_path, "1,2,3\n")
     assert message == "table.csv:1: a table needs a header with the names of its columns"
 
@@ -276,7 +276,7 @@ def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path:
         "dataset.categorical",
         "dataset.drop",
     ]
-    assert "there are: weight, kind, y" in problems[0].message
+    assert "available: weight, kind, y" in problems[0].message
     assert "did you mean 'kind'?" in problems[1].message
     assert "did you mean 'weight'?" in problems[2].message
 
@@ -487,7 +487,7 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
 
 
 _MILLION = """
-import resource, sys
+import resource, sys, time
 from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.load import load
@@ -495,7 +495,7 @@ from tui_trainer.data.splits.record import SplitRecord
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 dataset = load(TableSection(type="table", path=sys.argv[1], target="y", missing="mean"))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(sum(map(len, (dataset.train, dataset.val, dataset.test))), grown)
+print(sum(map(len, (dataset.train, dataset.val, dataset.test))), grown, round(time.process_time()))
 """
 
 
@@ -514,8 +514,10 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
         check=True,
     )
 
-    rows, grown_kib = map(int, done.stdout.split())
+    # Processor time: a busy machine takes longer, and is no fault of the reader.
+    rows, grown_kib, used_s = map(int, done.stdout.split())
     assert rows == 1_000_000
+    assert used_s < 60
     assert grown_kib < 1024 * 1024
 
 
@@ -601,7 +603,7 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
             {"target": ["p", "z"], "problem": "multilabel"},
             r"csv:2: z is 100, and a label is 0 or 1",
         ),
-        ({"target": ["p", "z"], "problem": "classification"}, "2 columns are no classes"),
+        ({"target": ["p", "z"], "problem": "classification"}, "2 columns are not classes"),
         ({"target": ["p", "x"]}, "no column 'x'"),
         ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
         ({"target": "p", "label_separator": "|", "problem": "regression"}, "is for labels"),

@@ -54,7 +54,7 @@ def test_the_separator_is_recognised_and_said(tmp_path: Path, separator: str) ->
 def test_a_comma_goes_first_and_a_stated_separator_before_it(tmp_path: Path) -> None:
     lines = table(["1;2", "3;4"], "a;b,y")
     assert set(read_rows(section(tmp_path, lines), "auto").columns) == {"a;b"}
-    with pytest.raises(BadInput, match=r"no column 'y'.*there are: a, b,y"):
+    with pytest.raises(BadInput, match=r"no column 'y'.*available: a, b,y"):
         loaded(tmp_path, lines, separator="semicolon")
 
 

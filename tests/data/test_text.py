@@ -197,7 +197,7 @@ def test_patterns_choose_by_name_or_by_place(tmp_path: Path) -> None:
     assert sum(map(len, texts(load(section(tmp_path / "a"))))) == 5
     assert sum(map(len, texts(load(section(tmp_path / "a", patterns=["docs/*"]))))) == 7
     message = refusal(tmp_path / "a", patterns=["*.py"])
-    assert message.endswith("no file matches dataset.patterns *.py; there are: 7 *.md, 5 *.txt")
+    assert message.endswith("no file matches dataset.patterns *.py; available: 7 *.md, 5 *.txt")
 
 
 def test_wrong_places_and_too_little_text_are_refused(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def test_what_is_no_tokenizer_is_refused_with_the_fix(tmp_path: Path) -> None:
     (tmp_path / "odd.json").write_text('{"a": 1}')
     (tmp_path / "latin.json").write_bytes(b'{"\xe9": 1}')
     for name, said in (
-        ("odd.json", "odd.json: is no tokenizer of the package tokenizers"),
-        ("latin.json", "is not UTF-8, so it is no tokenizer.json"),
+        ("odd.json", "odd.json: is not a tokenizer of the package tokenizers"),
+        ("latin.json", "is not UTF-8, so it is not a tokenizer.json"),
         ("word", "no such file; a tokenizer is bytes, characters, words or a tokenizer.json"),
     ):
         with pytest.raises(BadInput, match=said):

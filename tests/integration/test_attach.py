@@ -283,7 +283,7 @@ def test_without_a_terminal_it_follows_to_the_end(tmp_path: Path) -> None:
     assert "stopped after" in lines_of.stdout
     logs = call(tmp_path, "logs", name).stdout.splitlines()
     assert "parameters on cpu" in logs[0]
-    assert any("stop: asked for by ctl (" in line for line in logs)
+    assert any("stop: requested by ctl (" in line for line in logs)
     assert any("stop: applied at step" in line for line in logs)
     assert call(tmp_path, "logs", name, "-n", "2").stdout.splitlines() == logs[-2:]
     followed = call(tmp_path, "logs", name, "-f")

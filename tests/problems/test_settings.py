@@ -60,7 +60,7 @@ def test_settings_are_in_the_description_and_its_checkpoint(
     ("info", "settings", "text"),
     [
         (TWO, {"type": "multilabel"}, "problem.type: is multilabel, and these data are for class"),
-        (TWO, {"positive": "On"}, "problem.positive: no class 'On'; there are: 'no', '1'"),
+        (TWO, {"positive": "On"}, "problem.positive: no class 'On'; available: 'no', '1'"),
         (LABELS, {"positive": "a"}, "problem.positive: is for two classes, and these data are a m"),
         (NUMBERS, {"threshold": 0.2}, "problem.threshold: is for labels or two classes"),
         (NUMBERS, {"type": "regression", "outputs": ["x"]}, "1 names for 2 numbers"),

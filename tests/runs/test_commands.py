@@ -106,7 +106,7 @@ def test_ids_are_short_hexadecimal_and_different() -> None:
         ("stop", "a mapping"),
         ({}, "no command None"),
         ({"command": "puase"}, "did you mean 'pause'"),
-        ({"command": "explode"}, "there are: pause, resume, stop, save, validate, set"),
+        ({"command": "explode"}, "available: pause, resume, stop, save, validate, set"),
         ({"command": 3}, "no command 3"),
         ({"command": "pause", "offlaod": True}, "unknown key 'offlaod'"),
         ({"command": "pause", "key": "x"}, "unknown key 'key'"),

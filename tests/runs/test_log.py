@@ -92,10 +92,10 @@ def test_the_log_says_who_asked_where_it_was_somebody_else() -> None:
         CommandAccepted(4, "d", "stop", "SIGTERM"),
     ]
     assert texts(asked) == [
-        "pause: asked for by ctl (eve@box/7)",
+        "pause: requested by ctl (eve@box/7)",
         "optimizer.lr 0.1 -> 0.2 by ctl (eve@box/7), from step 4",
         "change refused: no such key",
-        "stop: asked for by SIGTERM",
+        "stop: requested by SIGTERM",
     ]
 
 

@@ -100,10 +100,10 @@ def test_the_first_rows_of_a_table_are_cleaned_cells(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
     for name, content, problem in (
-        ("a.csv", b"\0\1", "it is no text"),
+        ("a.csv", b"\0\1", "it is not text"),
         ("b.csv", b"", "it is empty"),
         ("c.csv.gz", b"\x1f\x8bjunk", "it cannot be unpacked"),
-        ("d.parquet", b"PAR1", "what is in it is only shown when it is read"),
+        ("d.parquet", b"PAR1", "its contents are shown only after it is read"),
     ):
         (tmp_path / name).write_bytes(content)
         assert read_head(tmp_path / name).problem == problem
@@ -113,8 +113,10 @@ def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
 def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     # Opened to read, it would wait for a writer for ever.
-    assert read_head(tmp_path / "pipe.csv").problem == "it is no regular file, and is not opened"
-    assert read_head(Path("/dev/null")).problem == "it is no regular file, and is not opened"
+    assert (
+        read_head(tmp_path / "pipe.csv").problem == "it is not a regular file, so it is not opened"
+    )
+    assert read_head(Path("/dev/null")).problem == "it is not a regular file, so it is not opened"
 
 
 def test_an_entry_keeps_its_name_as_it_is(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_setting_that_cannot_change_names_a_new_run_before_anything_is_read(
         with pytest.raises(BadInput, match=f"^{key} cannot be edited while training") as refused:
             prepare(parse_overrides([word]), ["test"], startup)
         assert str(refused.value).endswith(
-            f"; a new run from its weights can have it: tui-trainer {words}"
+            f"; start a new run from its weights to change it: tui-trainer {words}"
         )
         assert startup.stage is None
 
@@ -234,5 +234,5 @@ def test_a_new_run_from_the_configuration_of_an_older_one_says_that_its_test_is_
     assert "split" not in warnings()
     origin.splits.unlink()
     assert "origin" in warnings()
-    assert "was split by position, and this run is split anew" in warnings()
+    assert "was split by position, and this run is split again" in warnings()
     assert "split" not in warnings("dataset.split_by=position")

@@ -219,7 +219,7 @@ def test_names_are_taken_once_and_the_refusal_names_both_places() -> None:
         metric("top2", better="higher")(own)
     with pytest.raises(ValueError, match=r"no problem 'classificaton'.*did you mean"):
         metric("other", better="higher", problems=("classificaton",))(own)
-    with pytest.raises(ValueError, match="is no name"):
+    with pytest.raises(ValueError, match="is not a name"):
         metric("Other!", better="higher")(own)
 
 

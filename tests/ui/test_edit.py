@@ -80,8 +80,8 @@ def test_enter_sends_the_value_as_it_was_typed_unless_it_is_in_force() -> None:
         (command,) = host.session.sent
         assert isinstance(command, Set)
         assert (command.key, command.value, command.origin) == ("optimizer.lr", 1e-4, "you")
-        assert host.log_lines[-1] == "optimizer.lr = 0.0001: asked for"
-        assert "asked for" in line_of(host, "optimizer.lr")
+        assert host.log_lines[-1] == "optimizer.lr = 0.0001: requested"
+        assert "requested" in line_of(host, "optimizer.lr")
         await pilot.press("escape")
         await type_in(host, pilot, "early_stopping.patience", "")
         await pilot.press("enter")

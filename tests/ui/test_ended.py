@@ -305,7 +305,7 @@ def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> Non
         assert "r Restart" in host.text.splitlines()[-1]
         await pilot.press("r")
         await pilot.pause()
-        assert "There is no checkpoint: the run begins again." in host.text
+        assert "There is no checkpoint: the run starts from the beginning." in host.text
         assert "limit now 20, none begun" in host.text
         # One epoch is fewer than it had trained, and no limit that is reached.
         await pilot.press(*"training.epochs=1", "enter")
@@ -401,7 +401,7 @@ def test_a_run_whose_test_was_skipped_may_also_be_tested_only() -> None:
         assert "r train on, or only test it" in host.text
         await pilot.press("r")
         await pilot.pause()
-        assert "With the limit as it was (20), it is only tested." in host.text
+        assert "With the same limit (20), the run is only tested." in host.text
         await pilot.press("end", "ctrl+u", *"19", "enter")
         assert "20 epochs are done: this would end the run at once" in host.text
         await pilot.press("end", "ctrl+u", *"20", "enter")

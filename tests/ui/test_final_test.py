@@ -89,7 +89,7 @@ def test_the_stop_key_skips_the_test_at_once_and_only_once() -> None:
         await pilot.press("s", "s")
         assert [type(command) for command in host.session.sent] == [Stop]
         assert host.screen is host.running
-        assert "skip the rest of the test: asked for" in host.log_lines
+        assert "skip the rest of the test: requested" in host.log_lines
 
     drive(play, *up_to_the_test())
 

@@ -131,10 +131,10 @@ def test_a_small_terminal_keeps_state_plots_and_numbers() -> None:
 @pytest.mark.parametrize(
     ("key", "command", "said"),
     [
-        ("p", Pause, "pause: asked for"),
-        ("P", Pause, "pause, giving the device's memory back: asked for"),
-        ("ctrl+s", Save, "checkpoint: asked for"),
-        ("v", Validate, "validate: asked for"),
+        ("p", Pause, "pause: requested"),
+        ("P", Pause, "pause, freeing the device's memory: requested"),
+        ("ctrl+s", Save, "checkpoint: requested"),
+        ("v", Validate, "validate: requested"),
     ],
 )
 def test_a_key_sends_its_command_and_is_answered_at_once(

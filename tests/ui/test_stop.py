@@ -234,7 +234,7 @@ def test_a_stop_is_seen_at_once_and_not_asked_for_twice() -> None:
         await pilot.press("s", "s")
         await pilot.pause()
         assert "· stopping" in host.text.splitlines()[0]
-        assert host.log_lines[-1] == "stop, saving: asked for"
+        assert host.log_lines[-1] == "stop, saving: requested"
         await pilot.press("s")
         assert host.screen is host.running
         assert host.told == ["it is already stopping"]

@@ -316,12 +316,14 @@ def _add_results(commands: Commands) -> None:
     evaluate.add_argument(
         "--data",
         metavar="FILE",
-        help="measure on all of another labelled file",
+        help="measure on the whole of another labelled file",
     )
     evaluate.add_argument(
-        "--baselines", action="store_true", help="only the baselines, with those that a run skips"
+        "--baselines",
+        action="store_true",
+        help="only the baselines, including those that a run skips",
     )
-    predict = add_command(commands, "predict", "use a run's best weights on new files")
+    predict = add_command(commands, "predict", "predict new files with a run's best weights")
     add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
@@ -333,7 +335,9 @@ def _add_results(commands: Commands) -> None:
         help="write the rows with their predictions to a .csv or .jsonl file; "
         "masks and pictures are written as PNG to a folder",
     )
-    predict.add_argument("--probabilities", action="store_true", help="with --out: of each class")
+    predict.add_argument(
+        "--probabilities", action="store_true", help="with --out: a column per class"
+    )
     predict.add_argument("--force", action="store_true", help="with --out: replace what is there")
     predict.add_argument(
         "--generate", type=int, metavar="N", help="generate N tokens with a language model"

@@ -147,7 +147,7 @@ def _tell(
 def _commands(word: str, settings: Sequence[str], flags: Collection[str]) -> list[Command]:
     if word not in COMMANDS:
         raise BadInput(
-            f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; there are: "
+            f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; available: "
             f"{', '.join(COMMANDS)}"
         )
     kind = COMMANDS[word]

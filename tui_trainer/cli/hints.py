@@ -51,7 +51,7 @@ def no_command(words: Sequence[str], known: Sequence[str]) -> str:
     if meant := _meant(word, words[1:], known):
         return f"{text}; did you mean: tui-trainer {meant}"
     hint = suggest(word, known)
-    return f"{text}{hint}" if hint else f"{text}; there are: {', '.join(known)}"
+    return f"{text}{hint}" if hint else f"{text}; available: {', '.join(known)}"
 
 
 def _meant(word: str, rest: Sequence[str], known: Sequence[str]) -> str:
@@ -133,6 +133,6 @@ def plainly(message: str, example: str) -> str:
     if choice:
         name, word, listed = choice.groups()
         there = re.findall(r"[\w-]+", listed)
-        hint = suggest(word, there) or f"; there are: {', '.join(there)}"
+        hint = suggest(word, there) or f"; available: {', '.join(there)}"
         return f"{name}: no {clean(word, 80)!r}{hint}"
     return message

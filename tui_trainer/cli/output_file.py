@@ -42,9 +42,9 @@ def check_free(path: Path, inputs: Sequence[str], *, force: bool, what: str = "i
             if os.path.samefile(path, other):
                 raise BadInput(f"{shown}: would replace the {what}; write to another place")
     if not path.is_file():
-        raise BadInput(f"{shown}: is there, and is no file; write to another place")
+        raise BadInput(f"{shown}: exists and is not a file; write to another place")
     if not force:
-        raise BadInput(f"{shown}: is there already; --force replaces it")
+        raise BadInput(f"{shown}: already exists; --force replaces it")
 
 
 @contextlib.contextmanager

@@ -157,8 +157,8 @@ def template(kind: str, name: str) -> str:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name):
         raise BadInput(
-            f"{clean(name, 80)!r} is no name: small letters, digits, _ and - only, and a letter "
-            "first"
+            f"{clean(name, 80)!r} is not a name: use lower-case letters, digits, _ and -, and "
+            "begin with a letter"
         )
     function = name.replace("-", "_")
     return _TEMPLATES[kind].format(

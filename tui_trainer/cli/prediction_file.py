@@ -113,8 +113,8 @@ def _in_turn(
         predicted = predictor.rows(path)
         if predicted.header != first.header:
             raise BadInput(
-                f"{clean(path, 200)}: other columns than {clean(files[0], 200)}; write the "
-                "predictions of the two to different files"
+                f"{clean(path, 200)}: its columns differ from those of {clean(files[0], 200)}; "
+                "write the predictions of the two to separate files"
             )
         yield path, predicted
 
@@ -151,7 +151,7 @@ def columns_of(info: DatasetInfo, *, probabilities: bool, are_own: bool = False)
     """
     is_one = info.signature.places == "one" and not are_own
     if probabilities and not (is_one and info.classes):
-        raise BadInput(f"--probabilities: a {info.problem.replace('_', ' ')} predicts none")
+        raise BadInput(f"--probabilities: {info.problem.replace('_', ' ')} has none")
     if are_own:
         return [Column("prediction", _own_value)]
     if info.base == "regression" and info.signature.outputs > 1:
@@ -185,7 +185,7 @@ def _share(name: str, prediction: Prediction) -> float:
 def _own_value(prediction: Prediction) -> Value:
     """Return what the code of a plugin predicts; BadInput for a picture, which is no cell."""
     if prediction.mask is not None or prediction.picture is not None:
-        raise BadInput("what is predicted are pictures; --out names a folder for them")
+        raise BadInput("the predictions are pictures; --out must name a folder for them")
     value = prediction.value
     return strict_json(value) if isinstance(value, dict) else value
 
@@ -205,8 +205,8 @@ def _check_labels(labels: Sequence[str], separator: str) -> None:
     for label in labels:
         if separator in label:
             raise BadInput(
-                f"the label '{clean(label, 80)}' has the '{clean(separator, 20)}' that separates "
-                "labels in it; write a .jsonl file, which has lists"
+                f"the label '{clean(label, 80)}' contains '{clean(separator, 20)}', which "
+                "separates labels; write a .jsonl file, where they are a list"
             )
 
 

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 def add_plugin_commands(commands: Commands) -> None:
     plugin = commands.add_parser(
         "plugin",
-        help="check a file with your own code, or begin one",
-        description="Check a file with your own code, or begin one.",
+        help="check a file with your own code, or start one",
+        description="Check a file with your own code, or start one.",
     )
     actions = plugin.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = add_command(
-        actions, "check", "prove that it trains, and that a cut and resumed run equals an uncut one"
+        actions,
+        "check",
+        "prove that it trains, and that an interrupted and resumed run equals an uninterrupted one",
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a Python file with your own code")
     check.add_argument(
         "overrides",
         nargs="*",
         metavar="[EXPERIMENT] KEY=VALUE",
-        help="the experiment to prove it by; without one its own data set and types",
+        help="the experiment to check it with; default: the file's own data set and types",
     )
     check.add_argument(
         "--steps", type=int, default=6, metavar="N", help="steps of each training (default: 6)"
@@ -41,15 +43,15 @@ def add_plugin_commands(commands: Commands) -> None:
     check.set_defaults(action="plugin check")
     new = add_command(actions, "new", "write a file to start from, which passes the check")
     new.add_argument("kind", choices=tuple(KINDS), metavar="|".join(KINDS), help="what it adds")
-    new.add_argument("name", metavar="NAME", help="its name: small letters, digits, _ and -")
+    new.add_argument("name", metavar="NAME", help="its name: lower-case letters, digits, _ and -")
     new.set_defaults(action="plugin new")
 
 
 def add_cache(commands: Commands) -> None:
     cache = commands.add_parser(
         "cache",
-        help="list or clear the tables and pictures that are kept",
-        description="List or clear the tables and pictures that took long to read and are kept.",
+        help="list or clear the cached tables and pictures",
+        description="List or clear the tables and pictures in the cache, which took long to read.",
     )
     actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
     list_ = add_command(actions, "list", "show the data sets, with the files they are from")

@@ -27,7 +27,7 @@ def list_presets(arguments: argparse.Namespace) -> int:
         load_plugins(arguments.plugin)
     library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
-        there = f"there are: {', '.join(KINDS)}"
+        there = f"available: {', '.join(KINDS)}"
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
     types = [one for one in types_of_files() if kind is None or one.kind == kind.removesuffix("s")]

@@ -42,7 +42,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     overrides = parse_overrides(arguments.overrides)
     only_baselines = arguments.baselines
     if arguments.data is not None and arguments.split is not None:
-        raise BadInput("--data FILE is measured whole, and has no splits; leave out --split")
+        raise BadInput("--data FILE is measured as a whole and has no splits; leave out --split")
     if only_baselines and arguments.split == "train":
         raise BadInput(
             "--baselines: they are fitted to the training split; use --split val or test"
@@ -188,7 +188,7 @@ def _written(sample: Predicted, folder: PictureFolder, file: str) -> Path:
     """Write the mask or picture of a sample; returns its path."""
     if not (sample.is_mask or sample.is_picture):
         raise BadInput(
-            "--out names a folder, which is for masks and pictures, and what is predicted is "
+            "--out names a folder, which is for masks and pictures, and the predictions are "
             "neither; name a .csv or a .jsonl file"
         )
     path = folder.path_for(file, sample.place)

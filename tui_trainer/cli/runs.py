@@ -109,7 +109,7 @@ def _wanted(states: str) -> Callable[[RunSummary], bool]:
         if word not in STATES and word not in GROUPS and word != "lost":
             known = (*STATES, *GROUPS)
             hint = suggest(word, known)
-            raise BadInput(f"no state {clean(word, 40)!r}{hint}; there are: {', '.join(known)}")
+            raise BadInput(f"no state {clean(word, 40)!r}{hint}; available: {', '.join(known)}")
     names = {"lost?" if word == "lost" else word for word in words}
     groups = [GROUPS[word] for word in words if word in GROUPS]
     return lambda run: not words or run.state in names or any(group(run) for group in groups)
@@ -119,7 +119,7 @@ def _check_order(word: str) -> None:
     """Raise BadInput if there is no such order; an empty one is allowed."""
     if word and word not in ORDERS:
         hint = suggest(word, ORDERS)
-        raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(ORDERS)}")
+        raise BadInput(f"no order {clean(word, 40)!r}{hint}; available: {', '.join(ORDERS)}")
 
 
 def _width() -> int | None:

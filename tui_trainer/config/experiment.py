@@ -356,7 +356,7 @@ def _elsewhere(section: str, word: str, known: list[str]) -> str:
     here = [f"{section}.{name}" for name in known]
     found = other_name(f"{section}.{word}", here) or other_name(word, every_key())
     hint = suggest_key(f"{section}.{word}", found) if found else suggest(word, known)
-    return hint or f"; there are: {', '.join(known)}"
+    return hint or f"; available: {', '.join(known)}"
 
 
 def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:

@@ -106,7 +106,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("compose.runs", "ctrl+o,f2", "Runs", "List all runs", rank=15),
     Action("runs.open", "enter", "Open", "Open a run: watch and steer it, or see its results"),
     Action("runs.mark", "space", "Select", "Select for comparison, or unselect"),
-    Action("runs.filter", "slash,f3", "Filter", "Filter runs, as lr<0.01 model=cnn state=ended"),
+    Action(
+        "runs.filter", "slash,f3", "Filter", "Filter runs, such as lr<0.01 model=cnn state=ended"
+    ),
     Action("runs.resume", "r", "Resume", "Resume a run that was interrupted", rank=15),
     Action("runs.fork", "f", "Fork...", "Start a new run from a checkpoint of this one", rank=5),
     Action(
@@ -128,7 +130,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.validate", "v", "Validate", "Validate now, for information only", rank=12),
     Action("run.edit", "e", "Edit", "Change a live setting"),
     Action("run.detach", "d", "Detach", "Leave the run training, and free the shell", rank=15),
-    Action("run.previews", "g", "Previews", "Show what the recipe made last", in_footer=False),
+    Action(
+        "run.previews", "g", "Previews", "Show the newest previews of the recipe", in_footer=False
+    ),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
     Action("run.search_log", "slash,f3", "Search", "Search in the log", in_footer=False),
     Action(
@@ -140,16 +144,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("run.back", "escape", "Back", "Close the log; at the end, results or plots"),
     Action("ending.resume", "r", "Train on", "Continue this run with more epochs"),
-    Action(
-        "ending.again", "a", "Again", "Start it once more as it was started, without later edits"
-    ),
+    Action("ending.again", "a", "Again", "Start it again as it was started, without later edits"),
     Action("ending.compose_from", "c", "Compose", "Compose from this run's experiment"),
     Action("ending.plots", "escape,tab", "Plots", "See the plots; escape returns"),
     Action("plot.smoothing", "S", "Smooth", "Cycle the smoothing", in_footer=False),
     Action("plot.log_axis", "y", "Log", "Logarithmic or linear axis", in_footer=False),
     Action("plot.x_axis", "x", "Axis", "Step, epoch or time", in_footer=False),
-    Action("plot.window", "w", "Window", "All of the run, or the newest steps", in_footer=False),
-    Action("plot.full_screen", "f", "Full", "One plot on the whole screen"),
+    Action("plot.window", "w", "Window", "The whole run, or the newest steps", in_footer=False),
+    Action("plot.full_screen", "f", "Full", "One plot over the whole screen"),
     Action("plot.crosshair", "c", "Read", "Crosshair in all plots, or none", in_footer=False),
     Action("plot.outliers", "o", "Outliers", "Leave outliers out of the axis", in_footer=False),
     Action("plot.marks", "m", "Marks", "Mark all checkpoints, or only your own", in_footer=False),
@@ -246,8 +248,9 @@ def keymap_problems(keymap: Mapping[str, str]) -> dict[str, str]:
             wrong = [key for key in keys.split(",") if not _is_key(key.strip())]
             if wrong:
                 problems[name] = (
-                    f"no key {clean(wrong[0], 40)!r}; keys are a character, a name as space, f5 or "
-                    "left, or one of these after ctrl+, alt+ or shift+; several are separated by ,"
+                    f"no key {clean(wrong[0], 40)!r}; keys are a character, a name such as space, "
+                    "f5 or left, or one of these after ctrl+, alt+ or shift+; several are "
+                    "separated by ,"
                 )
     if not problems:
         problems = _clashes(keymap)

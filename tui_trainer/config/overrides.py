@@ -62,7 +62,7 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
         if not equals or not key or key.endswith("."):
             problems.append(Problem(f"expected KEY=VALUE, got {shown!r}", "", COMMAND_LINE))
         elif dot and section not in SECTIONS:
-            hint = suggest_key(section, SECTIONS) or f"; there are: {', '.join(SECTIONS)}"
+            hint = suggest_key(section, SECTIONS) or f"; available: {', '.join(SECTIONS)}"
             problems.append(Problem(f"unknown section{hint}", clean(key, 80), COMMAND_LINE))
         else:
             try:

@@ -80,7 +80,9 @@ def register_problem(
 def _methods_of(name: str, made: type) -> frozenset[str]:
     """Return the names of the methods that a class has, which can be called as they will be."""
     if not isinstance(made, type):
-        raise TypeError(f"the problem {name!r} is no class; its methods are {', '.join(METHODS)}")
+        raise TypeError(
+            f"the problem {name!r} is not a class; its methods are {', '.join(METHODS)}"
+        )
     check_call(f"the problem {name!r}", made, (), "; settings are attributes: levels: int = 5")
     own = frozenset(method for method in METHODS if hasattr(made, method))
     if not own:

@@ -31,9 +31,9 @@ THEMES: tuple[str, ...] = (
 
 
 _FORMS = {
-    ("keymap", "dict_type"): "should be actions with their keys, as {run.stop: s}",
-    ("keymap", "string_type"): "should be one text with keys separated by commas, as 's,f9'",
-    ("theme", "string_type"): "should be the name of one theme, as nord",
+    ("keymap", "dict_type"): "should be actions with their keys, such as {run.stop: s}",
+    ("keymap", "string_type"): "should be one text with keys separated by commas, such as 's,f9'",
+    ("theme", "string_type"): "should be the name of one theme, such as nord",
 }
 """Messages by setting and kind of error, in place of pydantic's, which mention Python types."""
 
@@ -86,7 +86,7 @@ def _own_problems(document: Document, path: Path) -> list[Problem]:
     theme, keymap = document.data.get("theme"), document.data.get("keymap")
     problems = []
     if isinstance(theme, str) and theme not in THEMES:
-        hint = suggest(theme, THEMES) or f"; there are: {', '.join(THEMES)}"
+        hint = suggest(theme, THEMES) or f"; available: {', '.join(THEMES)}"
         message = f"no theme {clean(theme, 40)!r}{hint}"
         problems.append(_at(document, path, ("theme",), message))
     if isinstance(keymap, dict):
@@ -113,7 +113,7 @@ def _problem(document: Document, path: Path, error: ErrorDetails) -> Problem:
     location = error["loc"]
     if error["type"] == "extra_forbidden":
         known = list(Preferences.model_fields)
-        hint = suggest(str(location[0]), known) or f"; there are: {', '.join(known)}"
+        hint = suggest(str(location[0]), known) or f"; available: {', '.join(known)}"
         return _at(document, path, location, f"unknown setting{hint}")
     text = _FORMS.get((str(location[0]), error["type"])) or worded(error)
     return _at(document, path, location, f"{text} (got {clean(repr(error['input']), 60)})")

@@ -153,7 +153,7 @@ class PresetLibrary:
                 there = f"{clean(preset.name, 40)} is there: {why_misnamed(preset.path)}"
                 raise BadInput(f"no {kind} preset {clean(name, 40)!r}; {there}")
         names = [preset.name for preset in self.list(kind)]
-        there = f"there are: {', '.join(names)}" if names else "there are none"
+        there = f"available: {', '.join(names)}" if names else "there are none"
         raise BadInput(f"no {kind} preset {clean(name, 80)!r}{suggest(name, names)}; {there}")
 
     def note_on_type(self, kind: str, name: str) -> str:

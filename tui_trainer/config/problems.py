@@ -93,7 +93,7 @@ def check_problem(name: str) -> None:
     """Raise ValueError unless there is a problem of this name."""
     if name not in PROBLEMS:
         hint = suggest(name, PROBLEMS)
-        raise ValueError(f"no problem {name!r}{hint}; there are: {', '.join(PROBLEMS)}")
+        raise ValueError(f"no problem {name!r}{hint}; available: {', '.join(PROBLEMS)}")
 
 
 PROBLEMS: dict[str, ProblemSpec] = {

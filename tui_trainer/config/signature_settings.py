@@ -48,7 +48,7 @@ def settings_of(
         if name not in hints:
             raise ValueError(
                 f"the parameter {name!r} has no type, which a setting needs, as in "
-                f"{name}: float = 0.5; these are no settings: {', '.join(filled)}"
+                f"{name}: float = 0.5; these are not settings: {', '.join(filled)}"
             )
         fields[name] = (_as_field(name, hints[name]), _default(parameter.default))
     doc = inspect.getdoc(function)

@@ -26,7 +26,7 @@ def check_name(name: object) -> None:
     if not isinstance(name, str):
         raise TypeError('the name is missing; it is in parentheses behind the decorator: ("NAME")')
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
+        raise ValueError(f"{name!r} is not a name: use lower-case letters, digits, _ and - only")
 
 
 def check_loss(name: str, function: Callable[..., Any]) -> None:

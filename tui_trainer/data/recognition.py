@@ -313,7 +313,7 @@ def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:
     # The upper half of a number of 32 bits is next to nothing, as no vocabulary has a million.
     if len(halves) >= _LEAST_HALVES and halves[1::2].max() < _MOST_UPPER < halves[::2].max():
         settings["token_dtype"] = "uint32"
-        reasons["token_dtype"] = "every second number of 16 bits is next to nothing"
+        reasons["token_dtype"] = "every second 16-bit number is nearly zero"
     return Recognised(settings, reasons)
 
 
@@ -394,5 +394,5 @@ def check_target(section: DelimitedSection) -> None:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
             f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "
-            f"no class; name the column to predict: --target COLUMN; there are: {others}"
+            f"no class; name the column to predict: --target COLUMN; available: {others}"
         )

@@ -62,7 +62,7 @@ def _target_text(target: Target) -> str:
         shown = clean(", ".join(target.classes[:_MOST_CLASSES]), 80)
         rest = ", ..." if len(target.classes) > _MOST_CLASSES else ""
         count = counted(len(target.classes), "class", "classes")
-        return f"one of {count} for each pixel: {shown}{rest}"
+        return f"one of {count} per pixel: {shown}{rest}"
     if target.classes:
         is_multilabel = target.values.ndim == 2
         counts = (

@@ -76,7 +76,7 @@ def choose_device(
 def _choose_numbered(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice:
     if number >= len(cuda.devices):
         available = ", ".join(f"cuda:{n} {device.name}" for n, device in enumerate(cuda.devices))
-        raise BadInput(f"--device cuda:{number}: there is no such GPU; there are: {available}")
+        raise BadInput(f"--device cuda:{number}: there is no such GPU; available: {available}")
     if not cuda.devices[number].supported:
         raise BadInput(
             f"--device cuda:{number}: {_explain_no_code(cuda.devices[number], gpus, cuda)}"

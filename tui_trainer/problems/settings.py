@@ -55,7 +55,7 @@ def _place_of(name: str, classes: tuple[str, ...]) -> int:
     if name in classes:
         return classes.index(name)
     shown = ", ".join(clean(repr(text), 80) for text in classes)
-    message = f"no class {clean(repr(name), 80)}{suggest(name, classes)}; there are: {shown}"
+    message = f"no class {clean(repr(name), 80)}{suggest(name, classes)}; available: {shown}"
     raise ConfigError([Problem(message, "problem.positive")])
 
 

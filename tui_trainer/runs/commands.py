@@ -82,13 +82,13 @@ class Pause(Command):
 
     word = "pause"
     help = "save and wait"
-    flags = (Flag("offload", "give GPU memory back", "offload", True),)
+    flags = (Flag("offload", "free the GPU memory", "offload", True),)
 
     offload: bool = False
 
     @property
     def request(self) -> str:
-        return "pause, giving the device's memory back" if self.offload else "pause"
+        return "pause, freeing the device's memory" if self.offload else "pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ def from_dict(data: object) -> Command:
     if not isinstance(name, str) or name not in COMMANDS:
         known = ", ".join(COMMANDS)
         hint = suggest(name, COMMANDS) if isinstance(name, str) else ""
-        raise BadInput(f"no command {name!r:.{_SHORT}}{hint}; there are: {known}")
+        raise BadInput(f"no command {name!r:.{_SHORT}}{hint}; available: {known}")
     kind = COMMANDS[name]
     known_fields = {item.name: item for item in fields(kind)}
     values = {key: value for key, value in data.items() if key != "command"}

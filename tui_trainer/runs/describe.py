@@ -76,7 +76,7 @@ def describe(event: Event) -> list[str]:
             batch = f"; the batch had rows {rows}" if rows else ""
             return [f"step {event.step:,}: {clean(event.what)}{batch}"]
         case CommandAccepted():
-            return [f"{clean(event.command, 40)}: asked for by {clean(event.origin)}"]
+            return [f"{clean(event.command, 40)}: requested by {clean(event.origin)}"]
         case CommandApplied() if event.refused:
             return [f"{clean(event.command, 40)}: refused: {clean(event.refused)}"]
         case Notice():

@@ -92,7 +92,7 @@ def _check(term: Term, word: str) -> None:
     known = (*STATES, "lost", "live", "ended")
     if term.key == "state" and term.compare in ("=", "!=") and term.value not in known:
         hint = suggest(term.value, known)
-        raise BadInput(f"no state {clean(term.value, 40)!r}{hint}; there are: {', '.join(known)}")
+        raise BadInput(f"no state {clean(term.value, 40)!r}{hint}; available: {', '.join(known)}")
 
 
 def _candidates(run: RunSummary, term: Term, read: Settings, seen: set[str]) -> list[Any]:

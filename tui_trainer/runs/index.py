@@ -74,6 +74,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     names = run_names(runs_dir)
     statuses: dict[str, RunView | None] = {}
     summaries = []
+    # Runs whose folder cannot be read are listed too, as unreadable.
     with contextlib.suppress(OSError), open_folder(real) as folder:
         statuses = {name: status_in(folder, name) for name in names}
     for name in names:
@@ -85,6 +86,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
             age_s = 0.0 if is_here(run, status) else _age_s(run.status, now_there())
             state = conclude(run, status, age_s)
         summaries.append(RunSummary(name, run.path, state, status))
+    # The names come newest first, and sorting keeps their order within both groups.
     return sorted(summaries, key=lambda summary: not summary.is_live)
 
 

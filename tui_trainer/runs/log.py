@@ -70,6 +70,7 @@ class RunLog:
         if entry.saves:
             self._saves_at = len(self.entries) - 1
         elif not entry.is_validation:
+            # Whatever else happened stays between the saves before it and those after it.
             self._saves_at = None
         return taken_in
 

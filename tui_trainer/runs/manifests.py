@@ -165,6 +165,7 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
     if which == "last":
         return manifests[::-1]
     if which == "best":
+        # Each manifest names the best step up to its own, so the newest one decides.
         step = manifests[-1].best_step if manifests else None
         chosen = [manifest for manifest in manifests if manifest.step == step][::-1]
         if not chosen:
@@ -173,10 +174,10 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
     steps = sorted({manifest.step for manifest in manifests})
     there = ", ".join(map(str, steps)) or "none"
     if not which.isdecimal() or len(which) > _MOST_DIGITS:
-        raise BadInput(f"--from {which!r}: expected last, best or a step; there are: {there}")
+        raise BadInput(f"--from {which!r}: expected last, best or a step; available: {there}")
     chosen = [manifest for manifest in manifests if manifest.step == int(which)][::-1]
     if not chosen:
-        raise BadInput(f"--from {which}: no checkpoint of that step; there are: {there}")
+        raise BadInput(f"--from {which}: no checkpoint of that step; available: {there}")
     return chosen
 
 

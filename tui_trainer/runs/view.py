@@ -333,7 +333,7 @@ class RunView:
         """
         view = RunView()
         if "name" not in plain or "state" not in plain:
-            raise ValueError("a status has a name and a state")
+            raise ValueError("a status needs a name and a state")
         for key, value in plain.items():
             if key in _FIELDS:
                 kept = _FIELDS[key]

@@ -161,7 +161,7 @@ def read_head(path: Path) -> Head:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            return Head("", problem="it is no regular file, and is not opened")
+            return Head("", problem="it is not a regular file, so it is not opened")
         size = size_text(status.st_size)
         raw = _beginning(path)
     except (OSError, ValueError) as error:
@@ -171,12 +171,12 @@ def read_head(path: Path) -> Head:
         return Head(size, problem="it is empty" if not status.st_size else "it cannot be unpacked")
     name = path.name.lower()
     if name.endswith(_BINARY):
-        text = "what is in it is only shown when it is read"
+        text = "its contents are shown only after it is read"
         return Head(size, problem=text, is_binary=True)
     if name.endswith(".bin"):
         return _numbers(size, raw)
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Head(size, problem="it is no text")
+        return Head(size, problem="it is not text")
     encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     lines = raw.decode(encoding, "replace").splitlines(keepends=True)
     if len(raw) >= _HEAD_BYTES and len(lines) > 1:
@@ -208,7 +208,7 @@ def _numbers(size: str, raw: bytes) -> Head:
         (" ".join(map(str, numbers[place : place + _NUMBERS])),)
         for place in range(0, most, _NUMBERS)
     )
-    return Head(f"{size}, as numbers of 16 bits", rows)
+    return Head(f"{size}, as 16-bit numbers", rows)
 
 
 def _records(size: str, lines: Sequence[str]) -> Head | None:

@@ -91,7 +91,7 @@ def _dataset_of(library: PresetLibrary, overrides: Sequence[Override]) -> str:
     if asked:
         shown = clean(str(asked[-1]), 60)
         raise BadInput(
-            f"{shown} is no data set of a plugin; name an experiment before the settings"
+            f"{shown} is not a data set of a plugin; name an experiment before the settings"
         )
     if len(own) == 1:
         return own[0]

@@ -209,7 +209,7 @@ def _dataset_section(
         if not stated.keys() & {"type", "drop"} and (text := find_only_text(known)):
             section = {"type": "text", "path": section["path"], "column": text}
             section["sequence_length"] = 128
-            return Recognised(section, {"type": "its only column is a text"}), section
+            return Recognised(section, {"type": "its only column is text"}), section
         section["target"], reasons["target"] = find_target(known)
     if "missing" in kind.model_fields:
         section["missing"] = "mean"

@@ -88,7 +88,7 @@ def _picture_lines(dataset: Dataset, experiment: Experiment) -> list[tuple[str, 
     if data.crop_padding:
         text = (
             f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
-            "could make another thing of them"
+            "could change what they mean"
         )
         lines.append(("augment", text, "dataset.crop_padding"))
     if dataset.left_out is not None:
@@ -96,7 +96,7 @@ def _picture_lines(dataset: Dataset, experiment: Experiment) -> list[tuple[str, 
         by = counted(workers, "process", "processes") if workers else "the training process itself"
         text = f"while training, by {by}"
         if data.decode != "training":
-            text += ": decoded, they are too large to be kept"
+            text += ", because the decoded pictures are too large to keep"
         lines.append(("reading", text, "loader.num_workers"))
     return lines
 

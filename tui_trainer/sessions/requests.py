@@ -137,6 +137,6 @@ def _notes_on_new_rule(base: Path, experiment: Experiment) -> tuple[str, ...]:
     if experiment.dataset.split_by != "auto":
         return ()
     return (
-        f"{clean(older.path.name)} was split by position, and this run is split anew: other rows "
+        f"{clean(older.path.name)} was split by position, and this run is split again: other rows "
         "are its test; dataset.split_by=position keeps those of the old one",
     )

@@ -361,7 +361,9 @@ def live_overrides(
                 raise
             words = ("train", str(run.config), f"training.init_from={run.path}")
             new = f"{program_line(*words)} {override.key}=..."
-            raise BadInput(f"{error}; a new run from its weights can have it: {new}") from error
+            raise BadInput(
+                f"{error}; start a new run from its weights to change it: {new}"
+            ) from error
     return complete
 
 

@@ -141,7 +141,7 @@ class Watcher:
         fault = clean(f"{type(error).__name__}: {error}", 400)
         if fault != self._fault:
             self._fault = fault
-            text = f"keeping the run's files: {fault}; this is a bug, training goes on"
+            text = f"the run's files could not be updated: {fault}; this is a bug, training goes on"
             self._session.emit(Notice(self._view.step, text, "error"))
 
     def _is_lost(self) -> bool:

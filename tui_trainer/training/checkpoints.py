@@ -233,7 +233,7 @@ def choose_checkpoint(directory: Path, which: str, command: str) -> tuple[Checkp
     if not others:
         raise CheckpointUnusable(why)
     raise CheckpointUnusable(
-        f"{why}. Try: {command} --from best, or --from STEP (there are: {others})"
+        f"{why}. Try: {command} --from best, or --from STEP (available: {others})"
     )
 
 

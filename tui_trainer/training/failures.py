@@ -87,7 +87,7 @@ def failed(training: Training, error: Exception) -> RunEnded:
     traceback.clear_frames(error.__traceback__)
     told = "" if isinstance(error, CannotWrite) else _rescued(training, fault)
     if users:
-        reason = f"{users}; {told}; once it is mended, {resume_command(training)} continues"
+        reason = f"{users}; {told}; once it is fixed, {resume_command(training)} continues"
         return ended(training, "failed", reason, ExitCode.FAILED, details=details)
     if fault is None:
         if told and not isinstance(error, TrainerError):

@@ -55,7 +55,7 @@ def uncertainty_notes(dataset: Dataset) -> list[str]:
         notes.append("no rows for validation: no step is the best, and the last one is kept")
     count = len(dataset.test)
     if not count:
-        notes.append("no rows for a test: nothing tells how good the model is on others")
+        notes.append("no rows for a test: nothing shows how good the model is on new data")
     if not 0 < count < FEW or dataset.signature.places != "one":
         return notes
     rows = f"the test has {counted(count, 'row')}"

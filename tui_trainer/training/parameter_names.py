@@ -29,7 +29,7 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
             hint = suggest(pattern, layers) or suggest(pattern.strip("*?."), layers)
             shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
             message = f"no layer {clean(repr(pattern), 80)}{hint}"
-            raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
+            raise ConfigError([Problem(f"{message}; available: {shown}", key)])
         matching.update(matched)
     return matching
 

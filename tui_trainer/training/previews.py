@@ -86,8 +86,10 @@ class Previews(Part):
             name, content = self._made(recipe)
             write_preview(self._folder, name, content)
         except CannotWrite as error:
+            # The disk may have room again at the next validation.
             self._events.note(f"no preview: {error}", "warning")
         except Exception as error:
+            # The user's code would fail at each of them, and it is no reason to end a run.
             self._is_broken = True
             self._events.note(f"no more previews: {recipe.describe(error)}", "warning")
 
@@ -124,6 +126,7 @@ def write_preview(folder: Path, name: str, content: bytes) -> None:
     except OSError as error:
         raise cannot_write(folder, error) from error
     write_atomically(folder / name, content)
+    # Their names have the step in eight digits, so they sort by it.
     old = sorted(one for one in names_in(folder) if one.startswith("step-"))[:-MOST_PREVIEWS]
     with contextlib.suppress(OSError), open_folder(folder, writing=True) as opened:
         for one in old:

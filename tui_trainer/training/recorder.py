@@ -129,6 +129,7 @@ class Recorder(Part):
         if bad is not None or not may_emit_later:
             self._emit()
         if bad is not None:
+            # No validation of this step will follow and write it.
             self.write_held_line()
             raise self._diverged(bad)
 
@@ -226,6 +227,7 @@ class Recorder(Part):
         skipped = []
         for entry in steps:
             if not math.isfinite(entry.loss):
+                # The loss is recorded before it is scaled, so no scale would have saved it.
                 return entry
             if math.isfinite(entry.grad_norm):
                 self._overflows = 0

@@ -139,7 +139,7 @@ class State:
         """Return the parameters that are trained now of a part; BadInput: there is no such part."""
         if part not in self._parts:
             known = ", ".join(map(repr, self._parts))
-            raise BadInput(f"step.update: no part {clean(repr(part), 80)}; there are: {known}")
+            raise BadInput(f"step.update: no part {clean(repr(part), 80)}; available: {known}")
         return [p for p in self._parts[part].parameters() if p.requires_grad]
 
     def gradients(self, part: str = "") -> list[Tensor]:

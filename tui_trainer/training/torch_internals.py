@@ -74,6 +74,7 @@ def _call_engine(loss: Tensor) -> None:
     Variable._execution_engine.run_backward(
         (loss,),
         (_one_like(loss.dtype, loss.device),),
+        # The graph is not kept, none is made of the gradients, and they are those of all leaves.
         False,
         False,
         (),
@@ -142,6 +143,7 @@ def _try_adam(kernel: Kernel) -> bool:
         eps=1e-8,
         weight_decay=0.0,
     )
+    # Both means are 1 once their bias is corrected, so the first step is as long as lr.
     return bool(value.isclose(torch.tensor(-0.5)).all())
 
 
@@ -162,6 +164,7 @@ def call_fused_adam(
         gradients,
         means,
         squares,
+        # The largest squares so far, which only AMSGrad has.
         [],
         steps,
         amsgrad=False,
@@ -179,6 +182,7 @@ def _try_sgd(kernel: Kernel) -> bool:
     gradients = [torch.ones(1)]
     settings: dict[str, Any] = {"lr": 0.5, "momentum": 0.5, "weight_decay": 0.0, "nesterov": False}
     call_fused_sgd(kernel, [value], gradients, [momentum], is_first_step=True, **settings)
+    # A first step has no momentum yet.
     return bool(value.isclose(torch.tensor(-0.5)).all())
 
 

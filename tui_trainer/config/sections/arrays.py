@@ -23,10 +23,10 @@ class ArraysSection(ImagesSection):
         path=True,
     )
     inputs: str | None = setting(
-        None, "the array of the inputs, as x_train; empty: by its name", min_length=1
+        None, "the array of the inputs, such as x_train; empty: by its name", min_length=1
     )
     target: str | None = setting(
-        None, "the array of what is predicted, as y_train; empty: by its name", min_length=1
+        None, "the array to predict, such as y_train; empty: by its name", min_length=1
     )
     layout: Layout = setting(
         "auto",
@@ -35,7 +35,7 @@ class ArraysSection(ImagesSection):
     )
     shape: Items[Side] | None = setting(
         None,
-        "channels, height, width of pictures that are rows of numbers; empty: they are no pictures",
+        "channels, height, width of pictures that are stored as rows of numbers; empty: none",
         min_length=3,
         max_length=3,
     )

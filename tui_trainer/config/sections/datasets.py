@@ -51,7 +51,7 @@ Marks = Annotated[tuple[str, ...], BeforeValidator(_as_marks), Field(min_length=
 
 Dates = Literal["auto", "day_first", "month_first"]
 DATES: Any = setting(
-    "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
+    "auto", "what comes first in dates such as 03/04/2025; auto: decided by the other cells"
 )
 
 TOKENIZER: Any = setting(
@@ -139,7 +139,7 @@ class DelimitedSection(RowsSection):
     )
     comment: str = setting(
         "auto",
-        "what a line begins with that is left out, as %; none; auto: # in the first lines",
+        "how lines that are left out begin, such as %; none; auto: # in the first lines",
         min_length=1,
     )
     encoding: str = setting("auto", "auto: UTF-8, or UTF-16 and UTF-32 that say so; or its name")
@@ -150,7 +150,7 @@ class DelimitedSection(RowsSection):
         "auto", "what separates thousands; auto: recognised by the cells of each column"
     )
     missing_values: Items[str] | None = setting(
-        None, "texts that stand for a missing value, as [NA, -]; empty: NA, nan, ?, null"
+        None, "texts that mean a missing value, such as [NA, -]; empty: NA, nan, ?, null"
     )
 
 
@@ -200,7 +200,7 @@ class PixelsSection(ImagesSection):
         "auto", "what separates the fields; auto: recognised by the first rows"
     )
     header: Literal["auto", "yes", "no"] = setting(
-        "auto", "whether the first row has names; auto: if it has texts in the place of pixels"
+        "auto", "whether the first row has names; auto: if it has text where the pixels would be"
     )
     label: str = setting(
         "auto",
@@ -231,7 +231,7 @@ class TableSection(NumbersSection, DelimitedSection):
     )
     kinds: dict[Name, ColumnKind] = setting(
         {},
-        "the kinds of columns that are not recognised rightly, as {id: number}; they are "
+        "kinds of columns that are recognised wrongly, as in {id: number}; they are "
         "number, category, boolean, date, text, words or hash",
     )
     dates: Dates = DATES
@@ -253,19 +253,21 @@ class TableSection(NumbersSection, DelimitedSection):
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(
         None,
-        "a column, as of patients; rows with the same value are in one split, and it is no input",
+        "a column, such as the patient; rows with the same value share a split; it is not an input",
         min_length=1,
     )
     split: str | None = setting(
-        None, "a column with train, val or test, which is no input; empty: no such", min_length=1
+        None,
+        "a column with train, val or test, which is not an input; empty: none",
+        min_length=1,
     )
     time: str | None = setting(
         None,
-        "a column of dates or numbers, which is no input; the latest rows are the test",
+        "a column of dates or numbers, which is not an input; the latest rows are the test",
         min_length=1,
     )
     missing_values_by_column: dict[Name, Marks] = setting(
-        {}, "further texts that stand for a missing value in one column, as {age: [-1, unknown]}"
+        {}, "more texts that mean a missing value, by column, as in {age: [-1, unknown]}"
     )
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"

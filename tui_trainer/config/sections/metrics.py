@@ -105,9 +105,9 @@ def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:
         and (base_of(problem) != "classification" or classes > METRICS[other].more_classes_than)
     ]
     if name not in own:
-        return f"{name} is not a metric of {problem}; there are: {', '.join(usable)}"
+        return f"{name} is not a metric of {problem}; available: {', '.join(usable)}"
     if name not in usable:
-        return f"{name} is always 1 with {classes} classes; there are: {', '.join(usable)}"
+        return f"{name} is always 1 with {classes} classes; available: {', '.join(usable)}"
     return ""
 
 
@@ -145,4 +145,4 @@ def unknown_metric(name: str) -> str:
         return ""
     hint = suggest(name, METRICS)
     known = ", ".join(METRICS)
-    return f"no metric {clean(repr(name), 60)}{hint}; there are: {known}{may_have_it()}"
+    return f"no metric {clean(repr(name), 60)}{hint}; available: {known}{may_have_it()}"

@@ -25,7 +25,7 @@ def _as_colour(value: Any) -> Any:
 
 def _checked_colour(name: str) -> str:
     if not re.fullmatch("#[0-9a-f]{6}", name):
-        message = "should be a colour, as #ff8000: red, green and blue"
+        message = "should be a colour, such as #ff8000: red, green and blue"
         raise PydanticCustomError("no_colour", "{message}", {"message": message})
     return name
 
@@ -68,7 +68,7 @@ class PicturesSection(ImagesSection):
     layout: Literal["auto", "classes", "splits", "masks"] = setting(
         "auto",
         "what the folders are: classes; splits (train, val, test) with classes below; masks: the "
-        "folders images and masks; auto: told by their names",
+        "folders images and masks; auto: decided by their names",
     )
     size: Annotated[
         Items[Side], BeforeValidator(_as_size, json_schema_input_type=Side | _Sides)
@@ -101,7 +101,7 @@ class PicturesSection(ImagesSection):
     mask_values: Literal["auto", "numbers", "colours"] = setting(
         "auto",
         "what the classes in masks are: numbers, as shades of grey or places in a palette; or "
-        "colours; auto: told by some masks",
+        "colours; auto: decided by some of the masks",
     )
     mask_colours: Items[Colour] = setting(
         (),

@@ -70,7 +70,8 @@ class RegressionSection(ProblemSection):
 
 class _PlacesSection(ProblemSection):
     ignore: int | None = setting(
-        None, "a number in the targets that counts nowhere, as 255 in many masks; -100 never does"
+        None,
+        "a number in the targets that is not counted, as 255 often is in masks; -100 never is",
     )
 
 

@@ -167,7 +167,7 @@ class Registry:
         known = ", ".join(self._specs)
         hint = suggest(name, self._specs) if isinstance(name, str) else ""
         return (
-            f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}{may_have_it()}"
+            f"no {self.kind} type {clean(repr(name), 80)}{hint}; available: {known}{may_have_it()}"
         )
 
     @property

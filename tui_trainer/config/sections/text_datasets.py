@@ -45,7 +45,7 @@ class TextSection(DatasetSection):
         le=0.8,
     )
     patterns: Items[Name] = setting(
-        ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
+        ("*.txt",), "which files of a folder, such as *.txt or docs/*.md", min_length=1
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY
@@ -95,12 +95,12 @@ class TextFoldersSection(RowsSection):
         le=0.8,
     )
     patterns: Items[Name] = setting(
-        ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
+        ("*.txt",), "which files of a folder, such as *.txt or mail/*.eml", min_length=1
     )
     tokenizer: str = TOKENIZER
     vocabulary: int = VOCABULARY
     samples: Literal["passages", "files"] = setting(
-        "passages", "what a sample is: a passage of a file, or the file, as one review or mail"
+        "passages", "what a sample is: a passage of a file, or the file, such as a review or a mail"
     )
     passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
     max_passage_bytes: int = setting(

@@ -119,7 +119,7 @@ class CacheFolder:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             file.close()
-            raise PermissionError(errno.EPERM, "is no file of ours", name)
+            raise PermissionError(errno.EPERM, "is not a file of tui-trainer", name)
         return file
 
     def create(self, name: str) -> int:

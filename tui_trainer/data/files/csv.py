@@ -255,7 +255,7 @@ def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     """Return the message for a setting that names a column which does not exist."""
     columns = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
-    return f"{message}{clean(suggest(name, header))}; there are: {columns}"
+    return f"{message}{clean(suggest(name, header))}; available: {columns}"
 
 
 MISSING = frozenset({"", "na", "nan", "?", "null"})

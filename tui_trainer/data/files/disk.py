@@ -168,7 +168,7 @@ def builtin_bytes(name: str, folder: Traversable) -> bytes:
         available = ", ".join(f"{BUILTIN}{file_name}" for file_name in sums)
         raise BadInput(
             f"dataset.path: no file {BUILTIN}{clean(name, 80)}{suggest(name, sums)}; "
-            f"there are: {available}"
+            f"available: {available}"
         )
     try:
         content = folder.joinpath(name).read_bytes()

@@ -193,7 +193,7 @@ def _other_files(listing: Listing) -> str:
     left_out = "".join(f"; {note}" for note in listing.omissions.notes())
     if not listing.others:
         return left_out or "; the folder has no files"
-    return f"; there are: {listing.counts_of_others()}{left_out}"
+    return f"; available: {listing.counts_of_others()}{left_out}"
 
 
 class _Walk:

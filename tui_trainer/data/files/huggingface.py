@@ -273,7 +273,7 @@ def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, Hu
     if config is not None and config not in groups:
         raise BadInput(
             f"{name}: no configuration {clean(config, 80)}{clean(suggest(config, groups), 80)}; "
-            f"there are: {clean(', '.join(groups) or 'none', 200)}"
+            f"available: {clean(', '.join(groups) or 'none', 200)}"
         )
     if config is None and len(groups) > 1:
         shown = clean(", ".join(one or "files of the folder itself" for one in groups), 200)
@@ -326,7 +326,7 @@ def parts_on_hub(path: str, config: str | None, revision: str | None) -> dict[st
         ) from error
     wanted = path.removeprefix(HUB)
     if not _HUB_NAME.fullmatch(wanted):
-        raise BadInput(f"{name}: is no name on the hub; write {HUB}USER/NAME")
+        raise BadInput(f"{name}: is not a name on the hub; write {HUB}USER/NAME")
     if os.path.exists(wanted):
         raise BadInput(
             f"{name}: there is a folder {clean(wanted, 200)} here, which the library would take; "

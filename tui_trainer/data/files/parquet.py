@@ -108,7 +108,7 @@ class ParquetReader:
     def _no_texts(self, name: str, kind: pa.DataType) -> BadInput:
         return BadInput(
             f"{self.file.name}: column '{clean(name, 80)}' has values of the type "
-            f"{clean(str(kind), 80)}, which are no numbers or texts; add it to dataset.drop"
+            f"{clean(str(kind), 80)}, which are neither numbers nor text; add it to dataset.drop"
         )
 
     def _rows(self, columns: dict[str, pa.Array], row: int, count: int, total: int) -> TypedRows:

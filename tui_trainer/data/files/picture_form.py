@@ -133,7 +133,7 @@ def check_shape(mask: Image, size: tuple[int, int], form: PictureForm) -> None:
     if form.fit != "stretch" and apart and apart >= width + height:
         raise NotAPicture(
             f"its mask has {own_width}x{own_height} pixels and the picture {width}x{height}, "
-            "which is another shape; dataset.fit=stretch scales each by itself"
+            "which is another shape; dataset.fit=stretch scales each one separately"
         )
 
 

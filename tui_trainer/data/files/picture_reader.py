@@ -239,7 +239,7 @@ class PictureReader:
         name = clean(self.files.masks[place].name, 200)
         return BadInput(
             f"{self.name}: the masks up to {name} have more than {len(self.colours.colours)} "
-            "different colours, as photos and smoothed or JPEG masks have, so they are no classes; "
+            "different colours, as photos and smoothed or JPEG masks do, so they are not classes; "
             "save them without smoothing, as PNG, or name those that are classes, as "
             f'\'dataset.mask_colours=["#000000", "#ff0000"]\'; that one has mostly {shown}'
         )

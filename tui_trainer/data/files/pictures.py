@@ -127,10 +127,10 @@ def with_8_bits(picture: Image) -> Image:
     from PIL import Image
 
     if picture.mode == "F":
-        raise ValueError("its pixels are floats, whose white is unknown")
+        raise ValueError("its pixels are floats, so the value of white is unknown")
     if not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
     if values.min(initial=0) < 0 or values.max(initial=0) > _OF_16_BITS:
-        raise ValueError("more than 16 bits for each pixel")
+        raise ValueError("more than 16 bits per pixel")
     return Image.fromarray((values.astype(np.uint32) // _TO_8_BITS).astype(np.uint8))

@@ -82,8 +82,8 @@ def form_of(stored: Sequence[int], facts: Facts, section: ArraysSection, shown: 
         case 3:
             return _of_three_axes(shape, text, shown)
     raise BadInput(
-        f"{shown}: a shape of ({text}) is that of no pictures or sequences; reshape the array, or "
-        "take every number for a feature: dataset.layout=features"
+        f"{shown}: a shape of ({text}) is neither that of pictures nor of sequences; reshape the "
+        "array, or make every number a feature: dataset.layout=features"
     )
 
 

@@ -175,7 +175,7 @@ def _chosen(
         base = split_name(exact[0].name)[0] if exact else wanted.lower()
         if not exact and not any(split_name(array.name)[0] == base for array in arrays):
             names = [array.name for array in arrays]
-            message = f"no array {clean(stated, 80)}{clean(suggest(stated, names))}; there are: "
+            message = f"no array {clean(stated, 80)}{clean(suggest(stated, names))}; available: "
             raise ConfigError([Problem(message + listed(arrays), f"dataset.{role}")])
         words = [base]
     by_split: dict[Split, StoredArray] = {}
@@ -193,8 +193,8 @@ def _chosen(
         if split in by_split:
             both = f"{clean(by_split[split].name, 80)} and {clean(array.name, 80)}"
             raise BadInput(
-                f"{shown}: {both} may both be the {role}; name one: dataset.{role}=NAME; there "
-                f"are: {listed(arrays)}"
+                f"{shown}: {both} may both be the {role}; name one: dataset.{role}=NAME; "
+                f"available: {listed(arrays)}"
             )
         by_split[split] = array
     return by_split
@@ -228,8 +228,8 @@ def _by_shape(
         )
     missing = "inputs" if not inputs else "target"
     raise BadInput(
-        f"{shown}: no array is the {missing} by its name; name it: dataset.{missing}=NAME; there "
-        f"are: {listed(arrays)}"
+        f"{shown}: no array is the {missing} by its name; name it: dataset.{missing}=NAME; "
+        f"available: {listed(arrays)}"
     )
 
 
@@ -246,13 +246,13 @@ def _parts(
     lacking = [split for split in splits if split not in target]
     if lacking:
         raise BadInput(
-            f"{shown}: {clean(inputs[lacking[0]].name, 80)} has no target of the same split; there "
-            f"are: {listed(arrays)}"
+            f"{shown}: {clean(inputs[lacking[0]].name, 80)} has no target of the same split; "
+            f"available: {listed(arrays)}"
         )
     if splits and "train" not in splits and "" not in splits:
         if len(splits) == 1:
             return (ArrayPart("", inputs[splits[0]], target[splits[0]]),)
-        raise BadInput(f"{shown}: no arrays for training; there are: {listed(arrays)}")
+        raise BadInput(f"{shown}: no arrays for training; available: {listed(arrays)}")
     parts = tuple(ArrayPart(split, inputs[split], target[split]) for split in splits)
     if len(parts) == 1:
         return (ArrayPart("", parts[0].inputs, parts[0].target),)

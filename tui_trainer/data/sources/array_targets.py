@@ -104,7 +104,7 @@ def _of_one(
         )
         return Target((), values.astype(np.float64)), (note,)
     if count > _MOST_CLASSES or not is_round:
-        message = f"{shown} has {count:,} different numbers ({few}), which are no classes"
+        message = f"{shown} has {count:,} different numbers ({few}), which are not classes"
         raise ConfigError([Problem(message, "problem")])
     texts = _named(distinct, names, shown)
     order = order_classes({*texts})

@@ -296,7 +296,7 @@ def _split_notes(parts: Sequence[ArrayPart]) -> list[str]:
     )
     if all(part.split != "test" for part in parts):
         pairs += ", which is the test"
-    return [f"split as the arrays are: {pairs}; dataset.split_by=identity splits all of them anew"]
+    return [f"split as the arrays are: {pairs}; dataset.split_by=identity splits all of them again"]
 
 
 def _copies(arrays: Sequence[StoredArray]) -> list[str]:

@@ -92,7 +92,7 @@ def as_dates(
                 "set dataset.dates=day_first or dataset.dates=month_first"
             )
         reading = f" with the {form.partition('_')[0]} first" if form else ""
-        raise BadInput(f"{where}, which is no date{reading}; correct it{ways}")
+        raise BadInput(f"{where}, which is not a date{reading}; correct it{ways}")
     # The last one stands for a missing value, whose code is -1.
     return NumberColumn(np.append(days, np.nan)[column.codes], form)
 

@@ -82,7 +82,7 @@ def _inputs_among(
             "with the inputs as a file of its own, or call it x"
         )
     raise BadInput(
-        f"{shown}: no array has the shape ({wanted}) that the model was trained on; there are: "
+        f"{shown}: no array has the shape ({wanted}) that the model was trained on; available: "
         f"{listed(arrays)}"
     )
 

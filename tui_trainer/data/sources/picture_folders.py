@@ -84,7 +84,7 @@ def list_pictures(section: PicturesSection) -> PictureList:
     files = listing.files
     left_out = listing.omissions.notes()
     if listing.others:
-        left_out.append(f"files that are no pictures left out: {listing.counts_of_others()}")
+        left_out.append(f"left out files that are not pictures: {listing.counts_of_others()}")
     if not files:
         raise BadInput(
             f"{folder.name}: no picture in this folder or below it"

@@ -135,7 +135,8 @@ def _choose(section: PicturesSection, columns: HubColumns) -> _Chosen:
     if picture not in columns.pictures:
         shown = clean(", ".join(columns.pictures), 200)
         raise BadInput(
-            f"{columns.name}: '{clean(picture, 80)}' is no column of pictures; there are: {shown}"
+            f"{columns.name}: '{clean(picture, 80)}' is not a column of pictures; "
+            f"available: {shown}"
         )
     notes = []
     if section.picture is None and len(columns.pictures) > 1:
@@ -148,7 +149,7 @@ def _choose(section: PicturesSection, columns: HubColumns) -> _Chosen:
         target = section.target
         if target not in others:
             shown = clean(", ".join(others[:20]), 400)
-            raise BadInput(f"{columns.name}: no column '{clean(target, 80)}'; there are: {shown}")
+            raise BadInput(f"{columns.name}: no column '{clean(target, 80)}'; available: {shown}")
         return _Chosen(picture, target, tuple(notes))
     if not others:
         raise BadInput(f"{columns.name}: has pictures only, and nothing to predict")

@@ -101,7 +101,7 @@ def _columns_of(section: PicturesSection, opened: OpenTable) -> tuple[str, tuple
     if picture is None:
         raise BadInput(
             f"{opened.file.name}: no column has the paths of pictures; name it in "
-            f"dataset.picture; there are: {clean(', '.join(opened.header[:20]), 400)}"
+            f"dataset.picture; available: {clean(', '.join(opened.header[:20]), 400)}"
         )
     return picture, *target_columns(section, opened, picture)
 
@@ -114,7 +114,7 @@ def _check_columns(section: PicturesSection, opened: OpenTable, columns: Sequenc
     for column in columns:
         if column not in header:
             raise BadInput(
-                f"{file}: no column '{clean(column, 80)}'; there are: "
+                f"{file}: no column '{clean(column, 80)}'; available: "
                 f"{clean(', '.join(header[:20]), 400)}"
             )
         if columns.count(column) > 1:
@@ -280,7 +280,7 @@ def with_single_labels(
             way = f"{notes[0].partition('; ')[2]}; or {way}"
         raise BadInput(
             f"{listed.name}: column '{clean(target, 80)}' has {len(classes):,} different texts in "
-            f"{len(labels):,} rows, so it is no class; {way}"
+            f"{len(labels):,} rows, so it is not a class; {way}"
         )
     values = np.array([place[label] for label in labels], dtype=np.int64)
     return replace(listed, classes=classes, labels=values, notes=(*listed.notes, *notes))

@@ -364,7 +364,7 @@ def _identities(files: PictureList, stored: StoredPictures) -> tuple[Keys, list[
         if leaked:
             notes.append(
                 f"{counted(leaked, 'picture')} of val and test equal to one in train, which makes "
-                "every figure too good; dataset.split_by=identity keeps equal ones together"
+                "every metric too good; dataset.split_by=identity keeps equal ones together"
             )
     return least[groups], notes
 

@@ -81,7 +81,7 @@ def _check_classes(data: Data, problem: ProblemName, name: str) -> None:
     if problem not in PROBLEMS:
         raise BadInput(
             f"{name}: Data(problem={problem!r}): no problem {problem!r}{suggest(problem, PROBLEMS)}"
-            f"; there are: {', '.join(PROBLEMS)}{may_have_it()}"
+            f"; available: {', '.join(PROBLEMS)}{may_have_it()}"
         )
     least, count = PROBLEMS[problem].least_classes, len(data.classes)
     if count and not least:

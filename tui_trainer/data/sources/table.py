@@ -235,7 +235,7 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
             message = (
                 f"'{clean(name, 80)}' is in dataset.categorical too; state its kind in one of them"
                 if name in section.categorical
-                else f"'{clean(name, 80)}' is no input; leave it out of dataset.kinds"
+                else f"'{clean(name, 80)}' is not an input; leave it out of dataset.kinds"
             )
             problems.append(Problem(message, "dataset.kinds"))
     for key, name in special.items():

@@ -43,7 +43,7 @@ def read_targets(
         (name, only), *_ = columns.items()
         return _single(only), labels_note(name, only) if wanted == "auto" else []
     if wanted == "classification":
-        message = f"{len(columns)} columns are no classes; name one, or set problem=multilabel"
+        message = f"{len(columns)} columns are not classes; name one, or set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.target")])
     numbers = [_numbers(column) for column in columns.values()]
     values = np.stack(numbers, axis=1)

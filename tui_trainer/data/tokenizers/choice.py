@@ -132,7 +132,9 @@ def read_tokenizer(path: str) -> FileTokenizer:
     try:
         content = file.content[:].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{clean(path, 200)}: is not UTF-8, so it is no tokenizer.json") from error
+        raise BadInput(
+            f"{clean(path, 200)}: is not UTF-8, so it is not a tokenizer.json"
+        ) from error
     try:
         return tokenizer_of_json(content, file.name)
     except BadInput as error:

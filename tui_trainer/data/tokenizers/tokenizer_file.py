@@ -102,8 +102,8 @@ def tokenizer_of_json(content: str, name: str) -> FileTokenizer:
     except Exception as error:
         # The package raises nothing more special.
         raise BadInput(
-            f"{name}: is no tokenizer of the package tokenizers ({clean(str(error), 120)}); name "
-            "a tokenizer.json, or bytes, characters or words"
+            f"{name}: is not a tokenizer of the package tokenizers ({clean(str(error), 120)}); "
+            "name a tokenizer.json, or bytes, characters or words"
         ) from error
     if not vocabulary:
         raise BadInput(f"{name}: the tokenizer has no tokens; train it first")

@@ -95,8 +95,7 @@ class DataPicker(ModalScreen["Picked | None"]):
         "Choose a file of rows or texts, or a folder of texts or pictures: arrows or j and k move, "
         "enter opens a folder or chooses a file, backspace goes to the folder above. Type a path "
         "in the field on top; tab completes it. t goes to the field for the column that is "
-        "predicted. What would be made of a file is shown beside it; enter fills the experiment "
-        "with that."
+        "predicted. The experiment proposed for a file is shown beside the list; enter uses it."
     )
     AUTO_FOCUS = "EntryList"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -46,7 +46,9 @@ def _of_settings(draft: Draft) -> Obstacle:
     key = next((key for key in fields if key in problems), "")
     blamed, text = key, problems.get(key, "")
     if not key:
-        blamed, text = next(iter(problems.items()), ("experiment", "it cannot be put together"))
+        blamed, text = next(
+            iter(problems.items()), ("experiment", "the settings do not make an experiment")
+        )
         key = next((field for field in fields if field.startswith(f"{blamed}.")), "")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return Obstacle(f"{clean(blamed, 80)}: {clean(text, 1000)}{more}", key)

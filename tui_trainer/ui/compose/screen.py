@@ -62,7 +62,7 @@ class ComposeScreen(Screen[None]):
     ABOUT = (
         "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
         "enter chooses, tab goes forward and shift+tab back. Change settings in the fields below, "
-        "and start. While typing, ^u deletes all before the cursor, ^k all after it."
+        "and start. While typing, ^u deletes everything before the cursor, ^k everything after it."
     )
     AUTO_FOCUS = "#experiment"
     PARTS: ClassVar[tuple[str, ...]] = ("list", "form", "choice", "fold")
@@ -177,7 +177,7 @@ class ComposeScreen(Screen[None]):
             self.draft.choose_type("dataset", name)
         self._refill()
         again = f"choose {name} once more for the rest of the experiment"
-        self._say(f"{result}\nOnce that is mended or set, {again}.", "warning")
+        self._say(f"{result}\nOnce that is fixed or set, {again}.", "warning")
 
     def on_form_changed(self) -> None:
         self._redraw()
@@ -221,7 +221,7 @@ class ComposeScreen(Screen[None]):
         """Start the run, or go to the first setting that prevents it."""
         obstacle, experiment = self._obstacle, self.draft.experiment
         if obstacle is not None or experiment is None:
-            self._refuse(obstacle or Obstacle("it cannot be put together"))
+            self._refuse(obstacle or Obstacle("the settings do not make an experiment"))
         elif not self._is_launching:
             self._is_launching = True
             self.post_message(self.Launch(experiment, self.query_one(LaunchBar).run_name))

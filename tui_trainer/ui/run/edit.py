@@ -175,7 +175,7 @@ class Setting(Horizontal):
     def ask(self, value: Any) -> None:
         """Show that the value has been sent to the run."""
         self._asked = value_text(value)
-        self._say(f"{self._asked}: asked for")
+        self._say(f"{self._asked}: requested")
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         self.set_class(wrong, "-wrong")
@@ -188,7 +188,7 @@ class EditDialog(ModalScreen[None]):
     ABOUT = (
         "The settings that can be changed while the run trains. Up and down move between them; "
         "enter sends the typed value, which the run applies at its next step and records as an "
-        "edit. Before a value that would end the run at once, you are asked once more."
+        "edit. If a value would end the run at once, you are asked to confirm it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close"),

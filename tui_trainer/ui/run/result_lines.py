@@ -47,7 +47,7 @@ def label_lines(rows: Sequence[Sequence[int]], labels: Sequence[str]) -> list[Co
         [*cells, _share(2 * right, true + predicted), ""]
         for cells, (true, predicted, right) in _counted(rows, labels)
     ]
-    title = "Labels: in how many test samples they are, and for how many they are predicted"
+    title = "Labels: how many test samples have them, and for how many they are predicted"
     return _table(title, head, table)
 
 

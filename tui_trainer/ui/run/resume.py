@@ -137,9 +137,11 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         title, does = ("Start again", "start") if self._begins_anew else ("Train on", "resume")
         with FieldsBox(title, f"↵ {does}   esc back"):
             if self._begins_anew:
-                yield Static("There is no checkpoint: the run begins again.", markup=False)
+                yield Static(
+                    "There is no checkpoint: the run starts from the beginning.", markup=False
+                )
             if self._may_only_test:
-                text = f"With the limit as it was ({field_text(self._old)}), it is only tested."
+                text = f"With the same limit ({field_text(self._old)}), the run is only tested."
                 yield Static(text, markup=False)
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             with Horizontal():

@@ -268,7 +268,7 @@ class RunScreen(Screen[None]):
 
     def _asked(self, what: str) -> None:
         """Show at once which request is on its way to the run."""
-        self.say(f"{what}: asked for")
+        self.say(f"{what}: requested")
         self._show()
         self._looking.hurry()
 
