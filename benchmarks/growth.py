@@ -4,7 +4,7 @@ A run of the digits is trained for one epoch. Then copies of it are made longer:
 curves, status and checkpoint of the further steps go through the functions with which a training
 writes them, with numbers that are made up; each epoch of 20 steps is validated. Each measurement is
 made of all lengths in turns, in CPU time, and the last column is what the longest takes to what the
-shortest takes.
+shortest takes. To make ten million steps takes some minutes.
 
     python benchmarks/growth.py [--steps 1000 100000 10000000] [--rounds 5] [--write]
 """

@@ -242,7 +242,8 @@ def report(arms: Mapping[str, Arm], measured: Mapping[str, Measured], epochs: in
         "MLP on the digits, batch 64, Adam, validation after each epoch. `forwards` are counted "
         f"over {PROOF_EPOCHS} epochs, training + measuring; `weights` are compared with the bare "
         "loop after them: of `fused` and tui-trainer as it comes with that of the fused Adam, of "
-        "keras at its leanest with keras."
+        "keras at its leanest with keras, whose Adam adds epsilon elsewhere. fastai is left out: "
+        "it needs torchvision, whose builds on PyPI are for CUDA."
     )
     return f"{about}\n\n{table(HEADER, rows_of(measured))}"
 
