@@ -1,4 +1,4 @@
-"""What grows with the length of a run: watching, drawing, listing, its log, its resume, its memory.
+"""Growth with the length of a run: of watching, drawing, listing, logs, resuming and memory.
 
 A run of the digits is trained for one epoch. Then copies of it are made longer: the lines, events,
 curves, status and checkpoint of the further steps go through the functions with which a training

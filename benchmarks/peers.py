@@ -1,4 +1,4 @@
-"""What a step costs in other trainers, in loops written by hand, and here.
+"""The cost of a step in other trainers, in loops written by hand, and here.
 
 Trains the same small MLP on the digits, from the same weights, on the same batches in the same
 order, each arm in a process of its own, in turns. Before times are taken, each arm trains a few
@@ -44,7 +44,7 @@ class Arm:
     needs: str = "torch"
     """The module that must be importable."""
     package: str = "torch"
-    """What that is called where it is installed from."""
+    """Its name on PyPI."""
     equal_to: str = BASE
     """The arm whose final weights it should have."""
 
@@ -160,7 +160,7 @@ def serve(name: str, folder: Path) -> None:
 
 @dataclass
 class Measured:
-    """What is known of an arm."""
+    """The facts about an arm."""
 
     proof: dict[str, Any]
     equality: str

@@ -1,4 +1,4 @@
-"""What it takes to start: commands from nothing to their end, over the import of torch.
+"""The cost of a start: commands from nothing to their end, over the import of torch.
 
 CPU times of whole processes, in turns, and medians of the ratios to `python -c 'import torch'` of
 the same round, so that a busy machine changes them little. With `--against` the commands of another

@@ -1,4 +1,4 @@
-"""What a plugin imports from its own folder: known, kept with the run, and never of another one."""
+"""Files that a plugin imports from its own folder: known, kept with the run, never another's."""
 
 from __future__ import annotations
 

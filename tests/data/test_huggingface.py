@@ -40,7 +40,7 @@ def rows(count: int, begin: int = 0, **more: Any) -> pa.Table:
 
 
 def save(folder: Path, table: pa.Table, pieces: int = 1) -> Path:
-    """What `save_to_disk` of one split writes."""
+    """Write a folder as `save_to_disk` of one split does."""
     folder.mkdir(parents=True)
     names = [f"data-{number:05}-of-{pieces:05}.arrow" for number in range(pieces)]
     size = -(-len(table) // pieces)

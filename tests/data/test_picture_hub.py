@@ -221,7 +221,7 @@ def test_a_picture_outside_of_the_data_set_is_not_read(tmp_path: Path) -> None:
 
 
 class Parts(dict[str, Any]):
-    """What the library gives for all splits."""
+    """Return all splits, as the library does."""
 
 
 @pytest.mark.parametrize("is_downloaded", [False, True])

@@ -292,7 +292,7 @@ def _translated(
         known = list(inside.model_fields)
         path = (section, *path)
         if error["type"] == "extra_forbidden" and inside is not kind:
-            hint = suggest_key(str(path[-1]), known) or f"; there are: {', '.join(known)}"
+            hint = suggest_key(str(path[-1]), known) or f"; available: {', '.join(known)}"
             message = f"unknown key{hint}"
         elif error["type"] == "extra_forbidden":
             message = "unknown key" + _elsewhere(section, str(location[0]), known)

@@ -105,4 +105,4 @@ def unknown_item_setting(section: Section, name: str) -> str:
     known = [key for key, _ in item_settings(section)]
     first = name.partition(".")[0]
     there = [key for key in known if key.startswith(f"{first}.")]
-    return suggest(name, there) or (f"; there are: {', '.join(there[:12])}" if there else "")
+    return suggest(name, there) or (f"; available: {', '.join(there[:12])}" if there else "")

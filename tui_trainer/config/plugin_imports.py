@@ -39,7 +39,7 @@ class SourceFile:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What is recorded of it."""
+        """The facts that a run records of it."""
         return {"path": self.path, "sha256": self.sha256, "copy": self.copy_name}
 
 

@@ -1,4 +1,4 @@
-"""What a model's `forward` returned: the outputs, or all of its entries by name.
+"""Reads what a model's `forward` returned: the outputs, or all entries by name.
 
 Layer: models.
 """

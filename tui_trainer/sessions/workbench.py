@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.group_facts import GroupFacts
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override, overrides_of, with_value
 from tui_trainer.config.user_code import describe_user_error
@@ -45,39 +46,6 @@ class LayerShape:
     kind: str
     output_shape: tuple[int, ...]
     parameters: int
-
-
-@dataclass(frozen=True, slots=True)
-class GroupFacts:
-    """A group of parameters that are trained alike; `match` is empty for all other parameters."""
-
-    match: str
-    names: tuple[str, ...]
-    parameters: int
-    lr: tuple[float, float]
-    """The lowest and the highest rate, before the schedule's factor; they differ by depth."""
-    weight_decay: float
-    decayed: int
-    """How many of the parameters decay."""
-    schedule: str
-    is_frozen: bool
-    first_step: int
-    """The first step that trains it, from 1."""
-
-    @property
-    def text(self) -> str:
-        """How it is trained, in a few words."""
-        if self.is_frozen:
-            return "frozen"
-        low, high = self.lr
-        parts = [f"lr {low:.4g}" if low == high else f"lr {low:.4g} to {high:.4g} by depth"]
-        parts += [f"{self.schedule} schedule"] if self.schedule else []
-        decay = f"decay {self.weight_decay:.4g}"
-        if self.weight_decay and self.decayed < self.parameters:
-            decay += f" of {self.decayed:,}" if self.decayed else " of none"
-        parts.append(decay)
-        parts += [f"frozen until step {self.first_step:,}"] if self.first_step > 1 else []
-        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +123,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         notes=(*dataset.notes, *unlisted),
         warning=device.warning,
         split=dataset.split_summary,
-        groups=tuple(
-            GroupFacts(**group._asdict())
-            for group in summarize_groups(experiment.optimizer, task.model)
-        ),
+        groups=summarize_groups(experiment.optimizer, task.model),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.group_facts import GroupFacts
 from tui_trainer.config.sections.optimizers import MuonSection, OptimizerSection, base_lr
 from tui_trainer.config.sections.parameter_groups import GroupSection
 from tui_trainer.text.clean import clean
@@ -24,7 +25,7 @@ Group = dict[str, Any]
 
 
 class Membership(NamedTuple):
-    """What decides the settings of a parameter."""
+    """The facts that decide the settings of a parameter."""
 
     group: int | None
     """The number of its group in `optimizer.groups`, or None."""
@@ -173,28 +174,8 @@ def weight_decay_of(section: OptimizerSection, group: GroupSection | None) -> fl
     return group.weight_decay
 
 
-class GroupSummary(NamedTuple):
-    """Which parameters are trained in which way, for people."""
-
-    match: str
-    """The patterns of the group; empty: all other parameters."""
-    names: tuple[str, ...]
-    """The names of its parameters."""
-    parameters: int
-    lr: tuple[float, float]
-    """The lowest and the highest rate, before the schedule's factor; equal without layer decay."""
-    weight_decay: float
-    decayed: int
-    """How many of the parameters decay."""
-    schedule: str
-    """The type of its own schedule, or an empty string."""
-    is_frozen: bool
-    first_step: int
-    """The first step that trains it, from 1."""
-
-
-def summarize_groups(section: OptimizerSection, model: nn.Module) -> tuple[GroupSummary, ...]:
-    """Return a summary of each group, and of the rest; nothing if all is trained alike."""
+def summarize_groups(section: OptimizerSection, model: nn.Module) -> tuple[GroupFacts, ...]:
+    """Return the facts about each group, and about the rest; nothing if all is trained alike."""
     if not section.groups and section.layer_decay is None:
         return ()
     grouping = Grouping(section, model)
@@ -210,12 +191,12 @@ def _summary(
     grouping: Grouping,
     number: int | None,
     members: Sequence[tuple[str, nn.Parameter]],
-) -> GroupSummary:
+) -> GroupFacts:
     own = None if number is None else section.groups[number]
     places = [(parameter, grouping.of(parameter)) for _, parameter in members]
     factors = [(section.layer_decay or 1.0) ** place.depth for _, place in places]
     lr = base_lr(section, own)
-    return GroupSummary(
+    return GroupFacts(
         match="" if own is None else ", ".join(own.patterns),
         names=tuple(name for name, _ in members),
         parameters=sum(parameter.numel() for parameter, _ in places),
