@@ -36,13 +36,12 @@ from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.changes import data_change
-from tui_trainer.training.checkpoint_data import Origin
+from tui_trainer.training.checkpoint_data import Origin, check_fits
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
 from tui_trainer.training.saver import origin_of
 from tui_trainer.training.start_point import FromScratch
-from tui_trainer.training.state import check_fits
 
 
 @pytest.fixture(scope="module")

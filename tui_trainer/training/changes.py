@@ -23,8 +23,7 @@ from tui_trainer.runs.plugin_copies import find_copy
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.text.format import counted
-from tui_trainer.training.checkpoint_data import CheckpointData, Origin
-from tui_trainer.training.state import check_fits
+from tui_trainer.training.checkpoint_data import CheckpointData, Origin, check_fits
 from tui_trainer.training.task import Task
 
 

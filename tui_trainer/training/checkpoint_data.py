@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.runs.bounds import is_count, is_text
 from tui_trainer.runs.manifests import FORMAT
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.progress import Progress
 
@@ -212,6 +213,27 @@ def newer_format(number: int) -> CheckpointUnusable:
 
 
 REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
+
+
+def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:
+    """Check that the names and shapes of saved weights are those of the model.
+
+    Raises:
+        CheckpointUnusable: some differ; the message lists the first `most` of them.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    saved = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    differences = [
+        f"{clean(name, 80)}: {saved.get(name, 'missing')} in the checkpoint, "
+        f"{own.get(name, 'missing')} in the model"
+        for name in dict.fromkeys([*own, *saved])
+        if own.get(name) != saved.get(name)
+    ]
+    if differences:
+        more = f" (and {len(differences) - most} more)" if len(differences) > most else ""
+        raise CheckpointUnusable(
+            "the checkpoint belongs to another model: " + "; ".join(differences[:most]) + more
+        )
 
 
 def _is_mapping_of(value: object, kind: type) -> bool:

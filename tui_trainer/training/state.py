@@ -22,7 +22,7 @@ from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
-from tui_trainer.training.checkpoint_data import Snapshot
+from tui_trainer.training.checkpoint_data import Snapshot, check_fits
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
@@ -381,27 +381,6 @@ def _loading(what: str) -> Iterator[None]:
         raise CheckpointUnusable(
             f"{what} in the checkpoint cannot be loaded: {clean(str(error), 200)}"
         ) from error
-
-
-def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:
-    """Check that the names and shapes of saved weights are those of the model.
-
-    Raises:
-        CheckpointUnusable: some differ; the message lists the first `most` of them.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    saved = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    differences = [
-        f"{clean(name, 80)}: {saved.get(name, 'missing')} in the checkpoint, "
-        f"{own.get(name, 'missing')} in the model"
-        for name in dict.fromkeys([*own, *saved])
-        if own.get(name) != saved.get(name)
-    ]
-    if differences:
-        more = f" (and {len(differences) - most} more)" if len(differences) > most else ""
-        raise CheckpointUnusable(
-            "the checkpoint belongs to another model: " + "; ".join(differences[:most]) + more
-        )
 
 
 def _norm(tensor: Tensor) -> Tensor:
