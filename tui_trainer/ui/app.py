@@ -21,7 +21,6 @@ from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.keys import ACTIONS
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
@@ -393,13 +392,5 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield every action that can be taken now, and the themes."""
-        texts = {action.id: action.text for action in ACTIONS}
-        offered = {texts["app.palette"]}
-        keys = KeyTable(self._keymap_of_user)
-        for active in screen.active_bindings.values():
-            text = texts.get(active.binding.id or "", "")
-            if text and text not in offered and active.enabled:
-                offered.add(text)
-                act = partial(self.run_action, active.binding.action, active.node)
-                yield SystemCommand(text, keys.shown(active.binding.id or ""), act)
+        yield from KeyTable(self._keymap_of_user).commands(screen)
         yield SystemCommand("Change the theme", "Colours, light or dark", self.action_change_theme)

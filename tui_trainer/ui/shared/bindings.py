@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from textual import events
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
@@ -72,6 +74,18 @@ class KeyTable:
             if (action.place, action.name) == same
             for key in self._keys[action.id]
         )
+
+    def commands(self, screen: Screen[Any]) -> Iterator[SystemCommand]:
+        """Yield every action that can be taken on a screen now, except the list of them."""
+        texts = {action.id: action.text for action in ACTIONS}
+        offered = {texts["app.palette"]}
+        for active in screen.active_bindings.values():
+            name = active.binding.id or ""
+            text = texts.get(name, "")
+            if text and text not in offered and active.enabled:
+                offered.add(text)
+                act = partial(screen.app.run_action, active.binding.action, active.node)
+                yield SystemCommand(text, self.shown(name), act)
 
 
 # The keys that can be pressed now, and those for which there is room. Their order, and which are
