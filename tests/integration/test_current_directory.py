@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def train_in(folder: Path, *words: str) -> str:
+def train_in(folder: Path, *words: str, limit_s: float = LIMIT_S) -> str:
     """Train there, started as the script of an installation; which of those files ran."""
     script = folder.parent / "bin" / "tui-trainer"
     script.parent.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def train_in(folder: Path, *words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
     )
     assert done.returncode == 0, done.stderr
     (run,) = (folder.parent / "runs").iterdir()
@@ -93,13 +93,16 @@ def test_fault_54_workers_that_start_anew_run_nothing_of_it(folder: Path) -> Non
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_fault_54_compiling_runs_nothing_of_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What was compiled before is not tried out again.
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder.parent / "cache"))
-    assert train_in(folder, "training.compile=true", "training.max_steps=2") == ""
+    words = ("training.compile=true", "training.max_steps=2")
+    # The C++ compiler needs a minute of processor time.
+    assert train_in(folder, *words, limit_s=1000.0) == ""
 
 
 PLUGIN = """
