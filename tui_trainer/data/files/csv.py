@@ -35,7 +35,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class LineChunk:
     """Consecutive records of equal width, and the lines they begin in (from 1)."""
 
     lines: list[int]
@@ -177,7 +177,7 @@ def read_header(file: DataFile) -> list[str]:
 
 def read_chunks(
     file: DataFile, width: int, expectation: str, *, header: bool, with_progress: bool = False
-) -> Iterator[Chunk]:
+) -> Iterator[LineChunk]:
     """Yield the records after the header, if there is one, a few thousand at a time.
 
     With progress, it says how far it has come.
@@ -194,7 +194,7 @@ def read_chunks(
         while block := list(islice(rows, CHUNK_ROWS)):
             if progress is not None:
                 progress.reach(records.end)
-            yield Chunk([line for line, _ in block], [record for _, record in block])
+            yield LineChunk([line for line, _ in block], [record for _, record in block])
 
 
 def checked_rows(

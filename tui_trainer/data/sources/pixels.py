@@ -26,7 +26,7 @@ from tui_trainer.data.base.augment import (
 from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.csv import (
     CHUNK_ROWS,
-    Chunk,
+    LineChunk,
     is_missing,
     order_classes,
     read_chunks,
@@ -116,7 +116,7 @@ def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) 
         file, count + 1, expectation, header=opened.has_header, with_progress=True
     )
     for read in reading:
-        chunk = Chunk(read.lines, with_label_last(read.records, place))
+        chunk = LineChunk(read.lines, with_label_last(read.records, place))
         blocks.append(_pixels(file, chunk, section.max_value))
         for line, record in zip(chunk.lines, chunk.records, strict=True):
             label = record[-1].strip()
@@ -168,13 +168,13 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
     expectation = f"but the first row has {width}"
     for chunk in read_chunks(file, width, expectation, header=opened.has_header):
         records = chunk.records if place is None else with_label_last(chunk.records, place)
-        unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in records])
+        unlabelled = LineChunk(chunk.lines, [[*record[:count], ""] for record in records])
         blocks.append(_pixels(file, unlabelled, section.max_value))
         lines += chunk.lines
     return np.concatenate(blocks), lines
 
 
-def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:
+def _pixels(file: DataFile, chunk: LineChunk, max_value: float) -> NDArray[np.float32]:
     """Return the pixels of a chunk, (rows, pixels); BadInput for a value out of range."""
     numbers, foreign = _numbers(chunk)
     # NaN fails both comparisons and infinity the second, so both are caught here too.
@@ -186,7 +186,7 @@ def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float3
     return numbers.astype(np.float32).reshape(len(chunk.records), -1)
 
 
-def _numbers(chunk: Chunk) -> tuple[NDArray[np.float64], list[int]]:
+def _numbers(chunk: LineChunk) -> tuple[NDArray[np.float64], list[int]]:
     """Return the pixels of a chunk as numbers, and the positions of those that are none."""
     count = len(chunk.records) * (len(chunk.records[0]) - 1)
     texts = chain.from_iterable(record[:-1] for record in chunk.records)
@@ -198,7 +198,7 @@ def _numbers(chunk: Chunk) -> tuple[NDArray[np.float64], list[int]]:
 
 
 def _bad_pixel(
-    file: DataFile, chunk: Chunk, position: int, text: str, max_value: float
+    file: DataFile, chunk: LineChunk, position: int, text: str, max_value: float
 ) -> BadInput:
     row, column = divmod(position, len(chunk.records[0]) - 1)
     line = chunk.lines[row]
