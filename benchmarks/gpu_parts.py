@@ -491,7 +491,9 @@ def compile_(device: str, work: Path) -> int:
     findings = Findings()
     if device == "cpu" and not shutil.which("g++"):
         return _needs_a_gpu("a C++ compiler")
-    kinds = ["mlp", "cnn", "gru", "gpt", "lstm"] if device == "cuda" else ["mlp"]
+    kinds = ["mlp", "mlp+step"]
+    if device == "cuda":
+        kinds += ["cnn", "cnn+step", "gru", "gpt", "gpt+step", "lstm"]
     # Each of the processes would start as many of its own as there are CPUs.
     environment = {"TORCHINDUCTOR_COMPILE_THREADS": "3"}
 
@@ -501,7 +503,7 @@ def compile_(device: str, work: Path) -> int:
         limit_s = 85 if device == "cuda" else 150
         return _output(command, limit_s=limit_s, environment=environment)
 
-    for kind, (code, text) in _side_by_side(compiled, kinds, most=5):
+    for kind, (code, text) in _side_by_side(compiled, kinds, most=8):
         _log(kind, text)
         with findings.about(kind) as figures:
             figures += [line[2:] for line in text.splitlines() if line.startswith("= ")]

@@ -301,15 +301,19 @@ def _synchronize(device: torch.device) -> None:
 
 
 def compile_one(kind: str, device: str, work: Path) -> int:
-    """Train one kind compiled, to its end, and as it is; prints what a step takes in both."""
-    preset, *overrides = KINDS[kind]
+    """Train one kind compiled, to its end, and as it is; prints the time of a step in both.
+
+    `KIND+step` compiles its step, and `KIND` its model.
+    """
+    name, _, setting = kind.partition("+")
+    preset, *overrides = KINDS[name]
     count = 60 if device == "cuda" else 30
     length = (f"training.max_steps={count}", f"training.validate_every_steps={count}")
     losses: dict[str, list[float]] = {}
     rows: list[str] = []
-    for name, setting in (("eager", "false"), ("compiled", "true")):
+    for name, value in (("eager", "false"), ("compiled", setting or "true")):
         wanted = experiment(
-            preset, *overrides, *length, *EACH_STEP, *QUIET, f"training.compile={setting}"
+            preset, *overrides, *length, *EACH_STEP, *QUIET, f"training.compile={value}"
         )
         run = Run.new(work / f"{kind}-{name}", wanted)
         reported: list[float] = []
