@@ -90,8 +90,9 @@ def test_live_settings_of_items_are_edited_one_by_one() -> None:
     for key, words in (
         ("optimizer.groups", "cannot be edited while training"),
         ("optimizer.groups.0.freeze", "cannot be edited while training"),
-        ("optimizer.groups.0.lrs", "did you mean 'groups.0.lr"),
-        ("optimizer.groups.5.lr", "did you mean 'groups."),
+        ("optimizer.groups.0.lrs", "did you mean 'optimizer.groups.0.lr"),
+        ("optimizer.groups.5.lr", "did you mean 'optimizer.groups."),
+        ("groups.1.lr", r"did you mean 'optimizer.groups.1.lr'\?"),
     ):
         with pytest.raises(BadInput, match=words):
             edited(now, key, 1)
