@@ -293,3 +293,7 @@ def test_a_dry_run_has_a_line_for_each_group_of_parameters(
         "all others 131,328 lr 0.002, decay 0.05 of 131,072",
         "hidden.1.linear.weight, hidden.1.linear.bias",
     ]
+    for steps, is_told in ((500, False), (499, True)):
+        assert main([*words, f"training.max_steps={steps}", "--runs-dir", str(tmp_path)]) == 0
+        told = "hidden.0 is never trained: freeze_until is 500, and the run ends at step 499"
+        assert (told in capsys.readouterr().out) is is_told

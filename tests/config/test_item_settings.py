@@ -52,8 +52,18 @@ def test_a_setting_of_an_item_is_set_after_its_list_whatever_the_order() -> None
         ([LIST, "optimizer.groups.0.schedule=plateau"], "optimizer.groups.0.schedule", "whole run"),
         ([LIST, "optimizer.groups.0.momentum=0.9"], "optimizer.groups.0.momentum", "unknown key"),
         (["optimizer.groups=[{lr: 1}]"], "optimizer.groups.0.match", "missing"),
-        (["optimizer.groups=[head]"], "optimizer.groups.0", "as [{match: head, lr: 1e-3}]"),
-        (["optimizer.groups=[{match: []}]"], "optimizer.groups.0.match", "at least 1"),
+        (["optimizer.groups=head"], "optimizer.groups", "list of settings, as [{match: head"),
+        (["optimizer.groups=[head]"], "optimizer.groups.0", "be settings, as {match: head, lr"),
+        (
+            ["optimizer.groups=[{match: []}]"],
+            "optimizer.groups.0.match",
+            "should be a text, or have at least 1 value, not 0 (got [])",
+        ),
+        (
+            [LIST, "optimizer.groups.0.schedule={type: cosine, warmup: 2}"],
+            "optimizer.groups.0.schedule",
+            "warmup: unknown key (did you mean 'warmup_steps'?)",
+        ),
         (["optimizer.lr.0.x=1"], "optimizer.lr.0.x", "lr is no list"),
     ],
 )
@@ -90,8 +100,9 @@ def test_live_settings_of_items_are_edited_one_by_one() -> None:
     for key, words in (
         ("optimizer.groups", "cannot be edited while training"),
         ("optimizer.groups.0.freeze", "cannot be edited while training"),
-        ("optimizer.groups.0.lrs", "did you mean 'groups.0.lr"),
-        ("optimizer.groups.5.lr", "did you mean 'groups."),
+        ("optimizer.groups.0.lrs", "did you mean 'optimizer.groups.0.lr"),
+        ("optimizer.groups.5.lr", "did you mean 'optimizer.groups."),
+        ("groups.1.lr", r"did you mean 'optimizer.groups.1.lr'\?"),
     ):
         with pytest.raises(BadInput, match=words):
             edited(now, key, 1)

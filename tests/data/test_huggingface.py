@@ -236,6 +236,12 @@ def test_a_data_set_of_the_hub_is_read_from_the_cache_of_the_library(
     (tmp_path / "mine").mkdir()
     with pytest.raises(BadInput, match="there is a folder mine here"):
         load(section("hf:mine"))
+    # A name that can be of no data set is told before the library is asked for.
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(BadInput, match="is not a name on the hub"):
+        load(section("hf:"))
+    with pytest.raises(BadInput, match="pip install"):
+        load(section("hf:someone/else"))
 
 
 def test_what_the_library_writes_is_read(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_limits_of_the_data_are_told_too() -> None:
     assert len(line) <= 78
 
 
+def test_groups_of_parameters_are_no_limit() -> None:
+    draft = Draft(LIBRARY, "digits-cnn")
+    draft.set("optimizer.groups", "{match: head, freeze: true}")
+    assert "limits: epochs 40  modified: optimizer.groups" in changes_of(draft).plain
+
+
 def test_what_is_typed_is_neither_markup_nor_escape() -> None:
     draft = Draft(LIBRARY, "digits-cnn")
     draft.set("optimizer.lr", "[red]\x1b[31m")

@@ -691,7 +691,7 @@ def test_groups_of_parameters_are_typed_as_a_list_and_checked_at_once() -> None:
         await hand.type(key, "[{mach: head}]")
         assert "groups.0.mach unknown key (did you mean 'match'?)" in hand.draft.problem(key)
         await hand.type(key, "head")
-        assert "as [{match: head, lr: 1e-3}]" in hand.draft.problem(key)
+        assert "should be settings, as {match: head, lr: 1e-3}" in hand.draft.problem(key)
         assert "✗" in hand.host.text
         hand.form.reset_focused()
         await hand.pilot.pause()

@@ -304,10 +304,19 @@ def _translated(
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:
-            old = problems[path].message
-            message = old if message.split(" (got")[0] in old else f"{old}, or {message}"
+            message = _either(problems[path].message, message)
         problems[path] = tree.problem(path, message)
     return list(problems.values())
+
+
+def _either(first: str, second: str) -> str:
+    """Join what two branches of a union say of a value, and name the value once."""
+    expected, _, given = second.partition(" (got ")
+    if expected in first:
+        return first
+    if given:
+        first = first.removesuffix(f" (got {given}")
+    return f"{first}, or {second.removeprefix('should ')}"
 
 
 def _blamed(kind: type[Section], location: Path_) -> tuple[Path_, type[Section]]:
@@ -330,6 +339,8 @@ def _expected(kind: type[Section], error: ErrorDetails) -> str:
     info = kind.model_fields.get(str(error["loc"][0]))
     is_whole = error["type"] in ("tuple_type", "model_type") and len(error["loc"]) < 3
     if is_whole and info is not None and section_of_items(info) is not None:
+        if len(error["loc"]) > 1:
+            return "should be settings, as {match: head, lr: 1e-3}"
         return "should be a list of settings, as [{match: head, lr: 1e-3}]"
     return worded(error)
 

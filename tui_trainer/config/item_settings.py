@@ -100,9 +100,10 @@ def with_setting(values: Mapping[str, Any], name: str, value: Any) -> dict[str, 
     return {**values, whole: changed}
 
 
-def unknown_item_setting(section: Section, name: str) -> str:
-    """Return a hint for the name of a setting in a list that there is not."""
-    known = [key for key, _ in item_settings(section)]
+def unknown_item_setting(section: Section, key: str) -> str:
+    """Return a hint for the key of a setting in a list of its section that there is not."""
+    whole, _, name = key.partition(".")
     first = name.partition(".")[0]
-    there = [key for key in known if key.startswith(f"{first}.")]
-    return suggest(name, there) or (f"; available: {', '.join(there[:12])}" if there else "")
+    known = [name for name, _ in item_settings(section) if name.startswith(f"{first}.")]
+    there = [f"{whole}.{name}" for name in known]
+    return suggest(key, there) or (f"; available: {', '.join(there[:12])}" if there else "")

@@ -125,9 +125,10 @@ def check_live(experiment: Experiment, key: str) -> None:
         )
     section, _, name = key.partition(".")
     if section in SECTIONS and is_inside(name):
-        hint = unknown_item_setting(getattr(experiment, section), name)
+        hint = unknown_item_setting(getattr(experiment, section), key)
     else:
-        hint = suggest_key(key, experiment.all_keys())
+        inside = [known for known in live if known.endswith(f".{key}")]
+        hint = suggest_key(key, inside or experiment.all_keys())
     raise BadInput(f"no setting {clean(key, 80)!r}{hint}")
 
 

@@ -28,6 +28,7 @@ _WORDS = (
     (" item after validation", " value"),
     (" items after validation", " values"),
     ("string should", "should"),
+    ("value should", "should"),
 )
 
 

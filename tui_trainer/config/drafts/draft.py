@@ -120,8 +120,11 @@ class Draft:
 
     @property
     def limits(self) -> list[tuple[Field, str]]:
-        """The limits of the run and of its data that are set, with their texts."""
-        limits = [field for group in self.groups() for field in group.fields if field.is_limit]
+        """The limits of the run and of its data that are set, with their texts; a list of sections
+        is too long to tell.
+        """
+        fields = [field for group in self.groups() for field in group.fields]
+        limits = [field for field in fields if field.is_limit and not field.of_sections]
         found = [(field, self.text(field.key)) for field in limits]
         return [
             (field, text)

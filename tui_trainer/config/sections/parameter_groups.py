@@ -26,6 +26,7 @@ from tui_trainer.config.sections.schedules import (
     needs_length,
 )
 from tui_trainer.config.sections.section import Items, Section, TypedSection, setting
+from tui_trainer.text.clean import suggest
 from tui_trainer.text.value_errors import worded
 
 Decay = Literal["all", "matrices"]
@@ -44,7 +45,12 @@ def _schedule_of(value: Any) -> Any:
         schedule = spec.params.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise _refused(f"{'.'.join(map(str, first['loc']))} {worded(first)}") from error
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = [key for key in spec.params.model_fields if key != "type"]
+            hint = suggest(name, known) or f"; available: {', '.join(known)}"
+            raise _refused(f"{name}: unknown key{hint}") from error
+        raise _refused(f"{name} {worded(first)}") from error
     if follows_validation(schedule):
         raise _refused(f"{spec.name} is for the whole run; use it as the schedule of the run")
     return schedule

@@ -317,6 +317,9 @@ def parts_on_hub(path: str, config: str | None, revision: str | None) -> dict[st
         BadInput: the library is missing, or cannot load it.
     """
     name = clean(path, 200)
+    wanted = path.removeprefix(HUB)
+    if not _HUB_NAME.fullmatch(wanted):
+        raise BadInput(f"{name}: is not a name on the hub; write {HUB}USER/NAME")
     try:
         import datasets
     except ImportError as error:
@@ -324,9 +327,6 @@ def parts_on_hub(path: str, config: str | None, revision: str | None) -> dict[st
             f"{name}: a data set on the hub needs the package datasets, which cannot be imported "
             f"({clean(str(error), 200)}); pip install 'tui-trainer[datasets]'"
         ) from error
-    wanted = path.removeprefix(HUB)
-    if not _HUB_NAME.fullmatch(wanted):
-        raise BadInput(f"{name}: is not a name on the hub; write {HUB}USER/NAME")
     if os.path.exists(wanted):
         raise BadInput(
             f"{name}: there is a folder {clean(wanted, 200)} here, which the library would take; "
