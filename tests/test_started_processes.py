@@ -118,7 +118,7 @@ def test_fault_54_the_environment_is_protected_before_anything_else() -> None:
     first = main.body[1]
     assert ast.unparse(first) == "protect_environment()"
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    assert set(project["scripts"].values()) == {"tui_trainer.cli.main:main"}
+    assert set(project["scripts"].values()) == {"tui_trainer.__main__:main"}
     assert "tui_trainer.cli.main.main" in names((ROOT / "__main__.py").read_text())
 
 

@@ -1,7 +1,19 @@
-"""`python -m tui_trainer`."""
+"""The entry point of `tui-trainer` and `python -m tui_trainer`.
+
+Layer: cli. Ctrl-C during the first imports ends the program as quietly as afterwards.
+"""
 
 import sys
 
-from tui_trainer.cli.main import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line, and return the exit status."""
+    try:
+        from tui_trainer.cli.main import main as run
+    except KeyboardInterrupt:
+        return 130
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

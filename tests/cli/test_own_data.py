@@ -214,6 +214,8 @@ def test_a_folder_of_pictures_gets_a_model_for_their_size(
     assert "the pictures are 24x24" in inputs
     assert inputs.endswith("[dataset.size]")
     assert "moved by up to 1 pixel at random; not mirrored" in augment
+    _, mirrored, _ = run(capsys, "data", "inspect", "small", "dataset.flip_vertical=true")
+    assert "moved by up to 1 pixel at random, and mirrored" in mirrored
     assert "split by identity, stratified" in split
     assert "cnn, adamw 0.001, early stopping" in model
     _, large, _ = run(capsys, "data", "inspect", "large", "--json")

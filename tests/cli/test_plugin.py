@@ -75,6 +75,21 @@ def test_random_samples_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "samples read twice" in wrong
 
 
+@pytest.mark.further
+def test_a_transform_is_told_of_its_generator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shaky.py").write_text(
+        "import torch\n\nfrom tui_trainer.plugins import transform\n\n\n"
+        '@transform("shaky")\ndef shaky(batch, generator):\n'
+        '    return {**batch, "input": batch["input"] + torch.randn(1)}\n'
+    )
+    code, found = checked(capsys, "shaky.py", "digits-mlp", "transform=shaky", "--steps", "2")
+    assert code == 1
+    wrong = next(one["text"] for one in found["proofs"] if not one["holds"])
+    assert "a transform draws random numbers from its `generator`" in wrong
+
+
 def test_an_error_and_a_missing_experiment_are_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,7 +108,7 @@ def test_the_target_is_named_so_or_is_the_last_column_that_is_used(
 
 def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> None:
     path = written(tmp_path, "t.csv", "words\nmore\n")
-    with pytest.raises(BadInput, match=r"one column \('words'\).*dataset.separator.*type=text"):
+    with pytest.raises(BadInput, match=r"one column \('words'\).*, ; \| or tabs .*type=text"):
         find_target(TableSection(type="table", path=path, target="?"))
 
 

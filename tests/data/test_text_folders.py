@@ -78,6 +78,7 @@ def test_no_file_is_in_two_splits_and_every_class_in_each(tmp_path: Path) -> Non
     assert not parts[0] & parts[1]
     assert not parts[2] & (parts[0] | parts[1])
     assert all({name for name, _ in part} == {"cat", "dog"} for part in parts)
+    assert "400 passages of 40 files in 2 classes, 200 per class" in dataset.notes
 
 
 def test_batches_are_tokens_with_lengths(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tui_trainer.sessions.data_files import (
     list_folder,
     read_head,
     split_typed,
+    typed_path,
 )
 
 
@@ -76,6 +77,16 @@ def test_a_typed_path_is_completed_as_far_as_the_names_agree(tmp_path: Path) -> 
     assert complete(f"{tmp_path}/x") == f"{tmp_path}/x"
     assert split_typed("rows.csv") == (Path("."), "rows.csv")
     assert split_typed("~/a/b") == (Path("~/a").expanduser(), "b")
+
+
+def test_a_whole_path_typed_behind_a_folder_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch()
+    assert split_typed(f"./{tmp_path}/ro") == (tmp_path, "ro")
+    assert complete(f"./{tmp_path}/ro") == f"./{tmp_path}/rows.csv"
+    assert split_typed("./~/a/b") == (Path("~/a").expanduser(), "b")
+    assert typed_path(f"./{tmp_path}/rows.csv") == f"{tmp_path}/rows.csv"
+    assert split_typed("./a//b") == (Path("a"), "b")
+    assert split_typed("./~a/b") == (Path("./~a"), "b")
 
 
 def test_the_first_rows_of_a_table_are_cleaned_cells(tmp_path: Path) -> None:

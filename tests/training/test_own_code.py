@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,26 @@ def test_a_transform_is_exact_and_live(tmp_path: Path, data: Path) -> None:
     plain = Run.new(tmp_path / "plain", experiment(data))
     plain.start()
     assert plain.lines()[0] != whole.lines()[0]
+
+
+def test_what_draws_from_numpy_or_python_is_the_same_for_a_seed(tmp_path: Path, data: Path) -> None:
+    @transform("shaken")
+    def shaken(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        return {**batch, "input": batch["input"] + np.random.randn() + random.random()}
+
+    chosen = experiment(data, transform={"type": "shaken"})
+    lines = []
+    for number, name in enumerate(("one", "other", "cut")):
+        # As a new process has them.
+        np.random.seed(number)
+        random.seed(number)
+        run = Run.new(tmp_path / name, chosen)
+        if name == "cut":
+            cut_at(run, (3,))
+        else:
+            run.start()
+        lines.append(run.lines())
+    assert lines[0] == lines[1] == lines[2]
 
 
 class Signs(torch.optim.Optimizer):

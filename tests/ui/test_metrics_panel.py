@@ -181,7 +181,8 @@ def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
 
 def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
     assert two_lines(RunView(), None, None, SavedProgress(), 78)[0].startswith("train -")
-    assert dict(column(RunView(), None, None, SavedProgress()))["checkpoint"] == "none yet"
+    rows = dict(column(RunView(), None, None, SavedProgress()))
+    assert (rows["checkpoint"], rows["patience"]) == ("none yet", "-")
 
 
 def test_a_recipe_shows_what_it_measures_in_the_place_of_the_loss() -> None:

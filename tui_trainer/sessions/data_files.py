@@ -137,8 +137,13 @@ def complete(text: str) -> str:
 
 def split_typed(text: str) -> tuple[Path, str]:
     """Return the folder that a typed path is in, and the beginning of a name after it."""
-    head, slash, name = text.rpartition("/")
+    head, slash, name = typed_path(text).rpartition("/")
     return Path(os.path.expanduser(head + slash) or "."), name
+
+
+def typed_path(text: str) -> str:
+    """Return a path without the `./` of an empty field if a whole path was typed behind it."""
+    return text.removeprefix("./") if text.startswith((".//", "./~/")) else text
 
 
 @dataclass(frozen=True, slots=True)

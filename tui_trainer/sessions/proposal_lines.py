@@ -86,10 +86,11 @@ def _picture_lines(dataset: Dataset, experiment: Experiment) -> list[tuple[str, 
         return []
     lines = []
     if data.crop_padding:
-        text = (
-            f"moved by up to {counted(data.crop_padding, 'pixel')} at random; not mirrored, which "
-            "could change what they mean"
-        )
+        text = f"moved by up to {counted(data.crop_padding, 'pixel')} at random"
+        if data.flip_horizontal or data.flip_vertical:
+            text += ", and mirrored"
+        else:
+            text += "; not mirrored, which could change what they mean"
         lines.append(("augment", text, "dataset.crop_padding"))
     if dataset.left_out is not None:
         workers = experiment.loader.num_workers

@@ -18,6 +18,7 @@ from torch import Tensor
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
 from tui_trainer.config.plugins import LOSS_FACTORIES, OWN_METRICS
+from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.data.base.random import GeneratorStates, preserved_generators
 from tui_trainer.problems.batch import Batch
 from tui_trainer.runs.commands import Set, Stop
@@ -89,7 +90,10 @@ def _samples(task: Task, other: Task, how: str) -> Proof:
         pairs = zip(task.batches.epoch(0), other.batches.epoch(0), strict=True)
         for index, (batch, again) in enumerate(pairs):
             if field := _differing(batch, again):
-                text = f"the {field} of batch {index} differs: draw random numbers from torch, "
+                text = f"the {field} of batch {index} differs: "
+                if task.experiment.transform.type != NO_TRANSFORM:
+                    text += "a transform draws random numbers from its `generator` alone; samples "
+                text += "draw random numbers from torch, "
                 text += "numpy or random, which are seeded for each sample, or not at all, and let "
                 text += "no sample depend on those that were read before"
                 return Proof(name, text, holds=False)

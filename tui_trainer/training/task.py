@@ -23,7 +23,7 @@ from tui_trainer.config.tree import placed_problems
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.in_turn import combine_augments
-from tui_trainer.data.base.random import derive_seed
+from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -231,7 +231,10 @@ def _model(
 ) -> tuple[nn.Module, list[str]]:
     """Return the model on the CPU, and a note on the weights that it takes over if it is new."""
     training, notes = experiment.training, []
-    torch.manual_seed(derive_seed(training.seed, "model"))
+    seed = derive_seed(training.seed, "model")
+    torch.manual_seed(seed)
+    # numpy and Python too: code of plugins may draw from them.
+    seed_all(seed)
     try:
         # A recipe may call the model with something else than the inputs.
         checks = dataset.problem != "none"

@@ -293,10 +293,9 @@ def _limit_class(
 def _counts_note(passages: Sequence[_Passage], classes: Sequence[str], noun: str) -> str:
     counts = Counter(passage.label for passage in passages)
     files = f" of {len({passage.file for passage in passages}):,} files" if noun != "file" else ""
-    return (
-        f"{len(passages):,} {noun}s{files} in {len(classes)} classes, "
-        f"{min(counts.values()):,} to {max(counts.values()):,} per class"
-    )
+    fewest, most = min(counts.values()), max(counts.values())
+    each = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{len(passages):,} {noun}s{files} in {len(classes)} classes, {each} per class"
 
 
 def pad_texts(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,7 @@ from tui_trainer.sessions.data_files import (
     list_folder,
     read_head,
     split_typed,
+    typed_path,
 )
 from tui_trainer.sessions.thumbnails import is_picture, thumbnails_at
 from tui_trainer.text.errors import TrainerError
@@ -209,7 +210,7 @@ class DataPicker(ModalScreen["Picked | None"]):
     def _path_entered(self, event: Input.Submitted) -> None:
         """Open the typed folder, or choose the typed file."""
         event.stop()
-        path = Path(os.path.expanduser(event.value.strip() or "."))
+        path = Path(os.path.expanduser(typed_path(event.value.strip()) or "."))
         self._work("typed", partial(self._take_typed, path))
 
     async def _take_typed(self, path: Path) -> None:

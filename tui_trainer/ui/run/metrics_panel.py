@@ -247,7 +247,7 @@ def column(
             for key, v in view.scores.validation.items()
         ),
         *([] if _measures_nothing(view, experiment) else _best_rows(view, name)),
-        ("patience", counter or "off"),
+        ("patience", counter or ("-" if experiment is None else "off")),
         *rest,
         ("speed", ""),
         *_rows(view, "speed"),
