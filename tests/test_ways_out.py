@@ -28,7 +28,9 @@ WRITERS = {
     "tui_trainer.ui.terminal.terminal": "ends its modes, and says lines that it has cleaned",
 }
 """They may call os.write."""
-PRINTERS = {"tui_trainer.cli.bar_printer": "prints lines that it has cleaned, above the bar of rich"}
+PRINTERS = {
+    "tui_trainer.cli.bar_printer": "prints lines that it has cleaned, above the bar of rich"
+}
 
 
 def called(node: ast.Call) -> str:

@@ -366,7 +366,7 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
-        way = "fields have , ; | or tabs between them (dataset.separator), a text dataset.type=text"
+        way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
         if len(opened.header) > 1:
             way = f"the file has {len(opened.header)}; leave fewer out"
         raise BadInput(
