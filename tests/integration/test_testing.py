@@ -80,7 +80,7 @@ class Gated:
 
 
 def seen_from_elsewhere(run: Path, part: str) -> RunView:
-    """What whoever attaches sees once the run is in a part of its test."""
+    """Return what a viewer sees who attaches once the run is in a part of its test."""
     session = AttachedSession(RunDirectory(run))
     session.start()
     until_s = time.monotonic() + LIMIT_S

@@ -12,9 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-LINE_BYTES = 64
-"""Parameters begin at a multiple of this, as tensors of their own do. Matrix products of the CPU
-round otherwise at other places, and so the bits would depend on the layout."""
+from tui_trainer.data.base.batch import LINE_BYTES
 
 
 class FlatBuffer:
@@ -32,6 +30,8 @@ class FlatBuffer:
                 parameter.data = parameter.data.contiguous()
         sizes = [parameter.numel() for parameter in self.parameters]
         self._ends = list(accumulate(sizes))
+        # Where tensors of their own would begin. Matrix products of the CPU round at other places
+        # otherwise, and so the bits would depend on the layout.
         per_line = max(1, LINE_BYTES // self.parameters[0].element_size())
         self._starts = list(
             accumulate((-(-size // per_line) * per_line for size in sizes), initial=0)

@@ -117,8 +117,6 @@ class Forward:
         Outputs are (B, K), at each step (B, T, K), or at each pixel (B, K, H, W); with a loss of
         the model's own they are the `logits` of a dict, whose `loss` it is.
         """
-        if self._channels_last:
-            batch = {name: _channels_last(field) for name, field in batch.items()}
         try:
             return self._in_precision(batch, carry, self._run)
         except Exception as error:
@@ -136,8 +134,6 @@ class Forward:
 
         For a compiler, which follows every line of it; not for stateful models.
         """
-        if self._channels_last:
-            batch = {name: _channels_last(field) for name, field in batch.items()}
 
         def run(*positional: Tensor, **named: Tensor) -> Any:
             return functional_call(self.model, dict(tensors), positional, named)
@@ -148,6 +144,8 @@ class Forward:
     def _in_precision(
         self, batch: Batch, carry: RecurrentState, run: Callable[..., Any]
     ) -> tuple[Any, RecurrentState]:
+        if self._channels_last:
+            batch = {name: _channels_last(field) for name, field in batch.items()}
         if self._dtype is None:
             return self._outputs(batch, carry, run)
         with torch.autocast(batch[self._first].device.type, dtype=self._dtype):

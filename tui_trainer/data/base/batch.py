@@ -18,8 +18,8 @@ from tui_trainer.text.errors import TrainerError
 
 Ready = Callable[[Batch], Batch]
 """Makes a batch that came to the device in a small form what a model takes."""
-_LINE_BYTES = 64
-"""Tensors of their own begin at a multiple of this."""
+LINE_BYTES = 64
+"""Tensors of their own begin in memory at a multiple of this."""
 
 
 class Chunk(NamedTuple):
@@ -47,7 +47,7 @@ def _parts(column: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
     of an epoch into other chunks, would not be bitwise.
     """
     parts = torch.split(column, list(sizes))
-    if all(part.data_ptr() % _LINE_BYTES == 0 for part in parts):
+    if all(part.data_ptr() % LINE_BYTES == 0 for part in parts):
         return parts
     return [part.clone() for part in parts]
 

@@ -48,7 +48,7 @@ class _Chosen:
 
 
 def list_hub(section: PicturesSection, wanted: str) -> PictureList | None:
-    """List the pictures of a data set; None if the path of the section is none.
+    """List the pictures of a data set; None if the path leads to no such data set.
 
     `wanted` is the problem, or `auto`.
 
