@@ -556,6 +556,22 @@ def test_fault_22_an_operation_that_is_not_deterministic_says_which_and_what_to_
     assert "set training.deterministic=false" in outcome.reason
 
 
+class Unsupported(RuntimeError):
+    """As torch's compiler raises it."""
+
+    __module__ = "torch._dynamo.exc"
+
+
+def test_an_error_of_the_compiler_names_the_line_of_the_model(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    text = "Data-dependent branching\n  more\n\nfrom user code:\n"
+    places = '   File "/a/step.py", line 9, in f\n    x\n  File "/b/odd.py", line 11, in forward\n'
+    outcome = broken_off(run, Unsupported(text + places))
+    begin = "torch.compile failed: Data-dependent branching (/b/odd.py:11) in step 5"
+    assert outcome.reason.startswith(begin)
+    assert "training.compile=false" in outcome.reason
+
+
 def test_an_unexpected_error_is_raised_after_the_work_is_saved(tmp_path: Path, data: Path) -> None:
     run = Run.new(tmp_path / "run", small_experiment(data))
     with pytest.raises(ZeroDivisionError):

@@ -66,8 +66,8 @@ def known(error: Exception, task: Task) -> Fault | None:
         places = _PLACE.findall(text.partition("from user code:")[2])
         line = f" ({clean(places[-1][0], 200)}:{places[-1][1]})" if places else ""
         return Fault(
-            f"torch cannot compile it: {first}{line}",
-            "train anew with training.compile=false, or mend what is named, such as a missing g++",
+            f"torch.compile failed: {first}{line}",
+            "start a new run with training.compile=false, or install g++ if it is missing",
         )
     if _NO_DETERMINISTIC in text:
         return Fault(first, "set training.deterministic=false, or use another model or loss")
