@@ -33,6 +33,7 @@ from tui_trainer.data.files.csv import is_missing, to_numbers
 from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
 from tui_trainer.data.files.disk import DataFile, TableFormat
 from tui_trainer.data.files.json_lines import JsonLinesReader
+from tui_trainer.data.files.look_ahead import made_ahead
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.parquet import ParquetReader
 from tui_trainer.data.files.rows import Rows, TableReader
@@ -100,8 +101,11 @@ def collect_table(
     stated = forms or {}
     collected = {name: ColumnValues(kind) for name, kind in requested.items()}
     lines = GrowingArray(np.int64)
+    blocks = read(requested)
+    if len(file.content) >= LITTLE_BYTES:
+        blocks = made_ahead(blocks)
     with ReadProgress(file.name, len(file.content)) as progress:
-        for rows in read(requested):
+        for rows in blocks:
             lines.add(rows.lines, rows.share)
             for name, values in collected.items():
                 values.add(rows, name, file.style.marks)
