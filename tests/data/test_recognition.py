@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.recognition import find_target, recognise
+from tui_trainer.data.recognition import recognise
+from tui_trainer.data.sources.target_column import find_target
 from tui_trainer.text.errors import BadInput
 
 

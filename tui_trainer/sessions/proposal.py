@@ -102,7 +102,7 @@ def propose(
             names the file and what to do.
         ConfigError: a setting of the user's is wrong.
     """
-    from tui_trainer.data.recognition import check_target
+    from tui_trainer.data.sources.target_column import check_target
 
     chosen = _dataset_overrides(overrides)
     recognised, section = _dataset_section(path, library, chosen)
@@ -190,7 +190,8 @@ def _dataset_section(
     path: str, library: PresetLibrary, chosen: Sequence[Override]
 ) -> tuple[Recognised, dict[str, Any]]:
     """Return what is recognised of the data, and the settings of the data set."""
-    from tui_trainer.data.recognition import Recognised, find_target, recognise
+    from tui_trainer.data.recognition import Recognised, recognise
+    from tui_trainer.data.sources.target_column import find_target
     from tui_trainer.data.sources.text_table import find_only_text
 
     stated = {override.field: override.value for override in chosen}
