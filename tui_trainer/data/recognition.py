@@ -102,7 +102,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
             return Recognised({"type": "huggingface", "path": where})
         if (pictures := _hub_pictures(where, stated)) is not None:
             return pictures
-        if "type" not in stated and is_dataset_folder(where):
+        if "type" not in stated and is_dataset_folder(where) and not _has_pictures(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
         return _array_folder(where, stated) or _folder(where, stated)
@@ -335,6 +335,12 @@ def picture_settings(
     if "crop_padding" not in stated and "size" not in stated:
         settings["crop_padding"] = min(height, width) // _CROPPED
     return Recognised(settings, reason)
+
+
+def _has_pictures(where: str) -> bool:
+    """Whether most files that are directly in a folder are pictures."""
+    here, _ = _suffixes(where)
+    return 2 * sum(here[end] for end in SUFFIXES) > here.total()
 
 
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:

@@ -38,6 +38,18 @@ def read_names(file: DataFile) -> list[str]:
     return names
 
 
+def text_names(file: DataFile, header: Sequence[str]) -> list[str]:
+    """Return the names of the columns of texts; `header` has the names of all."""
+    import pyarrow as pa
+
+    kinds = _open(file).schema_arrow.types
+    return [
+        name
+        for name, kind in zip(header, kinds, strict=True)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    ]
+
+
 def _open(file: DataFile) -> Any:
     if why := why_no_arrow():
         raise BadInput(
