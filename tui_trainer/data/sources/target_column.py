@@ -6,6 +6,7 @@ Layer: data.
 from __future__ import annotations
 
 from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.table_targets import TARGETS
@@ -26,6 +27,11 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
         way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
+        if header and _has_spaces_between_numbers(header[0]):
+            way = (
+                "are its columns separated by spaces? Write commas in their place: "
+                "sed -E 's/^ +//; s/[[:space:]]+/,/g' FILE > FILE.csv"
+            )
         if len(opened.header) > 1:
             way = f"the file has {len(opened.header)}; leave fewer out"
         raise BadInput(
@@ -52,6 +58,11 @@ def check_target(section: DelimitedSection) -> None:
     if 2 * count > rows and count > 2:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
-            f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "
-            f"no class; name the column to predict: --target COLUMN; available: {others}"
+            f"{opened.file.name}: column '{shown}' has {count:,} different texts in {rows:,} rows, "
+            f"so it is no class; name the column to predict: --target COLUMN; available: {others}"
         )
+
+
+def _has_spaces_between_numbers(text: str) -> bool:
+    numbers, foreign = to_numbers(text.split())
+    return len(numbers) - len(foreign) > 1
