@@ -129,7 +129,10 @@ class ColumnValues:
 
     def __post_init__(self) -> None:
         if self.requested != "category":
-            self.survey = ColumnSurvey(is_target=self.requested == "auto_target")
+            self.survey = ColumnSurvey(
+                is_target=self.requested == "auto_target",
+                may_round=self.requested == "auto_rounded",
+            )
             self.numbers = NumberValues()
         if self.requested in ("category", "auto_target"):
             self.texts = TextValues()

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["number", "category"]
-RequestedKind = Kind | Literal["auto", "auto_target"]
-"""`auto`: numbers if every value is one. `auto_target`: so too, but two numbers are categories."""
+RequestedKind = Kind | Literal["auto", "auto_rounded", "auto_target"]
+"""`auto`: numbers if every value is one that float64 has. `auto_rounded`: numbers even if some are
+rounded. `auto_target`: as `auto`, but two numbers are categories.
+"""
 
 _FIRST_ROWS = 100
 

@@ -123,7 +123,7 @@ def collect_table(
     }
     kinds = {
         name: surveys[name].decide(file, name, known[name])
-        if kind in ("auto", "auto_target")
+        if kind in ("auto", "auto_rounded", "auto_target")
         else cast(Kind, kind)
         for name, kind in requested.items()
     }
@@ -131,7 +131,8 @@ def collect_table(
     columns, notes = _columns(file, kinds, known, numbers, texts, classes)
     for name, survey in surveys.items():
         column = columns[name]
-        if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
+        are_numbers = survey.numbers and not survey.texts and not survey.rounded_line
+        if isinstance(column, TextColumn) and are_numbers:
             columns[name] = column = _of_numbers(column)
         if name not in stated:
             notes += survey.notes(clean(name, 80), column, file.style.place)

@@ -272,7 +272,7 @@ def _requested_kinds(
         if column is not None:
             kinds[column] = "category"
     if section.time is not None:
-        kinds[section.time] = "auto"
+        kinds[section.time] = "auto_rounded"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"
