@@ -33,6 +33,7 @@ from tui_trainer.data.base.dataset import (
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
@@ -278,6 +279,8 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
             way = "more rows are needed"
             if 2 * len(target.classes) > len(target.values):
                 way += ", or another target: most classes have a single row"
+                if not to_numbers(target.classes)[1]:
+                    way += "; problem=regression predicts them as numbers"
             raise BadInput(
                 f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "
                 f"empty; {way}"
