@@ -14,8 +14,8 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     TableSection,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.load import LOADERS, load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ExitCode
 

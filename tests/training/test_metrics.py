@@ -18,8 +18,8 @@ from torchmetrics import classification
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import DATASET_FACTORIES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS, TableSection
 from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.data.batches.tensors import TensorSplit

@@ -16,7 +16,7 @@ from tests.training.test_optimizers import section_of, small
 from tests.training.test_recipes import EXAMPLES, gan
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.config.yaml.scalars import to_yaml

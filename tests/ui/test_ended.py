@@ -24,8 +24,8 @@ from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, Steps
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log
-from tui_trainer.ui.run.resume import ResumeDialog, limit_of, so_far
+from tui_trainer.ui.run.log_panel import Log
+from tui_trainer.ui.run.resume_dialog import ResumeDialog, limit_of, so_far
 from tui_trainer.ui.run.test_results import (
     aligned,
     confusion_lines,

@@ -32,8 +32,8 @@ from tui_trainer.runs.states import ColourRole
 from tui_trainer.text.format import measured
 from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.runs.compared import Compared, short_labels
-from tui_trainer.ui.runs.fork import ForkDialog
-from tui_trainer.ui.runs.lines import Page, mark_line, run_lines
+from tui_trainer.ui.runs.fork_dialog import ForkDialog
+from tui_trainer.ui.runs.run_list import Page, mark_line, run_lines
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.confirm import Confirm

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui_trainer.cli import options
-from tui_trainer.config.names import full_key
+from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run, list_command

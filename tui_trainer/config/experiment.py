@@ -22,8 +22,7 @@ from tui_trainer.config.item_settings import (
     setting_info,
     setting_value,
 )
-from tui_trainer.config.names import other_name, suggest_key
-from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.plugin_loader import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
@@ -46,6 +45,7 @@ from tui_trainer.config.sections.training import (
     TrainingSection,
 )
 from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
+from tui_trainer.config.setting_names import other_name, suggest_key
 from tui_trainer.config.tree import Path_, Place, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean, suggest

@@ -23,8 +23,8 @@ from tui_trainer.config.item_settings import (
     unknown_item_setting,
     with_setting,
 )
-from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.setting_names import full_key, suggest_key
 from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.reader import parse_value

@@ -27,7 +27,7 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -35,16 +35,16 @@ from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.own_problem import with_own_targets
+from tui_trainer.data.problem_override import with_own_targets
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.row_splits import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
-from tui_trainer.data.sources.plugin import load_to_measure
+from tui_trainer.data.sources.plugin_data import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
 from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.data.sources.table import select_rows
@@ -52,7 +52,7 @@ from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.data.sources.tokens import read_tokens_to_measure
-from tui_trainer.data.tokenizers.choice import tokenizer_of
+from tui_trainer.data.tokenizers.tokenizer_choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

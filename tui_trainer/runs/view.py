@@ -30,7 +30,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
-from tui_trainer.runs.numbers import NUMBERS, StepNumbers
+from tui_trainer.runs.step_numbers import NUMBERS, StepNumbers
 
 Check = Callable[[object], bool]
 

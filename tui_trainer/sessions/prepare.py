@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import missing_plugins, plugin_facts
+from tui_trainer.config.plugin_loader import missing_plugins, plugin_facts
 from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads

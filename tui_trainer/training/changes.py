@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from tui_trainer.config.plugins import LOADED, plugin_lines
+from tui_trainer.config.plugin_loader import LOADED, plugin_lines
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.dataset import Dataset

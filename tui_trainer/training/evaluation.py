@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.base.batch import Measurable, Split
+from tui_trainer.data.base.split import Measurable, Split
 from tui_trainer.data.batches.joined import JoinedSplits
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit

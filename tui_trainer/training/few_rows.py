@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.text.errors import ConfigError, Problem

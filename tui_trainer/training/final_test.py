@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tui_trainer.data.base.batch import BatchLost, Split
+from tui_trainer.data.base.split import BatchLost, Split
 from tui_trainer.runs.events import MeasurementAdvanced
 from tui_trainer.text.format import counted
 from tui_trainer.training.baseline_costs import choose_baselines

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Measurable
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit

@@ -20,10 +20,10 @@ from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.config.tree import placed_problems
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.in_turn import combine_augments
 from tui_trainer.data.base.random import derive_seed, seed_all
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.problems import ProblemName
-from tui_trainer.data.base.batch import Split
+from tui_trainer.config.problem_specs import ProblemName
+from tui_trainer.data.base.data_summary import DataSummary
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.in_turn import Augment
-from tui_trainer.data.base.summary import DataSummary
+from tui_trainer.data.base.split import Split
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 from tui_trainer.data.base.random import seed_all
 
 Made = TypeVar("Made")

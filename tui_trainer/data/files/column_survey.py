@@ -20,7 +20,7 @@ from tui_trainer.data.files.number_forms import (
     FormSurvey,
     NumberForm,
 )
-from tui_trainer.data.files.rows import Rows
+from tui_trainer.data.files.table_rows import Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

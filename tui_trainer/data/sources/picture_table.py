@@ -19,8 +19,8 @@ from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.columns import Column, RequestedKind, Table, TextColumn
 from tui_trainer.data.files.csv import Records, order_classes, to_numbers
 from tui_trainer.data.files.folders import ListedFile
+from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList

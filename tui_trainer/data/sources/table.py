@@ -49,7 +49,7 @@ from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.kept_keys import kept_keys
-from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
+from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import NUMBERS, Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
-from tui_trainer.data.splits.keys import Keys, count_different, row_keys
+from tui_trainer.data.splits.row_keys import Keys, count_different, row_keys
 from tui_trainer.data.splits.split_column import is_split_word
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted

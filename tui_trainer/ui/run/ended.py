@@ -29,7 +29,7 @@ from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.result_lines import result_lines
-from tui_trainer.ui.run.resume import ResumeDialog
+from tui_trainer.ui.run.resume_dialog import ResumeDialog
 from tui_trainer.ui.run.test_results import fitted, results_table
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.services import beside

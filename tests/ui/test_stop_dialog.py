@@ -19,7 +19,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.view import RunView
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog, costs
+from tui_trainer.ui.run.stop_dialog import StopDialog, costs
 
 
 def stops(host: Host) -> list[bool]:

@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import (
     NumbersSection,
     RowsSection,
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import (
     NEEDS_ITS_DATA,
     Dataset,
@@ -31,6 +30,7 @@ from tui_trainer.data.base.dataset import (
     identity,
 )
 from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
