@@ -22,7 +22,7 @@ from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.runs.edits import read_edits
-from tui_trainer.runs.events import CommandApplied, Notice
+from tui_trainer.runs.events import CommandApplied, Notice, RunStarted
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import ConfigError
@@ -302,6 +302,21 @@ def test_groups_that_do_not_fit_the_model_are_refused_with_their_line(
     assert problem.line is not None
     line = written.read_text().splitlines()[problem.line - 1]
     assert line.strip().removeprefix("- ").startswith(key.rpartition(".")[2])
+
+
+def test_a_run_says_what_it_is_too_short_for(tmp_path: Path, data: Path) -> None:
+    groups = [{"match": "head", "freeze_until": 12}, {"match": "blocks.*", "freeze_until": 13}]
+    optimizer = {"type": "adamw", "groups": [{"match": "*.bias"}, *groups]}
+    experiment = small_experiment(data, model=CNN, optimizer=optimizer)
+    run = Run.new(tmp_path / "run", experiment)
+    run.start(at_step(1, Stop()))
+    run.resume(at_step(2, Stop()))
+    first, resumed = (event.notes for event in run.events if isinstance(event, RunStarted))
+    said = ["blocks.* is never trained: freeze_until is 13, and the run ends at step 12"]
+    assert [note for note in first if "run ends" in note] == said
+    assert not any("run ends" in note for note in resumed)
+    shown = preview(experiment, tmp_path).notes
+    assert [note for note in shown if "run ends" in note] == said
 
 
 def test_a_preview_says_how_each_group_is_trained(tmp_path: Path, data: Path) -> None:

@@ -46,7 +46,12 @@ from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.parameter_groups import check_trains
 from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
-from tui_trainer.training.task_checks import check_batches, check_measurable, check_norm
+from tui_trainer.training.task_checks import (
+    check_batches,
+    check_measurable,
+    check_norm,
+    notes_on_length,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def _build_on(
         criterion = build_criterion(experiment.loss, dataset, device, own_model)
         if experiment.training.compile == "step":
             check_compilable(experiment, model, stateful=stateful)
-    return Task(
+    task = Task(
         experiment,
         device,
         ranks,
@@ -188,6 +193,10 @@ def _build_on(
         _optimizer(experiment, model, recipe),
         feed,
     )
+    if not is_new:
+        return task
+    notes = notes_on_length(experiment, model, task.steps_per_epoch)
+    return replace(task, dataset=replace(placed, notes=(*placed.notes, *notes)))
 
 
 def _transformed(dataset: Dataset, transform: OwnTransform | None) -> Dataset:

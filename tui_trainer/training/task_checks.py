@@ -5,12 +5,14 @@ Layer: training.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.horizon import horizon
 from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.config.sections.recipes import SUPERVISED
@@ -22,6 +24,7 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.metrics import why_undefined
+from tui_trainer.training.parameter_groups import summarize_groups
 
 
 def check_measurable(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> Dataset:
@@ -103,3 +106,18 @@ def check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> No
             f"{experiment.training.batch_size} leaves a batch of one; "
             f"{against_batches_of_one(experiment)}"
         )
+
+
+def notes_on_length(
+    experiment: Experiment, model: nn.Module, steps_per_epoch: int
+) -> Iterator[str]:
+    """Yield a note for each group of parameters that the run is too short to train."""
+    total_steps = horizon(experiment, steps_per_epoch)
+    if total_steps is None:
+        return
+    for group in summarize_groups(experiment.optimizer, model):
+        if not group.is_frozen and group.first_step > total_steps:
+            yield (
+                f"{group.match} is never trained: freeze_until is {group.first_step:,}, and the "
+                f"run ends at step {total_steps:,}"
+            )
