@@ -30,7 +30,7 @@ from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
 from tui_trainer.config.sections.losses import LOSSES, MODEL_LOSS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
-from tui_trainer.config.sections.parameter_groups import group_contradictions
+from tui_trainer.config.sections.parameter_groups import group_contradictions, idle_settings
 from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
@@ -192,8 +192,11 @@ def kinds_of(section: str) -> list[type[Section]]:
     return [spec.params for spec in REGISTRIES[section]]
 
 
-def resolve(tree: Tree, name: str) -> Experiment:
-    """Validate a tree; raises ConfigError with every problem found in it."""
+def resolve(tree: Tree, name: str, *, is_new: bool = True) -> Experiment:
+    """Validate a tree; raises ConfigError with every problem found in it.
+
+    A run that exists keeps settings without effect, which are refused in a new experiment.
+    """
     move_problem(tree.values, tree.places)
     problems: list[Problem] = []
     parts: dict[str, Section] = {}
@@ -215,7 +218,10 @@ def resolve(tree: Tree, name: str) -> Experiment:
         experiment = Experiment(
             given_name, description, **cast(Any, parts), notes=notes, places=dict(tree.places)
         )
-        problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
+        found = contradictions(experiment)
+        if is_new:
+            found += idle_settings(experiment.optimizer.groups)
+        problems = [tree.problem(path, message) for path, message in found]
         if not problems:
             return experiment
     raise ConfigError(problems)
@@ -383,8 +389,7 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
         found.append((("schedule", "type"), needs_length(experiment.schedule)))
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:
         found.append((("optimizer", "nesterov"), "needs optimizer.momentum above 0"))
-    for index, name, message in group_contradictions(optimizer.groups, has_length=has_length):
-        found.append((("optimizer", "groups", index, name), message))
+    found += group_contradictions(optimizer.groups, has_length=has_length)
     if training.grad_clip_norm is not None and training.grad_clip_value is not None:
         found.append((("training", "grad_clip_value"), "set this or grad_clip_norm, not both"))
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:

@@ -88,7 +88,7 @@ def read_config(run: RunDirectory) -> Experiment:
     document = read_config_file(run)
     tree = Tree(document.data, places_of(document.places, run.config))
     try:
-        return resolve(tree, run.path.name)
+        return resolve(tree, run.path.name, is_new=False)
     except ConfigError as error:
         if missing := missing_plugins(read_provenance(run.provenance)):
             words = " ".join(f"--plugin {clean(path)}" for path in missing)

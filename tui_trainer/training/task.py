@@ -253,6 +253,10 @@ def _model(
     if training.init_from and is_new:
         weights, source = read_weights(training.init_from)
         notes = [take_weights(model, weights, training.init_skip, source)]
+    elif training.init_skip and is_new:
+        notes = [
+            "training.init_skip has no effect: name what to take weights from (training.init_from)"
+        ]
     freeze(model, training.freeze, experiment.optimizer.groups)
     return model, notes
 

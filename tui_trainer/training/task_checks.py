@@ -16,6 +16,7 @@ from tui_trainer.config.horizon import horizon
 from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.config.sections.recipes import SUPERVISED
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import Batches
 from tui_trainer.problems.class_metrics import MEANS
@@ -111,13 +112,27 @@ def check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> No
 def notes_on_length(
     experiment: Experiment, model: nn.Module, steps_per_epoch: int
 ) -> Iterator[str]:
-    """Yield a note for each group of parameters that the run is too short to train."""
+    """Yield notes on warm-ups that the run is too short for, and on groups that it never trains."""
     total_steps = horizon(experiment, steps_per_epoch)
     if total_steps is None:
         return
+    end = f"the run ends at step {total_steps:,}"
+    for key, schedule, start in _schedules(experiment):
+        warmup_steps = getattr(schedule, "warmup_steps", 0)
+        if start < total_steps < start + warmup_steps:
+            since = f" from step {start + 1:,}" if start else ""
+            yield (
+                f"the warm-up lasts longer than the run: {key}.warmup_steps is "
+                f"{warmup_steps:,}{since}, and {end}"
+            )
     for group in summarize_groups(experiment.optimizer, model):
         if not group.is_frozen and group.first_step > total_steps:
-            yield (
-                f"{group.match} is never trained: freeze_until is {group.first_step:,}, and the "
-                f"run ends at step {total_steps:,}"
-            )
+            yield f"{group.match} is never trained: freeze_until is {group.first_step:,}, and {end}"
+
+
+def _schedules(experiment: Experiment) -> Iterator[tuple[str, TypedSection, int]]:
+    """Yield each schedule with its key, and the number of steps before the first that it is for."""
+    yield "schedule", experiment.schedule, 0
+    for number, group in enumerate(experiment.optimizer.groups):
+        if group.schedule is not None and not group.freeze:
+            yield f"optimizer.groups.{number}.schedule", group.schedule, group.first_step - 1
