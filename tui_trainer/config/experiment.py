@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.item_settings import (
+    hint_on_none,
     plain_value,
     section_of_items,
     setting_info,
@@ -306,7 +307,10 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            message = f"{_expected(kind, error)}{_meant(error)}"
+            field = inside.model_fields.get(str(path[-1]))
+            message = (
+                f"{_expected(kind, error)}{_meant(error)}{hint_on_none(field, error['input'])}"
+            )
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:

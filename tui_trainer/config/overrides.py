@@ -18,8 +18,10 @@ from pydantic import ValidationError
 from tui_trainer.config.experiment import SECTIONS, Experiment, absolute_paths, contradictions
 from tui_trainer.config.item_settings import (
     any_item,
+    hint_on_none,
     is_inside,
     item_settings,
+    setting_info,
     unknown_item_setting,
     with_setting,
 )
@@ -165,6 +167,8 @@ def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
         new = type(old).model_validate({**old.model_dump(mode="json"), **given})
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
+        if hint := hint_on_none(setting_info(old, name), value):
+            message += f"{hint}, as {key}="
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error
     except Exception as error:
         # A plugin's section may have validators of its own.
