@@ -307,10 +307,8 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            field = inside.model_fields.get(str(path[-1]))
-            message = (
-                f"{_expected(kind, error)}{_meant(error)}{hint_on_none(field, error['input'])}"
-            )
+            info = inside.model_fields.get(str(path[-1]))
+            message = f"{_expected(kind, error)}{_meant(error, info)}"
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:
@@ -355,10 +353,10 @@ def _expected(kind: type[Section], error: ErrorDetails) -> str:
     return worded(error)
 
 
-def _meant(error: ErrorDetails) -> str:
-    """Return a hint for a word that is not one of the choices."""
+def _meant(error: ErrorDetails, info: FieldInfo | None) -> str:
+    """Return a hint for a word that is not one of the choices, or that stands for none."""
     if error["type"] != "literal_error" or not isinstance(error["input"], str):
-        return ""
+        return hint_on_none(info, error["input"])
     choices = str(error.get("ctx", {}).get("expected", "")).split("'")[1::2]
     return suggest(error["input"], choices)
 
