@@ -216,6 +216,7 @@ def build_task(
         if count := count_parameters(layer):
             kind = clean(type(layer).__name__)
             startup.tell("layers", f"{clean(name)}: {kind}, {parameters_text(count)}")
+    startup.leave()
     return task, device
 
 
