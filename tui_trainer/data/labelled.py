@@ -166,7 +166,7 @@ def _pixels(
             "a label in each row"
         )
     source = read_pixels(section.model_copy(update={"path": path}))
-    return _of_source(source, preprocessing, info, "row")
+    return _of_source(source, preprocessing, info)
 
 
 def _pictures(
@@ -189,7 +189,7 @@ def _pictures(
     decode = "once" if section.decode == "once" else "auto"
     moved = section.model_copy(update={"path": path, "decode": decode, **columns})
     source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
-    return _of_source(source, preprocessing, info, "picture")
+    return _of_source(source, preprocessing, info)
 
 
 def _sequences(
@@ -197,14 +197,14 @@ def _sequences(
 ) -> Labelled:
     channels = tuple(preprocessing["inputs"])
     source, ignored = read_sequences_to_measure(section, channels, path, info.problem)
-    return _of_source(source, preprocessing, info, "sequence", _ignored_note(ignored))
+    return _of_source(source, preprocessing, info, _ignored_note(ignored))
 
 
 def _forecast(
     section: ForecastSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
 ) -> Labelled:
     source, ignored = read_forecast_to_measure(section, preprocessing["inputs"], path)
-    return _of_source(source, preprocessing, info, "window", _ignored_note(ignored))
+    return _of_source(source, preprocessing, info, _ignored_note(ignored))
 
 
 def _passages(
@@ -213,7 +213,7 @@ def _passages(
     # The tokenizer is that of the checkpoint; its file is not needed.
     moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
     source = read_passages(moved, whole=True)
-    return _of_source(source, preprocessing, info, source.noun)
+    return _of_source(source, preprocessing, info)
 
 
 def _text(
@@ -287,13 +287,14 @@ def _of_source(
     source: Source,
     preprocessing: dict[str, Any],
     info: DatasetInfo,
-    noun: str,
     more: list[str] | None = None,
 ) -> Labelled:
     encoded = source.encode(preprocessing["inputs"])
     notes = [*source.notes, *encoded.notes, *(more or [])]
     full = replace(encoded, notes=notes)
-    return _labelled(source.name, source.target, source.rows, full, preprocessing, info, noun)
+    return _labelled(
+        source.name, source.target, source.rows, full, preprocessing, info, source.noun
+    )
 
 
 def _labelled(

@@ -75,7 +75,9 @@ def load_rows(
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
-    notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
+    notices = []
+    if is_classified and not fitted:
+        notices = class_notices(target.classes, counts[0], source.noun)
     (train, val, test), split, left_out = _as_splits(source, encoded, preprocessing, split)
     return Dataset(
         train=train,
@@ -90,9 +92,10 @@ def load_rows(
             *source.notes,
             *split.notes,
             *encoded.notes,
-            *absent_notes(target.classes, *counts),
+            *absent_notes(target.classes, *counts, noun=source.noun),
             *notices,
         ),
+        noun=source.noun,
         soft_targets=target.problem == "classification" and _is_mixed(section),
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),

@@ -73,7 +73,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
         if why and name == monitored and is_new:
             message = (
                 f"{name} cannot be computed on the validation split: {why}; monitor another "
-                "metric, such as loss, or have other rows for validation: change "
+                f"metric, such as loss, or have other {dataset.noun}s for validation: change "
                 "dataset.val_fraction or dataset.split_seed"
             )
             raise ConfigError([Problem(message, "checkpoint.monitor")])
@@ -84,7 +84,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     if means and 0 < there < dataset.outputs:
         notes.append(
             f"{', '.join(means)}: in validation the mean over the {there} of {dataset.outputs} "
-            "classes that have a row there"
+            f"classes that have a {dataset.noun} there"
         )
     return notes
 

@@ -81,9 +81,12 @@ class ArraySource:
         return np.arange(len(self.target.values))
 
     @property
+    def noun(self) -> str:
+        return {"image": "picture", "sequence": "sequence"}.get(self.kind, "row")
+
+    @property
     def contents(self) -> str:
-        nouns = {"image": "picture", "sequence": "sequence"}
-        count = counted(len(self.target.values), nouns.get(self.kind, "row"))
+        count = counted(len(self.target.values), self.noun)
         return f"{count}, {self.inputs[0].dtype.name}"
 
     @property

@@ -45,6 +45,7 @@ class ForecastSource:
     """The windows of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
+    noun: ClassVar[str] = "window"
 
     section: ForecastSection
     series: SeriesRows
@@ -67,7 +68,7 @@ class ForecastSource:
         series = len(self.series.firsts)
         parts = [counted(len(self.series.times), "row")]
         parts += [counted(series, "series", "series")] if series > 1 else []
-        return ", ".join([*parts, counted(len(self.starts), "window")])
+        return ", ".join([*parts, counted(len(self.starts), self.noun)])
 
     def with_target(self, target: Target) -> Self:
         return replace(self, target=target)

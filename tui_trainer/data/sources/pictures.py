@@ -64,6 +64,7 @@ class PictureSource:
     """The pictures of a folder or table; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
+    noun: ClassVar[str] = "picture"
 
     section: PicturesSection
     name: str
@@ -83,7 +84,7 @@ class PictureSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.stored.records), "picture")
+        return counted(len(self.stored.records), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

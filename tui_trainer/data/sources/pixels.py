@@ -54,6 +54,7 @@ class PixelSource:
     """The images of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
+    noun: ClassVar[str] = "picture"
     section: PixelsSection
     name: str
     sha256: str
@@ -66,7 +67,7 @@ class PixelSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.rows), "picture")
+        return counted(len(self.rows), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

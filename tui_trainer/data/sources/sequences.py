@@ -47,6 +47,7 @@ class SequenceSource:
     """The sequences of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
+    noun: ClassVar[str] = "sequence"
 
     section: SequencesSection
     frames: SequenceRows
@@ -68,7 +69,7 @@ class SequenceSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.frames.lengths), "sequence")
+        return counted(len(self.frames.lengths), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

@@ -112,6 +112,11 @@ class Source(Protocol):
         ...
 
     @property
+    def noun(self) -> str:
+        """The noun for one of its samples: row, picture, sequence."""
+        ...
+
+    @property
     def division(self) -> Division:
         """The rule by which the rows are split, and what it needs."""
         ...

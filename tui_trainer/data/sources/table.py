@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,8 @@ Rows = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class TableSource:
     """The rows of a table that are kept; implements `Source`."""
+
+    noun: ClassVar[str] = "row"
 
     section: TableSection
     name: str

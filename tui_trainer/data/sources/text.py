@@ -97,6 +97,7 @@ def load_text(
         augment=None,
         fingerprint=fingerprint_of(section, choice.sum_with(texts.sha256)),
         notes=(*notes, *limit_notes, *_tokenizer_notes(tokenizer, splits)),
+        noun="text",
         split_record=split.record,
         changes=split.changes,
         split_summary=_split_summary(section, rule, split),
