@@ -27,10 +27,10 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest, assemble
+from tui_trainer.ui.app_setup import AppArguments, AttachRequest, ComposeRequest, assemble
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.run.stop_dialog import StopDialog
 from tui_trainer.ui.terminal.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40), (200, 50))

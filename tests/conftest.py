@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tui_trainer.config import user_code
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -209,7 +209,7 @@ def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
         "from tui_trainer.sessions.loader import Loader\n"
         "from tui_trainer.ui.app import TrainerApp\n"
         "assert 'pydantic' not in sys.modules\n"
-        "from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble\n"
+        "from tui_trainer.ui.app_setup import AppArguments, ComposeRequest, assemble\n"
         "from tui_trainer.ui.process import CurrentRun\n"
         "from tui_trainer.ui.terminal.terminal import Terminal\n"
         "from tui_trainer.config.preferences import Preferences\n"
@@ -256,7 +256,7 @@ def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
     )
     imported = set(done.stdout.split("IMPORTED")[1].split())
     assert {"torch", "tui_trainer.data.sources.table"} <= imported
-    others = ("arrays", "pictures", "pixels", "plugin", "text", "tokens")
+    others = ("arrays", "pictures", "pixels", "plugin_data", "text", "tokens")
     unused = {f"tui_trainer.data.sources.{name}" for name in others}
     unused |= {"torch._dynamo", "torch._inductor", "sympy", "pyarrow", "PIL", "tokenizers"}
     unused |= {"datasets", "textual", "plotext", "rich.console", "rich.progress", "pandas"}

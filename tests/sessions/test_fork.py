@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory, make_skeleton, run_names
 from tui_trainer.runs.edits import flat, read_config_file, settings_of
-from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.events import Event, RunEnded, StageStarted
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
@@ -144,6 +145,25 @@ def test_a_setting_that_cannot_change_names_a_new_run_before_anything_is_read(
             f"; start a new run from its weights to change it: tui-trainer {words}"
         )
         assert startup.stage is None
+
+
+@pytest.mark.parametrize("command", [prepare_fork, prepare_resume])
+def test_a_value_that_is_refused_is_not_blamed_on_a_stage_of_the_start(
+    tmp_path: Path, command: Callable[..., object]
+) -> None:
+    origin = an_origin(tmp_path)
+    prepare = partial(command, origin, *([tmp_path] if command is prepare_fork else []))
+    startup = Startup()
+    with pytest.raises(BadInput, match=r"^optimizer\.lr=-5: should be above 0$"):
+        prepare(parse_overrides(["lr=-5"]), ["test"], startup)
+    assert startup.stage is None, "it is refused before anything is read"
+    both = parse_overrides(["training.grad_clip_norm=1", "training.grad_clip_value=1"])
+    stages: list[Event] = []
+    startup = Startup(stages.append)
+    with pytest.raises(BadInput, match=r"grad_clip_norm, not both$"):
+        prepare(both, ["test"], startup)
+    assert any(isinstance(e, StageStarted) and e.stage == "build the model" for e in stages)
+    assert not startup.words
 
 
 def test_a_damaged_checkpoint_is_not_forked_from(tmp_path: Path) -> None:

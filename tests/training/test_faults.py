@@ -439,13 +439,13 @@ def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
     mine.write_text("\n".join([",".join(["9", *first[1:]]), *lines[1:]]) + "\n")
     run.resume()
     changed = "not bitwise: the data changed: "
-    told = "1 of 72 images of the run is gone or changed, and 1 image is new and left out"
+    told = "1 of 72 pictures of the run is gone or changed, and 1 picture is new and left out"
     assert changed + told in of(RunStarted, run)[-1].notes
 
     mine.write_text("\n".join(lines[:-9]) + "\n")
     run.resume(which="3")
     (note,) = (note for note in of(RunStarted, run)[-1].notes if "data changed" in note)
-    assert note == f"{changed}9 of 72 images of the run are gone or changed"
+    assert note == f"{changed}9 of 72 pictures of the run are gone or changed"
 
 
 def test_a_resume_of_an_older_run_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:

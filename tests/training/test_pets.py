@@ -14,7 +14,7 @@ from tests.plugins import restored
 from tests.training.harness import Run, at_step, both, same, small_experiment
 from tests.training.test_prediction import predictor
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import LOADED, load_plugins
+from tui_trainer.config.plugin_loader import LOADED, load_plugins
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.training.trial import try_step
 

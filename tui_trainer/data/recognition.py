@@ -32,8 +32,8 @@ from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.hub_pictures import hub_columns, sample_of
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
+from tui_trainer.data.files.picture_opener import SUFFIXES, is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
-from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns

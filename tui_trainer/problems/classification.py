@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.problems.binary import BinaryTotals, predicted_classes
 from tui_trainer.problems.class_metrics import ClassMetrics

@@ -25,7 +25,7 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.text.progress import progress_words
+from tui_trainer.text.read_progress import progress_words
 
 MOMENT_S = 0.04
 LONGEST_PAINT_S = 2.0

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.names import all_settings
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.setting_names import all_settings
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.proposal_lines import ProposalLine, lines_of

@@ -347,24 +347,29 @@ def live_overrides(
     """Return the overrides with their full keys, each for a setting that may change in this run.
 
     Raises:
-        BadInput: one is for a setting that cannot change; says how a new run takes it.
+        BadInput: one is for a setting that cannot change, which says how a new run takes it; or its
+            value is invalid.
     """
     complete = overrides_of(config, overrides)
     for override in complete:
-        if override.key in RUNTIME:
-            continue
-        try:
-            check_live(config, override.key)
-        except BadInput as error:
-            known = (*SECTIONS, *config.all_keys())
-            if override.key not in known or override.key == "training.init_from":
-                raise
-            words = ("train", str(run.config), f"training.init_from={run.path}")
-            new = f"{program_line(*words)} {override.key}=..."
-            raise BadInput(
-                f"{error}; start a new run from its weights to change it: {new}"
-            ) from error
+        _check_can_change(run, config, override.key)
+        with_value(config, override.key, override.value)
     return complete
+
+
+def _check_can_change(run: RunDirectory, config: Experiment, key: str) -> None:
+    """Raise BadInput unless a setting may change in this run."""
+    if key in RUNTIME:
+        return
+    try:
+        check_live(config, key)
+    except BadInput as error:
+        known = (*SECTIONS, *config.all_keys())
+        if key not in known or key == "training.init_from":
+            raise
+        words = ("train", str(run.config), f"training.init_from={run.path}")
+        new = f"{program_line(*words)} {key}=..."
+        raise BadInput(f"{error}; start a new run from its weights to change it: {new}") from error
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:

@@ -98,6 +98,10 @@ class Startup:
             self.stage = stage
             self._emit(StageStarted(self.step, stage))
 
+    def leave(self) -> None:
+        """End the stage: what fails before the next one has nothing to do with it."""
+        self.stage = None
+
     def tell(self, topic: Topic, text: str) -> None:
         """Report what has become known about the run."""
         self._emit(FactFound(self.step, topic, text))
@@ -160,8 +164,7 @@ class Startup:
 
         warm_up()
         self._has_torch = True
-        # Whatever fails before the next stage has nothing to do with the import.
-        self.stage = None
+        self.leave()
 
     def commit(self) -> None:
         """Make the start final: from now on the training answers the commands.

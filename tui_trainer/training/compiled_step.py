@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.problems.batch import Batch, is_on_host
 from tui_trainer.text.errors import ConfigError, Problem

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Measurable
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -84,18 +84,18 @@ def why_undefined(name: str, dataset: Dataset) -> str:
 
     Also "" if that is known only when the samples of a plugin are read.
     """
-    split, rows = dataset.val, counted(len(dataset.val), "row")
+    split, samples = dataset.val, counted(len(dataset.val), dataset.noun)
     if name == "auroc":
         there = [place for place, count in enumerate(dataset.val_counts) if count]
         if len(there) == 1:
             only = clean(dataset.classes[there[0]], 80)
-            return f"it needs two classes, and the {rows} there have the class '{only}'"
+            return f"it needs two classes, and the {samples} there have the class '{only}'"
     positive = dataset.info.positive
     if name in ("f1", "recall") and positive is not None and dataset.val_counts:
         shown = clean(dataset.classes[positive], 80)
-        return "" if dataset.val_counts[positive] else f"none of the {rows} there is '{shown}'"
+        return "" if dataset.val_counts[positive] else f"none of the {samples} there is '{shown}'"
     if name == "r2" and isinstance(split, TensorSplit):
         low, high = split.targets.aminmax()
         if low == high:
-            return f"it needs different numbers to predict, and the {rows} there have the same"
+            return f"it needs different numbers to predict, and the {samples} there have the same"
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batches
+from tui_trainer.data.base.split import Batches
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.runs.journal import encode, encode_rows
 from tui_trainer.text.format import counted

@@ -11,7 +11,7 @@ from copy import copy
 
 import torch
 
-from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.config.plugin_loader import plugin_lines
 from tui_trainer.data.base.augment import version_of_moves
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed
 from tui_trainer.text.clean import clean

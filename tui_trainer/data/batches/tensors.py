@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Chunk, Order, Ready
+from tui_trainer.data.base.split import Chunk, Order, Ready
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened

@@ -21,7 +21,7 @@ from tui_trainer.data.files.number_forms import (
     FormSurvey,
     NumberForm,
 )
-from tui_trainer.data.files.rows import EXACT, Rows
+from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

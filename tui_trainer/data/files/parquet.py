@@ -18,7 +18,7 @@ from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.arrow_rows import ArrowTexts, array_of, floats_of, text_array
 from tui_trainer.data.files.content import open_stream
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile
-from tui_trainer.data.files.rows import EXACT, Rows
+from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -36,11 +36,11 @@ from tui_trainer.data.files.json_lines import JsonLinesReader
 from tui_trainer.data.files.look_ahead import made_ahead
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.parquet import ParquetReader
-from tui_trainer.data.files.rows import Rows, TableReader
 from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
+from tui_trainer.data.files.table_rows import Rows, TableReader
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"

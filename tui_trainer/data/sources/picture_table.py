@@ -20,8 +20,8 @@ from tui_trainer.data.files.columns import Column, RequestedKind, Table, TextCol
 from tui_trainer.data.files.csv import Records, order_classes, to_numbers
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.parquet import text_names
+from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.files.table_reader import READERS, read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList

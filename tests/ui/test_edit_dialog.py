@@ -18,7 +18,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
 from tui_trainer.text.errors import ConfigError
-from tui_trainer.ui.run.edit import EditDialog, Setting, checked, field_text, typed_changes
+from tui_trainer.ui.run.edit_dialog import EditDialog, Setting, checked, field_text, typed_changes
 
 
 def rows(host: Host) -> dict[str, Setting]:

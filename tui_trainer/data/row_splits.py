@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import (
     NumbersSection,
     RowsSection,
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import (
     NEEDS_ITS_DATA,
     Dataset,
@@ -31,6 +30,7 @@ from tui_trainer.data.base.dataset import (
     identity,
 )
 from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.csv import to_numbers
@@ -76,7 +76,9 @@ def load_rows(
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
-    notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
+    notices = []
+    if is_classified and not fitted:
+        notices = class_notices(target.classes, counts[0], source.noun)
     (train, val, test), split, left_out = _as_splits(source, encoded, preprocessing, split)
     return Dataset(
         train=train,
@@ -91,9 +93,10 @@ def load_rows(
             *source.notes,
             *split.notes,
             *encoded.notes,
-            *absent_notes(target.classes, *counts),
+            *absent_notes(target.classes, *counts, noun=source.noun),
             *notices,
         ),
+        noun=source.noun,
         soft_targets=target.problem == "classification" and _is_mixed(section),
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_packages
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import (
@@ -21,10 +21,10 @@ from tui_trainer.config.user_code import (
     names_user_code,
     place_of,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import Fingerprint, fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.collation import Collation, as_sample
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
