@@ -28,7 +28,7 @@ from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
 from tui_trainer.training.host_copies import HostCopies, to_host
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import AnyOptimizer, using_groups
+from tui_trainer.training.optimizers import AnyOptimizer, lay_out_like_parameters, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
@@ -249,7 +249,7 @@ class State:
             self.optimizer.load_state_dict(
                 {"state": to_host(numbered, self._host), "param_groups": groups}
             )
-            self._lay_out_like_parameters()
+            lay_out_like_parameters(self.optimizer)
         if self._average is not None:
             # If the checkpoint has no mean, this starts one from its weights.
             self._average.model.load_state_dict(saved.measured)
@@ -331,23 +331,6 @@ class State:
             for part, buffers in self._buffers.items()
         }
         self.trains = self._frozen is None or any(self._gradients.values())
-
-    def _lay_out_like_parameters(self) -> None:
-        """Give the optimizer's tensors the same strides as their parameters.
-
-        A checkpoint may have been saved with another memory format, and fused optimizers walk along
-        the memory.
-        """
-        if isinstance(self.optimizer, FlatOptimizer):
-            return
-        for parameter, entry in self.optimizer.state.items():
-            for key, value in entry.items():
-                if not isinstance(value, Tensor) or value.shape != parameter.shape:
-                    continue
-                if value.stride() != parameter.stride():
-                    entry[key] = torch.empty_strided(
-                        value.size(), parameter.stride(), dtype=value.dtype, device=value.device
-                    ).copy_(value)
 
     def _optimized(self) -> list[str]:
         """Return the names of the parameters in the optimizer's order, group by group."""
