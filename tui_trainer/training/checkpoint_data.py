@@ -24,10 +24,16 @@ Weights = dict[str, Tensor]
 """Parameters and buffers by name, on the host."""
 
 
+def nothing_to_await() -> None:
+    """Return at once: the copies of a snapshot are there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """Host copies of all tensors of a training; they share no memory with it."""
 
+    await_copies: Callable[[], None] = nothing_to_await
+    """Waits until the tensors have their values; call it before they are read, in any thread."""
     model: Weights
     ema: Weights | None = None
     """The running mean of the weights, if the training keeps one."""
