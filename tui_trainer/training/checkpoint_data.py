@@ -77,12 +77,14 @@ class Origin:
     """`training.arithmetic`."""
     moves: int = 1
     """`version_of_moves` of the data; 1 in older checkpoints."""
+    cuda_graphs: bool = False
+    """`training.cuda_graphs`."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
         differing = [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
-            for name in ("device", "torch", "threads", "world", "arithmetic")
+            for name in ("device", "torch", "threads", "world", "arithmetic", "cuda_graphs")
             if getattr(self, name) != getattr(now, name)
         ]
         if self.helpers != now.helpers:
@@ -269,7 +271,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
         and is_count(value.get("moves", 1))
-        and isinstance(value.get("broken", False), bool)
+        and all(isinstance(value.get(name, False), bool) for name in ("broken", "cuda_graphs"))
         and is_text(value.get("arithmetic", ""))
         and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))
         and all(_are_counts(lines) for lines in (value.get("plugins") or {}).values())

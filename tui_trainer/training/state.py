@@ -8,7 +8,7 @@ name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,6 +64,8 @@ class State:
         self._parts = {"": model} if parts is None else dict(parts)
         self._arithmetic = arithmetic
         self._host = copies_from(device)
+        self.on_offload: list[Callable[[], None]] = []
+        """Called before the tensors are moved off the device, for those who know their places."""
         self._frozen: frozenset[int] | None = None
         """The `optimizer.groups` that are frozen now; None: that was never said."""
         self.trains = True
@@ -100,15 +102,23 @@ class State:
             self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
-        """Take the optimizer's step; `step` counts from 1."""
+        """Take the optimizer's step, and move the running mean; `step` counts from 1."""
+        self.let_change()
+        self.step_optimizer()
+        self.average(step)
+
+    def let_change(self) -> None:
+        """Make sure, without waiting, that what is being copied to the host may be changed."""
         self._host.let_change()
+
+    def step_optimizer(self) -> None:
+        """Take the optimizer's step alone."""
         if self._frozen and isinstance(self.optimizer, optim.Optimizer):
             # Those of plugins may not pass over a parameter without a gradient.
             with using_groups(self.optimizer, lambda group: not group["frozen"]):
                 self._update()
         else:
             self._update()
-        self.average(step)
 
     def _update(self) -> None:
         if self._scaler is None:
@@ -118,7 +128,7 @@ class State:
 
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
-        self._host.let_change()
+        self.let_change()
         optimizer = self.optimizer
         if isinstance(optimizer, FlatOptimizer):
             optimizer.step(part)
@@ -275,12 +285,12 @@ class State:
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Load parameters and buffers only."""
         check_fits(self.model, weights)
-        self._host.let_change()
+        self.let_change()
         self.model.load_state_dict(weights)
 
     def load_measured(self, weights: dict[str, Tensor]) -> None:
         """Load the weights of the model that is validated and tested."""
-        self._host.let_change()
+        self.let_change()
         self.measured.load_state_dict(weights)
 
     def offload(self) -> int:
@@ -288,6 +298,8 @@ class State:
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
+        for let_go in self.on_offload:
+            let_go()
         self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None

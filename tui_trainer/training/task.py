@@ -45,7 +45,7 @@ from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.parameter_groups import check_trains
 from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
-from tui_trainer.training.step_checks import check_compilable
+from tui_trainer.training.step_checks import check_graphs
 from tui_trainer.training.task_checks import check_batches, check_measurable, check_norm
 
 
@@ -172,8 +172,7 @@ def _build_on(
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
         own_model = subject_of(model, experiment.model.type)
         criterion = build_criterion(experiment.loss, dataset, device, own_model)
-        if experiment.training.compile == "step":
-            check_compilable(experiment, model, stateful=stateful)
+        check_graphs(experiment, model, device, stateful=stateful, is_new=is_new)
     return Task(
         experiment,
         device,
