@@ -46,8 +46,15 @@ def check_graphs(
     if device.type != "cuda" and is_new:
         message = f"is for GPUs, and this run is on the device {device}; set false"
         raise ConfigError([Problem(message, _RECORD)])
+    reasons |= _only_of_recorded(experiment)
+    _refuse(reasons, _RECORD, "cannot record {}; set false")
+
+
+def _only_of_recorded(experiment: Experiment) -> dict[str, bool]:
+    """Return the reasons that are none against compiling."""
+    training = experiment.training
     has_kernel = isinstance(experiment.optimizer, SgdSection | AdamSection | AdamWSection)
-    reasons |= {
+    return {
         "several micro-batches per step (training.grad_accumulation)": (
             training.grad_accumulation > 1
         ),
@@ -57,7 +64,6 @@ def check_graphs(
         ),
         "an optimizer other than sgd, adam and adamw": not has_kernel,
     }
-    _refuse(reasons, _RECORD, "cannot record {}; set false")
 
 
 def _refuse(reasons: dict[str, bool], key: str, message: str) -> None:
