@@ -22,16 +22,15 @@ import sys
 import tempfile
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import gpu_steps
 import numpy as np
 import torch
+from gpu_findings import Findings, Wrong, in_a_line, needs_a_gpu
 from gpu_runs import (
     EACH_STEP,
     KINDS,
@@ -50,68 +49,7 @@ from tui_trainer.runs.events import Event, Notice, StateChanged, StepsTaken
 from tui_trainer.training.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
-SKIPPED = 3
 MB = 2**20
-
-
-class Wrong(Exception):
-    """What a part found to be wrong, in one line."""
-
-
-class Findings:
-    """Tells what is found out, and remembers whether any of it is wrong."""
-
-    def __init__(self) -> None:
-        self.wrong: list[str] = []
-        self.right = 0
-
-    def tell(self, text: str) -> None:
-        print(f"* {text}")
-
-    @contextmanager
-    def about(self, name: str) -> Iterator[list[str]]:
-        """One thing to try; a failure is told with where it happened, and does not end the part.
-
-        What is put into the list is told when it succeeds.
-        """
-        figures: list[str] = []
-        begun_s = time.monotonic()
-        try:
-            with warnings.catch_warnings(record=True) as warned:
-                warnings.simplefilter("always")
-                yield figures
-        except Exception as error:
-            if not isinstance(error, Wrong):
-                traceback.print_exc()
-            self.wrong.append(name)
-            self.tell(f"{name}: FAILED: {_in_a_line(error)}")
-            return
-        self.right += 1
-        seconds = time.monotonic() - begun_s
-        if seconds > 0.05:
-            figures.append(f"{seconds:.1f} s")
-        self.tell(f"{name}: {'; '.join(figures)}")
-        for text in dict.fromkeys(_in_a_line(one.message) for one in warned):
-            self.tell(f"{name}: warned: {text}")
-
-    def end(self, figures: str = "") -> int:
-        """Tell the figures of the row; returns the exit status."""
-        parts = [f"{self.right} right", figures]
-        if self.wrong:
-            parts.insert(1, f"{len(self.wrong)} wrong: {', '.join(self.wrong)}")
-        print("= " + "; ".join(part for part in parts if part))
-        return 1 if self.wrong else 0
-
-
-def _in_a_line(error: BaseException | Warning | str) -> str:
-    """An error in one line, with the last line of this project it came through."""
-    text = " ".join(str(error).split())[:240]
-    if not isinstance(error, BaseException) or isinstance(error, Wrong | Warning):
-        return text
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "tui_trainer" in frame.filename]
-    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in [*ours[-1:], *frames[-1:]]]
-    return f"{type(error).__name__}: {text} at {' < '.join(dict.fromkeys(reversed(where)))}"
 
 
 def main() -> int:
@@ -179,7 +117,7 @@ def first(device: str, work: Path) -> int:
 def tests(device: str, work: Path) -> int:
     """The tests that are marked `gpu`."""
     if device == "cpu":
-        return _needs_a_gpu()
+        return needs_a_gpu()
     marked = [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
@@ -291,7 +229,7 @@ def _train_role(role: str, device: str, work: Path) -> int:
         except Exception as error:
             wrong = 1
             traceback.print_exc()
-            print(f"* {kind} {role}: FAILED: {_in_a_line(error)}")
+            print(f"* {kind} {role}: FAILED: {in_a_line(error)}")
     return wrong
 
 
@@ -361,7 +299,7 @@ def pause(device: str, work: Path) -> int:
 def crossing(device: str, work: Path) -> int:
     """Checkpoints of the GPU that go on on the CPU, and the other way round; both measure alike."""
     if device == "cpu":
-        return _needs_a_gpu()
+        return needs_a_gpu()
     findings = Findings()
     both = ("cuda", "cpu")
     kinds = {**KINDS, "muon": ("digits-mlp", "optimizer=muon", "training.precision=fp16")}
@@ -490,7 +428,7 @@ def compile_(device: str, work: Path) -> int:
     """`training.compile` on each kind, side by side: losses as without, and what a step takes."""
     findings = Findings()
     if device == "cpu" and not shutil.which("g++"):
-        return _needs_a_gpu("a C++ compiler")
+        return needs_a_gpu("a C++ compiler")
     kinds = ["mlp", "mlp+step"]
     if device == "cuda":
         kinds += ["cnn", "cnn+step", "gru", "gpt", "gpt+step", "lstm"]
@@ -534,11 +472,6 @@ def _check_on_host(content: object, key: str) -> None:
 
 def _count(weights: dict[str, torch.Tensor]) -> str:
     return f"{sum(tensor.numel() for tensor in weights.values()):,} weights"
-
-
-def _needs_a_gpu(what: str = "a GPU") -> int:
-    print(f"= needs {what}")
-    return SKIPPED
 
 
 def _side_by_side(

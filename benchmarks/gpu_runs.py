@@ -28,6 +28,7 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.split_file import read_record, write_record
 from tui_trainer.training.start_point import FromCheckpoint, FromScratch, StartPoint
 from tui_trainer.training.task import Task, build
 
@@ -88,7 +89,12 @@ class Run:
         )
 
     def task(self, device: torch.device, fitted: dict[str, Any] | None = None) -> Task:
-        return build(self.experiment, SingleRank(), device, fitted)
+        """Build the task; that of a new run records the side of each row."""
+        record = None if fitted is None else read_record(self.directory.splits)
+        task = build(self.experiment, SingleRank(), device, fitted, record=record)
+        if fitted is None and task.dataset.split_record is not None:
+            write_record(self.directory.splits, task.dataset.split_record)
+        return task
 
     def train(self, task: Task, start: StartPoint, react: React = lambda event: ()) -> RunEnded:
         control = Control()

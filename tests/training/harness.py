@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -88,6 +88,8 @@ class Run:
     directory: RunDirectory
     events: list[Event]
 
+    device: ClassVar[torch.device] = torch.device("cpu")
+
     @staticmethod
     def new(folder: Path, experiment: Experiment) -> Run:
         directory = RunDirectory(folder)
@@ -128,7 +130,7 @@ class Run:
     def task(self, fitted: dict[str, Any] | None = None) -> Task:
         """Build the task; that of a new run records the side of each row."""
         record = None if fitted is None else read_record(self.directory.splits)
-        task = build(self.experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
+        task = build(self.experiment, SingleRank(), self.device, fitted, record=record)
         if fitted is None and task.dataset.split_record is not None:
             write_record(self.directory.splits, task.dataset.split_record)
         return task

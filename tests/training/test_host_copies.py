@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.training.host_copies import HostCopies
+from tui_trainer.training.host_copies import HostCopies, copies_from
 
 
 def tensors() -> list[Tensor]:
@@ -55,8 +56,40 @@ def test_memory_is_used_again_only_when_no_view_of_it_is_left() -> None:
 def test_memory_of_more_copies_than_are_usual_is_given_back() -> None:
     copies, source = HostCopies(), torch.zeros(100_000)
     several = [copies.copy(source) for _ in range(4)]
-    copies.trim()
+    copies.finish()()
     del several
     copies.copy(source)
-    copies.trim()
+    copies.finish()()
     assert [len(blocks) for blocks in copies._blocks.values()] == [1]
+
+
+def test_copies_by_name_are_in_the_order_of_their_sources() -> None:
+    sources = dict(zip("cabdefghi", tensors(), strict=True))
+    copies = HostCopies().copy_all(sources, late={"c", "b"})
+    assert list(copies) == list(sources)
+    assert all(copies[name].equal(source) for name, source in sources.items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
+def test_copies_of_a_gpu_are_as_it_was_although_it_goes_on_at_once() -> None:
+    copies = copies_from(torch.device("cuda", 0))
+    on_device = {str(place): tensor.cuda() for place, tensor in enumerate(tensors())}
+    on_device["gaps"] = torch.ones((400, 200), device="cuda")[::2]
+    large = {"large": torch.zeros(1 << 27, device="cuda")}
+    for number in range(3):
+        wanted = {name: tensor.cpu() for name, tensor in on_device.items()}
+        copied = copies.copy_all(on_device | large, late=("large", "0", "2"))
+        finished = copies.finish()
+        for name, tensor in on_device.items():
+            if name not in ("0", "2"):
+                # As a forward pass may do before the late ones are there.
+                tensor.add_(1)
+        copies.let_change()
+        for tensor in (large["large"], on_device["0"], on_device["2"]):
+            tensor.add_(1)
+        finished()
+        copies.look()
+        assert all(copied[name].equal(tensor) for name, tensor in wanted.items())
+        assert copied["large"].eq(number).all()
+        assert all(tensor.is_pinned() for tensor in copied.values())

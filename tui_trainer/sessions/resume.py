@@ -68,6 +68,7 @@ RUNTIME = (
     DATA_PLACE,
     "training.device",
     "training.threads",
+    "training.cuda_graphs",
     "training.on_hangup",
     "training.preempt_signals",
     "training.preempt_exit_code",

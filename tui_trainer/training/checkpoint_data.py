@@ -24,10 +24,16 @@ Weights = dict[str, Tensor]
 """Parameters and buffers by name, on the host."""
 
 
+def nothing_to_await() -> None:
+    """Return at once: the copies of a snapshot are there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """Host copies of all tensors of a training; they share no memory with it."""
 
+    await_copies: Callable[[], None] = nothing_to_await
+    """Waits until the tensors have their values; call it before they are read, in any thread."""
     model: Weights
     ema: Weights | None = None
     """The running mean of the weights, if the training keeps one."""
@@ -71,12 +77,14 @@ class Origin:
     """`training.arithmetic`."""
     moves: int = 1
     """`version_of_moves` of the data; 1 in older checkpoints."""
+    cuda_graphs: bool = False
+    """`training.cuda_graphs`."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
         differing = [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
-            for name in ("device", "torch", "threads", "world", "arithmetic")
+            for name in ("device", "torch", "threads", "world", "arithmetic", "cuda_graphs")
             if getattr(self, name) != getattr(now, name)
         ]
         if self.helpers != now.helpers:
@@ -263,7 +271,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
         and is_count(value.get("moves", 1))
-        and isinstance(value.get("broken", False), bool)
+        and all(isinstance(value.get(name, False), bool) for name in ("broken", "cuda_graphs"))
         and is_text(value.get("arithmetic", ""))
         and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))
         and all(_are_counts(lines) for lines in (value.get("plugins") or {}).values())

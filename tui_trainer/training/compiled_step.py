@@ -13,11 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value
 
-from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugin_loader import LOSS_FACTORIES
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.problems.batch import Batch, is_on_host
-from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Criterion
 from tui_trainer.training.part import LiveSettings
@@ -127,18 +124,3 @@ class CompiledStep(SupervisedStep):
         for gradient, own in zip(gradients, into, strict=True):
             own.add_(gradient * share)
         return loss * share[0]
-
-
-def check_compilable(experiment: Experiment, model: nn.Module, *, stateful: bool) -> None:
-    """Raise ConfigError if a supervised step of these settings cannot be one graph."""
-    reasons = {
-        "the loss of a plugin": experiment.loss.type in LOSS_FACTORIES,
-        "a loss that the model computes": experiment.loss_is_of_model,
-        "the loss scaler of fp16": experiment.training.precision == "fp16",
-        "gradient checkpointing": experiment.training.gradient_checkpointing,
-        "a model that carries a state from batch to batch": stateful,
-        "recurrent layers of torch": any(isinstance(one, nn.RNNBase) for one in model.modules()),
-    }
-    if blamed := [reason for reason, holds in reasons.items() if holds]:
-        message = f"step: cannot compile {' or '.join(blamed)}; set true or false"
-        raise ConfigError([Problem(message, "training.compile")])

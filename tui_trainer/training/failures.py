@@ -20,6 +20,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
 from tui_trainer.training import torch_internals
 from tui_trainer.training.advice import less_memory
+from tui_trainer.training.graph_capture import CaptureFailed
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import ended, resume_command
 from tui_trainer.training.task import Task
@@ -48,6 +49,12 @@ def known(error: Exception, task: Task) -> Fault | None:
     """Return the explanation of an error of torch, or None if there is nothing a user could do."""
     text = str(error)
     first = clean(text.split("\n", 1)[0], 200)
+    if isinstance(error, CaptureFailed):
+        return Fault(
+            f"the step cannot be recorded as a CUDA graph: {first}",
+            "resume with training.cuda_graphs=false; a model that reads a number of the device, as "
+            "`.item()` does, or that copies one to it, cannot be recorded",
+        )
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         mark in text for mark in _NO_MEMORY
     ):

@@ -8,7 +8,7 @@ refers to it any more, neither the copy nor a view of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.batches.reused_memory import Blocks
+from tui_trainer.training.checkpoint_data import nothing_to_await
 from tui_trainer.training.flat_buffer import is_dense
+from tui_trainer.training.side_stream import SideStreamCopies
 
 _LEAST_BYTES = 1 << 16
 """Smaller copies come from memory that the process has already."""
@@ -43,20 +45,43 @@ class HostCopies:
         np.copyto(block, in_memory.view(torch.uint8).numpy())
         return torch.from_numpy(block).view(source.dtype).as_strided(source.size(), source.stride())
 
+    def copy_all(self, tensors: Mapping[str, Tensor], late: Container[str]) -> dict[str, Tensor]:
+        """Return copies by name. `late` is for copies that are not made at once, as these are."""
+        return {name: self.copy(tensor) for name, tensor in tensors.items()}
+
+    def finish(self) -> Callable[[], None]:
+        """End a set of copies, and return a function that waits until they are there."""
+        self._trim()
+        return nothing_to_await
+
+    def look(self) -> None:
+        """Notice which copies are there; here all are."""
+
+    def let_change(self) -> None:
+        """Make sure that what was copied may be changed; here it always may."""
+
     def _unused_block(self, size: int) -> NDArray[np.uint8]:
         self._asked[size] += 1
         blocks = self._blocks.setdefault(size, Blocks())
         place = next(blocks.unused(), None)
         return blocks.add(size) if place is None else blocks[place]
 
-    def trim(self) -> None:
+    def _trim(self) -> None:
         """Give back the memory beyond what is in use and what was asked for since the last call."""
         for size, blocks in self._blocks.items():
             blocks.drop(list(blocks.unused())[self._asked[size] :])
         self._asked.clear()
 
 
-def to_host(value: Any, copies: HostCopies) -> Any:
+AnyCopies = HostCopies | SideStreamCopies
+
+
+def copies_from(device: torch.device) -> AnyCopies:
+    """Return what copies the tensors of a device to the host."""
+    return SideStreamCopies(device) if device.type == "cuda" else HostCopies()
+
+
+def to_host(value: Any, copies: AnyCopies) -> Any:
     """Return the same structure with every tensor copied to the host."""
     if isinstance(value, Tensor):
         return copies.copy(value)

@@ -19,6 +19,7 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.limits import limit_reached
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.failures import failed
+from tui_trainer.training.garbage import Uncollected, frozen_garbage
 from tui_trainer.training.next_border import next_border
 from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.recorder import Diverged
@@ -53,6 +54,7 @@ def train(
     files = files or Files()
     with (
         process_settings(task.experiment.training),
+        frozen_garbage(task.device),
         task.feed.workers(interrupted=lambda: control.stop_asked),
     ):
         # Twice or more only after divergences that were waited out: each goes back to the last
@@ -95,6 +97,7 @@ def _loop(training: Training) -> RunEnded:
     recorder, saver, validator = training.recorder, training.saver, training.validator
     commands, directory, stepper = training.commands, training.directory, training.stepper
     progress, watch = training.progress, training.shared.watch
+    uncollected = Uncollected(training.task.device)
     while True:
         # A few times per second: read losses and gradient norms from the device. This is the only
         # place that waits for it, and it comes first: nothing below may use a non-finite number.
@@ -132,18 +135,20 @@ def _loop(training: Training) -> RunEnded:
             training.frozen_groups.settle()
         # The border ends here; the next step begins.
         border = next_border(training)
-        stepper.take()
-        # The first step may take long, as its kernels are compiled; until then the run is starting.
-        training.events.enter("running")
-        # Steps up to that border, with no more than a look at the clock and for commands.
-        while (
-            progress.step < border.step
-            and progress.batch != 0
-            and watch.elapsed_s() < border.elapsed_s
-            and not commands.is_pending
-            and not saver.is_busy
-        ):
+        with uncollected:
             stepper.take()
+            # The first step may take long, as its kernels are compiled; until then the run is
+            # starting.
+            training.events.enter("running")
+            # Steps up to that border, with no more than a look at the clock and for commands.
+            while (
+                progress.step < border.step
+                and progress.batch != 0
+                and watch.elapsed_s() < border.elapsed_s
+                and not commands.is_pending
+                and not saver.is_busy
+            ):
+                stepper.take()
 
 
 def _has_all_steps(start: StartPoint, experiment: Experiment) -> bool:

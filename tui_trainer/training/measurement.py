@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.base.split import Measurable
-from tui_trainer.data.base.to_device import placed_on
+from tui_trainer.data.base.to_device import copied_ahead, placed_on
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.errors import BadInput
@@ -71,7 +71,8 @@ def _by_recipe(
     info = task.dataset.info
     totals = totals_of(info, forward.device, task.extras, with_result=with_result)
     means = _Means()
-    for index, batch in enumerate(split.in_order(task.eval_batch_size)):
+    batches = copied_ahead(split.in_order(task.eval_batch_size), forward.device)
+    for index, batch in enumerate(batches):
         if interrupted():
             return None
         with torch.inference_mode():

@@ -13,7 +13,7 @@ import torch
 
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import Measurable
-from tui_trainer.data.base.to_device import placed_on
+from tui_trainer.data.base.to_device import copied_ahead, placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.models.outputs import logits_of
@@ -55,7 +55,7 @@ def measure(
     was_training = model.training
     model.eval()
     try:
-        for batch in split.in_order(batch_size):
+        for batch in copied_ahead(split.in_order(batch_size), forward.device):
             if interrupted():
                 return None
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.

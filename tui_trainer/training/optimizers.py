@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 from tui_trainer.config.plugin_loader import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import (
@@ -268,3 +268,21 @@ def using_groups(optimizer: optim.Optimizer, chosen: Callable[[Group], bool]) ->
         yield
     finally:
         optimizer.param_groups = all_groups
+
+
+def lay_out_like_parameters(optimizer: AnyOptimizer) -> None:
+    """Give an optimizer's tensors the same strides as their parameters.
+
+    A checkpoint may have been saved with another memory format, and fused optimizers walk along
+    the memory.
+    """
+    if isinstance(optimizer, FlatOptimizer):
+        return
+    for parameter, entry in optimizer.state.items():
+        for key, value in entry.items():
+            if not isinstance(value, Tensor) or value.shape != parameter.shape:
+                continue
+            if value.stride() != parameter.stride():
+                entry[key] = torch.empty_strided(
+                    value.size(), parameter.stride(), dtype=value.dtype, device=value.device
+                ).copy_(value)

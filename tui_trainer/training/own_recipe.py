@@ -243,6 +243,9 @@ def check_settings(recipe: OwnRecipe, training: Any, optimizer: str) -> None:
     if training.compile:
         message = f"compiles the supervised step, and not the recipe {recipe.name}; set false"
         problems.append(Problem(message, "training.compile"))
+    if training.cuda_graphs:
+        message = f"records the supervised step, and not the recipe {recipe.name}; set false"
+        problems.append(Problem(message, "training.cuda_graphs"))
     if recipe.takes_steps:
         own = f"the recipe {recipe.name} takes whole steps (training_step)"
         if training.grad_accumulation > 1:

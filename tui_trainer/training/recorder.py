@@ -154,6 +154,7 @@ class Recorder(Part):
         now_s = self._watch.elapsed_s()
         steps = self._buffer.read()
         self.count_skipped()
+        self._state.look_at_copies()
         if not steps:
             return None
         rate = self._samples / max(now_s - self.read_at_s, 1e-9)

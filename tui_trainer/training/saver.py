@@ -231,4 +231,5 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         helpers="" if task.recipe is None else task.recipe.helpers,
         arithmetic=task.experiment.training.arithmetic,
         moves=version_of_moves(task.experiment.dataset),
+        cuda_graphs=task.experiment.training.cuda_graphs,
     )

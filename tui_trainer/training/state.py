@@ -8,8 +8,7 @@ name, in the form of torch's state_dict.
 
 from __future__ import annotations
 
-from cmath import isfinite
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,12 +22,13 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot, check_fits
+from tui_trainer.training.finite_weights import first_not_finite
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
-from tui_trainer.training.host_copies import HostCopies, to_host
+from tui_trainer.training.host_copies import copies_from, to_host
 from tui_trainer.training.loss_scaler import LossScaler
-from tui_trainer.training.optimizers import AnyOptimizer, using_groups
+from tui_trainer.training.optimizers import AnyOptimizer, lay_out_like_parameters, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
 from tui_trainer.training.torch_internals import run_backward, total_norm
 
@@ -63,7 +63,9 @@ class State:
         self._names = {parameter: name for name, parameter in model.named_parameters()}
         self._parts = {"": model} if parts is None else dict(parts)
         self._arithmetic = arithmetic
-        self._host = HostCopies()
+        self._host = copies_from(device)
+        self.on_offload: list[Callable[[], None]] = []
+        """Called before the tensors are moved off the device, for those who know their places."""
         self._frozen: frozenset[int] | None = None
         """The `optimizer.groups` that are frozen now; None: that was never said."""
         self.trains = True
@@ -71,6 +73,8 @@ class State:
         self._gradients: dict[str, list[Tensor]] = {}
         """The gradients of the parameters that are trained now, by part."""
         self._buffers: dict[str, list[FlatBuffer]] = {}
+        self._updated: frozenset[str] = frozenset()
+        """The names of the parameters that nothing changes but an update."""
         self._bind()
         if isinstance(optimizer, FlatOptimizer):
             optimizer.use(self._buffers)
@@ -98,14 +102,23 @@ class State:
             self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
-        """Take the optimizer's step; `step` counts from 1."""
+        """Take the optimizer's step, and move the running mean; `step` counts from 1."""
+        self.let_change()
+        self.step_optimizer()
+        self.average(step)
+
+    def let_change(self) -> None:
+        """Make sure, without waiting, that what is being copied to the host may be changed."""
+        self._host.let_change()
+
+    def step_optimizer(self) -> None:
+        """Take the optimizer's step alone."""
         if self._frozen and isinstance(self.optimizer, optim.Optimizer):
             # Those of plugins may not pass over a parameter without a gradient.
             with using_groups(self.optimizer, lambda group: not group["frozen"]):
                 self._update()
         else:
             self._update()
-        self.average(step)
 
     def _update(self) -> None:
         if self._scaler is None:
@@ -115,6 +128,7 @@ class State:
 
     def update_part(self, part: str) -> None:
         """Take the optimizer's step for one part of the model."""
+        self.let_change()
         optimizer = self.optimizer
         if isinstance(optimizer, FlatOptimizer):
             optimizer.step(part)
@@ -198,34 +212,41 @@ class State:
             self._settle_frozen()
 
     def snapshot(self) -> Snapshot:
-        """Copy everything to the host; another thread can write the copies to the disk."""
-        snapshot = Snapshot(
-            model=self.model_snapshot(),
-            ema=None if self._average is None else self._weights(self._average.model),
-            scaler=None if self._scaler is None else self._scaler.state_dict(),
-            optimizer=to_host(self._named_optimizer_state(), self._host),
-            rng=GeneratorStates.capture(self.device),
+        """Copy everything to the host; another thread can write the copies to the disk.
+
+        From a GPU they are made while it goes on, and are there after `Snapshot.await_copies`.
+        """
+        host, mean = self._host, None
+        model = host.copy_all(self.model.state_dict(), self._updated)
+        if self._average is not None:
+            # All of it changes with an update, and nothing in a forward pass.
+            tensors = self._average.model.state_dict()
+            mean = host.copy_all(tensors, tensors)
+        scaler = None if self._scaler is None else self._scaler.state_dict()
+        optimizer = to_host(self._named_optimizer_state(), host)
+        rng = GeneratorStates.capture(self.device)
+        return Snapshot(
+            await_copies=host.finish(),
+            model=model,
+            ema=mean,
+            scaler=scaler,
+            optimizer=optimizer,
+            rng=rng,
         )
-        self._host.trim()
-        return snapshot
 
-    def model_snapshot(self) -> dict[str, Tensor]:
-        """Copy parameters and buffers to the host, by name."""
-        return self._weights(self.model)
-
-    def _weights(self, model: nn.Module) -> dict[str, Tensor]:
-        return {name: self._host.copy(tensor) for name, tensor in model.state_dict().items()}
+    def look_at_copies(self) -> None:
+        """Notice which copies have arrived on the host; never waits."""
+        self._host.look()
 
     def not_finite(self, weights: dict[str, Tensor]) -> str:
         """Return the name of a parameter with NaN or infinity in it, or an empty string.
 
-        Buffers are not checked: some contain infinity on purpose, as masks do.
+        `weights` are of the newest snapshot; of a GPU they may not be there yet. Buffers are not
+        checked: some contain infinity on purpose, as masks do.
         """
-        for name in self._names.values():
-            # The sum shows both in one pass. It may also overflow, so the slow test decides.
-            if not isfinite(weights[name].sum().item()) and not weights[name].isfinite().all():
-                return name
-        return ""
+        if self.device.type != "cuda":
+            return first_not_finite({name: weights[name] for name in self._names.values()})
+        return first_not_finite({name: one.detach() for one, name in self._names.items()})
 
     def load(self, saved: Snapshot) -> None:
         """Load what `snapshot` returned, on any device.
@@ -249,7 +270,7 @@ class State:
             self.optimizer.load_state_dict(
                 {"state": to_host(numbered, self._host), "param_groups": groups}
             )
-            self._lay_out_like_parameters()
+            lay_out_like_parameters(self.optimizer)
         if self._average is not None:
             # If the checkpoint has no mean, this starts one from its weights.
             self._average.model.load_state_dict(saved.measured)
@@ -264,10 +285,12 @@ class State:
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Load parameters and buffers only."""
         check_fits(self.model, weights)
+        self.let_change()
         self.model.load_state_dict(weights)
 
     def load_measured(self, weights: dict[str, Tensor]) -> None:
         """Load the weights of the model that is validated and tested."""
+        self.let_change()
         self.measured.load_state_dict(weights)
 
     def offload(self) -> int:
@@ -275,6 +298,8 @@ class State:
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
+        for let_go in self.on_offload:
+            let_go()
         self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None
@@ -310,6 +335,8 @@ class State:
         self._buffers = {
             part: flat_buffers(self._trained_of(part), holds_values=is_flat) for part in self._parts
         }
+        trained = [p for own in self._buffers.values() for b in own for p in b.parameters]
+        self._updated = frozenset(self._names[parameter] for parameter in trained)
         if self._average is not None:
             self._average.follow(self.model, [b for own in self._buffers.values() for b in own])
         self._settle_frozen()
@@ -331,23 +358,6 @@ class State:
             for part, buffers in self._buffers.items()
         }
         self.trains = self._frozen is None or any(self._gradients.values())
-
-    def _lay_out_like_parameters(self) -> None:
-        """Give the optimizer's tensors the same strides as their parameters.
-
-        A checkpoint may have been saved with another memory format, and fused optimizers walk along
-        the memory.
-        """
-        if isinstance(self.optimizer, FlatOptimizer):
-            return
-        for parameter, entry in self.optimizer.state.items():
-            for key, value in entry.items():
-                if not isinstance(value, Tensor) or value.shape != parameter.shape:
-                    continue
-                if value.stride() != parameter.stride():
-                    entry[key] = torch.empty_strided(
-                        value.size(), parameter.stride(), dtype=value.dtype, device=value.device
-                    ).copy_(value)
 
     def _optimized(self) -> list[str]:
         """Return the names of the parameters in the optimizer's order, group by group."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.compiled_step import CompiledStep
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.graph_capture import CudaCapture
+from tui_trainer.training.graphed_step import GraphedStep
 from tui_trainer.training.own_losses import ModelLoss, OwnLoss
 from tui_trainer.training.part import LiveSettings, Part, Shared
 from tui_trainer.training.progress import Progress
@@ -110,7 +112,17 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
         loss = task.criterion.train
         if isinstance(loss, OwnLoss | ModelLoss):
             return OwnLossStep(task.forward, loss, state, settings)
-        kind = CompiledStep if settings.experiment.training.compile == "step" else SupervisedStep
+        training = settings.experiment.training
+        if training.cuda_graphs and task.device.type == "cuda":
+            return GraphedStep(
+                task.forward,
+                task.criterion,
+                state,
+                settings,
+                capture=CudaCapture(task.device),
+                full_size=task.batches.size(0),
+            )
+        kind = CompiledStep if training.compile == "step" else SupervisedStep
         return kind(task.forward, task.criterion, state, settings)
     step = RecipeStep if task.recipe.takes_steps else RecipeLossStep
     return step(task.recipe, state, settings, progress)

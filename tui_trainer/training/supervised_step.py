@@ -99,9 +99,13 @@ class GradientStep(ABC):
         state.set_lr(rate, self._settings.group_lrs())
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
-        state.update(step)
+        self.update(step)
         self.is_updating = False
         return StepTaken(loss, norm, rate, carry, others)
+
+    def update(self, step: int) -> None:
+        """Change the weights by the gradients."""
+        self._state.update(step)
 
     def compute_gradients(
         self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState

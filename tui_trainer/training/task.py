@@ -36,7 +36,6 @@ from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.training.advice import with_text_read
-from tui_trainer.training.compiled_step import check_compilable
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.frozen_layers import freeze
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -46,6 +45,7 @@ from tui_trainer.training.own_transform import OwnTransform
 from tui_trainer.training.parameter_groups import check_trains
 from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
+from tui_trainer.training.step_checks import check_graphs
 from tui_trainer.training.task_checks import (
     check_batches,
     check_measurable,
@@ -177,8 +177,7 @@ def _build_on(
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
         own_model = subject_of(model, experiment.model.type)
         criterion = build_criterion(experiment.loss, dataset, device, own_model)
-        if experiment.training.compile == "step":
-            check_compilable(experiment, model, stateful=stateful)
+        check_graphs(experiment, model, device, stateful=stateful, is_new=is_new)
     task = Task(
         experiment,
         device,

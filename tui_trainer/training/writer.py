@@ -182,6 +182,7 @@ class Writer:
             # A checkpoint records the length of metrics.jsonl, so those lines must be on the disk
             # before it is.
             self._journal.sync()
+            job.data.state.await_copies()
             saved_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
             manifest = write_checkpoint(
                 self._directory, job.data, saved_at=saved_at, files=self._files

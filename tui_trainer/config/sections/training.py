@@ -69,6 +69,11 @@ class TrainingSection(Section):
         "pass and clipping; needs a C++ compiler, and does nothing for sequences of different "
         "lengths",
     )
+    cuda_graphs: bool = setting(
+        False,
+        "on a GPU, record a whole step as one CUDA graph and replay it: for small models, whose "
+        "kernels take less time than starting them; not yet run on a GPU",
+    )
     gradient_checkpointing: bool = setting(
         False, "recompute each block in the backward pass, to save memory"
     )

@@ -73,9 +73,7 @@ class DeviceBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         if self._augment is not None:
             return self._augmented(self._augment, epoch, start)
-        batches = self._source.epoch(epoch, start)
-        if self._device.type == "cuda":
-            batches = _copy_ahead(batches, self._device)
+        batches = copied_ahead(self._source.epoch(epoch, start), self._device)
         return batches if self._source.ready is None else map(self._source.ready, batches)
 
     def _augmented(self, augment: InTurn, epoch: int, start: int) -> Iterator[Batch]:
@@ -98,18 +96,19 @@ class DeviceBatches:
         if self._device.type == "cpu" and self._chunked is not None:
             yield from self._chunked.chunks(epoch, start, _AUGMENTED_BYTES)
             return
-        batches = self._source.epoch(epoch, start)
-        if self._device.type == "cuda":
-            batches = _copy_ahead(batches, self._device)
-        for batch in batches:
+        for batch in copied_ahead(self._source.epoch(epoch, start), self._device):
             yield Chunk(batch, [size_of(batch)])
 
 
-def _copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yield batches on a CUDA device, each copied on a side stream while the one before is used.
+def copied_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Return batches on a GPU, each copied on a side stream while the one before is used.
 
-    Batches already on a CUDA device are passed through.
+    For a CPU they are returned as they are, and those that are on a GPU are passed through.
     """
+    return _copy_ahead(batches, device) if device.type == "cuda" else batches
+
+
+def _copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     stream: torch.cuda.Stream | None = None
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
