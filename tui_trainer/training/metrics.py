@@ -49,22 +49,22 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    totals = totals_of(dataset.info, forward.device, extras, with_result=with_result)
-    model = forward.model
+    device = forward.device
+    totals = totals_of(dataset.info, device, extras, with_result=with_result)
     carry: RecurrentState = None
-    was_training = model.training
-    model.eval()
+    was_training = forward.model.training
+    forward.modes.set(training=False)
     try:
         for batch in copied_ahead(split.in_order(batch_size), forward.device):
             if interrupted():
                 return None
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
-                placed = placed_on(forward.device, batch, split)
+                placed = placed_on(device, batch, split)
                 outputs, carry = forward(placed, carry)
                 totals.update(logits_of(outputs), placed, loss(outputs, placed))
     finally:
-        model.train(was_training)
+        forward.modes.set(training=was_training)
     return Measurement(_per_byte(totals.compute(), split), totals.result())
 
 
