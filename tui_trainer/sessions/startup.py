@@ -22,6 +22,7 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.loader import import_torch
 from tui_trainer.text.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -157,12 +158,12 @@ class Startup:
         if self._has_torch:
             return
         # The loader of the app imports this module last.
-        if "tui_trainer.training.loop" not in sys.modules:
+        has_loaded = "tui_trainer.training.loop" in sys.modules
+        if not has_loaded:
             self.enter("import torch")
         self._torch_free()
-        from tui_trainer.training.task import warm_up
-
-        warm_up()
+        if not has_loaded:
+            import_torch(lambda stage: self._check())
         self._has_torch = True
         self.leave()
 
