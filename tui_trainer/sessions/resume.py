@@ -113,8 +113,9 @@ def prepare_resume(
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, which, startup, accept_data=accept_data)
         edits = read_edits(run.edits)
+        made = [override for override in overrides if override.key not in RUNTIME]
         plan = plan_edits(
-            experiment, edits, overrides, loaded.step, drop_later=drop_edits, origin=origin
+            experiment, edits, made, loaded.step, drop_later=drop_edits, origin=origin
         )
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
@@ -283,7 +284,7 @@ def plan_edits(
     drop_later: bool,
     origin: str = "resume",
 ) -> EditPlan:
-    """Turn a resume's overrides into edits at `step`, and merge them with the recorded ones.
+    """Turn overrides of live settings into edits at `step`, and merge them with the recorded ones.
 
     `drop_later` leaves out the edits that were made after `step`.
 
@@ -391,8 +392,6 @@ def _as_edits(
     now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
     made = []
     for override in overrides:
-        if override.key in RUNTIME:
-            continue
         changed = edited(now, override.key, override.value)
         old, new = now.get(override.key), changed.get(override.key)
         made.append(Edit(new_id(), step, override.key, old, new, origin))
