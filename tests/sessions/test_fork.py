@@ -21,8 +21,8 @@ from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.requested_run import prepare as prepare_request
 from tui_trainer.sessions.requests import ForkRun, NewRun, planned_name
-from tui_trainer.sessions.requests import prepare as prepare_request
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.sessions.workbench import preview

@@ -241,7 +241,7 @@ def _run(
         return _open(arguments, ask, starts=starts)
     from tui_trainer.cli.headless import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.requests import prepare
+    from tui_trainer.sessions.requested_run import prepare
 
     options.load_plugins(arguments)
     work = partial(prepare, request(), runs_dir, arguments.argv, library)

@@ -76,9 +76,8 @@ def load_rows(
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
-    notices = []
-    if is_classified and not fitted:
-        notices = class_notices(target.classes, counts[0], source.noun)
+    notes = (*([doubt] if doubt else []), *source.notes, *split.notes, *encoded.notes)
+    notes += _class_notes(source, counts, is_new=not fitted)
     (train, val, test), split, left_out = _as_splits(source, encoded, preprocessing, split)
     return Dataset(
         train=train,
@@ -88,18 +87,11 @@ def load_rows(
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=fingerprint_of(section, source.sha256, written_problem),
-        notes=(
-            *([doubt] if doubt else []),
-            *source.notes,
-            *split.notes,
-            *encoded.notes,
-            *absent_notes(target.classes, *counts, noun=source.noun),
-            *notices,
-        ),
+        notes=notes,
         noun=source.noun,
-        soft_targets=target.problem == "classification" and _is_mixed(section),
-        class_counts=counts[0] if target.problem == "classification" else (),
-        val_counts=counts[1] if target.problem == "classification" else (),
+        soft_targets=is_classified and _is_mixed(section),
+        class_counts=counts[0] if is_classified else (),
+        val_counts=counts[1] if is_classified else (),
         doubt=doubt,
         summary=summarise(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
         split_record=split.record,
@@ -107,6 +99,17 @@ def load_rows(
         split_summary=_summary(section, source),
         left_out=left_out,
     )
+
+
+def _class_notes(
+    source: Source, counts: Sequence[Sequence[int]], *, is_new: bool
+) -> tuple[str, ...]:
+    """Return notes on classes that are rare, or missing in a split; `counts` are for each split."""
+    target = source.target
+    notes = absent_notes(target.classes, *counts, noun=source.noun)
+    if is_new and target.problem == "classification":
+        notes += tuple(class_notices(target.classes, counts[0], source.noun))
+    return notes
 
 
 def _as_splits(

@@ -184,8 +184,7 @@ def loaded(
     """
     data = with_items(_as_data(data, section, name), section, name)
     rows = split_items(section, data, name, fitted, record)
-    parts = None if rows is None else rows.parts
-    splits = [_with_place(split, section) for split in all_splits(section, data, name, parts)]
+    splits = _placed_splits(section, data, name, rows)
     if is_remade:
         splits = [_remade(split, section, part) for part, split in enumerate(splits)]
     # No sample of an iterable is read before training starts.
@@ -226,6 +225,14 @@ def _as_data(data: object, section: RowsSection, name: str) -> Data:
     if isinstance(data, Data):
         return data
     raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+
+
+def _placed_splits(
+    section: RowsSection, data: Data, name: str, rows: RowSplit | None
+) -> list[PluginSplit]:
+    """Return the three splits, whose samples are not checked yet, with the line of their code."""
+    parts = None if rows is None else rows.parts
+    return [_with_place(split, section) for split in all_splits(section, data, name, parts)]
 
 
 def _with_place(split: PluginSplit, section: RowsSection) -> PluginSplit:
