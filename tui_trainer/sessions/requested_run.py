@@ -43,29 +43,9 @@ def prepare(
         notes = _notes_on_new_rule(Path(base), experiment)
         return replace(prepared, warnings=(*prepared.warnings, *notes))
     run = find_run(str(request.path), runs_dir)
-    which, overrides, accept = request.which, request.overrides, request.accept_data
     if isinstance(request, ForkRun):
-        return prepare_fork(
-            run,
-            runs_dir,
-            overrides,
-            argv,
-            startup,
-            which=which,
-            name=request.name,
-            accept_data=accept,
-            now=request.asked_at,
-        )
-    return prepare_resume(
-        run,
-        overrides,
-        argv,
-        startup,
-        which=which,
-        drop_edits=request.drop_edits,
-        force=request.force,
-        accept_data=accept,
-    )
+        return prepare_fork(run, runs_dir, request, argv, startup)
+    return prepare_resume(run, request, argv, startup)
 
 
 def _notes_on_new_rule(base: Path, experiment: Experiment) -> tuple[str, ...]:

@@ -30,7 +30,11 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRun:
-    """`resume RUN`; `which` is `last`, `best` or a step; the flags are those of the command."""
+    """`resume RUN`; `which` is `last`, `best` or a step.
+
+    `drop_edits` leaves out edits after that step, `force` takes the run over from another host that
+    has been silent for a while, and `accept_data` goes on with data that lack rows of the run.
+    """
 
     path: Path
     overrides: tuple[Override, ...] = ()

@@ -49,6 +49,7 @@ from tui_trainer.sessions.prepare import (
     split_of_other,
     warnings_of,
 )
+from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.text.shell import program_line
@@ -74,22 +75,16 @@ RUNTIME = (
 
 def prepare_resume(
     run: RunDirectory,
-    overrides: Sequence[Override],
+    request: ResumeRun,
     argv: Sequence[str],
     startup: Startup | None = None,
     *,
-    which: str = "last",
-    drop_edits: bool = False,
-    force: bool = False,
-    accept_data: bool = False,
     origin: str = "resume",
 ) -> PreparedRun:
     """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
     They hold until the next live edit: recorded edits of the same settings at later steps are not
-    repeated. `force` takes a run over from another host that has been silent for a while,
-    `accept_data` goes on with data that lack rows of the run, and `origin` is the command that
-    makes the edits.
+    repeated. `run` is the one that is requested, and `origin` the command that makes the edits.
 
     Raises:
         BadInput: another process holds the run, or an override is for a setting that is not live.
@@ -101,17 +96,17 @@ def prepare_resume(
     check_writable(run.path)
     config = read_config(run)
     startup.name(run, config)
-    overrides = live_overrides(run, config, overrides)
+    overrides = live_overrides(run, config, request.overrides)
     experiment = _with_runtime(config, overrides)
-    gone = gone_host(run, force=force)
+    gone = gone_host(run, force=request.force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
-        loaded = _load(run, experiment, which, startup, accept_data=accept_data)
+        loaded = _load(run, experiment, request, startup)
         edits = read_edits(run.edits)
         made = [override for override in overrides if override.key not in RUNTIME]
         plan = plan_edits(
-            experiment, edits, made, loaded.step, drop_later=drop_edits, origin=origin
+            experiment, edits, made, loaded.step, drop_later=request.drop_edits, origin=origin
         )
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
@@ -144,7 +139,7 @@ class _Loaded(NamedTuple):
 
 
 def _load(
-    run: RunDirectory, experiment: Experiment, which: str, startup: Startup, *, accept_data: bool
+    run: RunDirectory, experiment: Experiment, request: ResumeRun, startup: Startup
 ) -> _Loaded:
     """Read the checkpoint, and build the task with the preprocessing in it."""
     startup.use_torch()
@@ -153,7 +148,7 @@ def _load(
     from tui_trainer.training.changes import check_model, load_whole
     from tui_trainer.training.split_file import read_record
 
-    checkpoint, notes = _choose(run, which)
+    checkpoint, notes = _choose(run, request.which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     record = read_record(run.splits)
@@ -164,7 +159,7 @@ def _load(
             experiment = with_value(experiment, "dataset.split_by", "position")
         else:
             record = split_of_other(experiment)
-    read = load if accept_data else load_whole
+    read = load if request.accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
