@@ -33,24 +33,31 @@ def layer_of(name: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-@cache
 def imports(path: Path, *, inside_functions: bool) -> frozenset[str]:
     """Modules imported by a file: at its top (what runs on import), or inside functions too."""
-    found: set[str] = set()
+    at_top, inside = imports_of(path)
+    return at_top | inside if inside_functions else at_top
 
-    def visit(node: ast.AST) -> None:
+
+@cache
+def imports_of(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Modules imported by a file at its top, and those inside functions."""
+    found: tuple[set[str], set[str]] = (set(), set())
+
+    def visit(node: ast.AST, is_inside: bool) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
-                found.update(alias.name for alias in child.names)
+                found[is_inside].update(alias.name for alias in child.names)
             elif isinstance(child, ast.ImportFrom) and child.module:
-                found.add(child.module)
-            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            if is_type_checking(child) or (is_function and not inside_functions):
+                found[is_inside].add(child.module)
+            elif isinstance(child, ast.expr):
                 continue
-            visit(child)
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            if not is_type_checking(child):
+                visit(child, is_inside or is_function)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")))
-    return frozenset(found)
+    visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    return frozenset(found[0]), frozenset(found[1])
 
 
 def is_type_checking(node: ast.AST) -> bool:

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.runs.views import a_view
-from tests.ui.composing import until
+from tests.ui.composing import type_text, until
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.experiment import Experiment
@@ -311,7 +311,8 @@ def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> Non
         assert "There is no checkpoint: the run starts from the beginning." in host.text
         assert "limit now 20, none begun" in host.text
         # One epoch is fewer than it had trained, and no limit that is reached.
-        await pilot.press(*"training.epochs=1", "enter")
+        await type_text(pilot, "training.epochs=1")
+        await pilot.press("enter")
         await pilot.pause()
         (message,) = host.got
         assert isinstance(message, Ending.Resume)
@@ -563,8 +564,8 @@ def test_the_proposal_goes_on_beyond_every_limit_that_is_reached(
 def test_a_change_that_ends_the_run_at_once_is_refused_at_its_own_field() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())
-        await pilot.press("r", "tab", *"training.max_steps=460")
-        await pilot.pause()
+        await pilot.press("r", "tab")
+        await type_text(pilot, "training.max_steps=460")
         (line,) = [it for it in host.screen.query(".wrong") if it.display]
         assert line.id == "wrong-changes"
         assert "460 steps are done: this would end the run at once" in host.text
