@@ -6,12 +6,12 @@ Layer: ui. Its `survey` measures them; until it has a result, the previous one i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.facts import (
     device_text,
@@ -24,6 +24,9 @@ from tui_trainer.ui.compose.facts import (
 )
 from tui_trainer.ui.compose.survey import PreviewLoader
 from tui_trainer.ui.shared.services import Services
+
+if TYPE_CHECKING:
+    from tui_trainer.machine.devices import DeviceState
 
 FEWEST_TABLE_ROWS = 4
 MOST_LAYERS = 2000
