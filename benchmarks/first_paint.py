@@ -3,15 +3,17 @@
 On a pty of 80x24, in turns: an app of Textual's that shows one word, `tui-trainer` (its first
 paint, the names of all experiments, and the whole compose screen), and `python -c 'import torch'`.
 Beside the times, what the processes have used of a processor by then, which other work on the
-machine lengthens less. A key is answered when the next bytes arrive at the terminal; keys are sent
-from the first paint on.
+machine lengthens less. The first round writes the bytecode. A key is answered when the next bytes
+arrive at the terminal; keys are sent from the first paint on.
 
-    python benchmarks/first_paint.py [--rounds 9] [--keys-for 6] [--write]
+    python benchmarks/first_paint.py [--rounds 9] [--keys-for 6]
+        [--against OTHER_CHECKOUT] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -21,13 +23,14 @@ import time
 from pathlib import Path
 
 import psutil
-from results import machine, table, write_section
+from results import machine, table, with_bytecode, write_section
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.integration.processes import environment
 from tests.integration.terminals import TerminalProcess, opened, program
 
+ROOT = Path(__file__).resolve().parents[1]
 TITLE = "When the app is there (`first_paint.py`)"
 Seconds = tuple[float, float]
 """By the clock, and of CPU time."""
@@ -85,9 +88,9 @@ def empty(folder: Path) -> Seconds:
         return seen(terminal, b"ready")
 
 
-def ours(folder: Path) -> list[Seconds]:
-    """First paint, the names of the experiments, and the whole screen."""
-    with opened(folder) as terminal:
+def ours(folder: Path, root: Path) -> list[Seconds]:
+    """First paint, the names of the experiments, and the whole screen of a checkout."""
+    with opened(folder, env={"PYTHONPATH": str(root)}) as terminal:
         return [seen(terminal, word) for word in (b"reading presets", b"vowels-gru", b"Quit")]
 
 
@@ -120,15 +123,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--keys-for", type=float, default=6.0, metavar="SECONDS")
+    parser.add_argument("--against", type=Path, metavar="OTHER_CHECKOUT")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     arguments = parser.parse_args()
-    ways = ("empty app", "first paint", "all experiments", "whole screen", "import torch")
+    stages = ("first paint", "all experiments", "whole screen")
+    checkouts = {"": ROOT}
+    if arguments.against is not None:
+        checkouts[", before"] = arguments.against.resolve()
+    ways = ("empty app", *(f"{s}{mark}" for mark in checkouts for s in stages), "import torch")
     times: dict[str, list[Seconds]] = {way: [] for way in ways}
     keys: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ.update(with_bytecode(folder))
         for round_ in range(arguments.rounds + 1):
-            measured = [empty(folder), *ours(folder), torch(folder)]
+            own = [seconds for root in checkouts.values() for seconds in ours(folder, root)]
+            measured = [empty(folder), *own, torch(folder)]
             answered = answers(folder, arguments.keys_for) if arguments.keys_for else []
             # The first round fills the caches of the file system.
             if round_:

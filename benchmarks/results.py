@@ -11,6 +11,15 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
+def with_bytecode(folder: Path) -> dict[str, str]:
+    """Return the environment of programs whose bytecode is kept in a folder.
+
+    Where none is written, half of a start is compiling.
+    """
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return {**os.environ, **kept}
+
+
 def machine(packages: Sequence[str] = ("torch",)) -> str:
     """Return a sentence about this machine, how busy it is, and the versions of packages."""
     versions = [f"Python {platform.python_version()}"]

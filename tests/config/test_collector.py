@@ -24,7 +24,7 @@ journal.write("kept")
 
 
 def test_the_collector_goes_on_after_imports_even_if_they_fail() -> None:
-    with pytest.raises(ImportError), importing():
+    with pytest.raises(ImportError), importing():  # noqa: PT012
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tui_trainer.machine.devices import (
-    GIB,
     cgroup_cpus,
     choose_device,
     cpu_count,
@@ -26,6 +25,7 @@ from tui_trainer.machine.gpus import (
     nvml_gpus,
 )
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import GIB
 
 PLENTY = 4096 * GIB
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tui_trainer import __version__
-from tui_trainer.machine.devices import GIB
 from tui_trainer.machine.doctor import Report, Sources, examine
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo
+from tui_trainer.text.format import GIB
 
 CARD = GpuInfo(0, "GPU-0", "Card", 80 * GIB, 61 * GIB, None, "580.65.06", ((7, GIB),))
 CUDA = CudaFacts("2.13.0", "13.0", (CudaDevice("GPU-0", "Card", "9.0"),), cudnn="91002")

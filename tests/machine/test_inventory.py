@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from tui_trainer.machine.devices import GIB, device_states
+from tui_trainer.machine.devices import device_states
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo
+from tui_trainer.text.format import GIB
 
 
 def gpu(index: int, uuid: str, processes: tuple[tuple[int, int], ...] = ()) -> GpuInfo:

@@ -12,8 +12,10 @@ from torch import Tensor, nn, optim
 from tests.training.test_optimizers import section_of
 from tui_trainer.config.sections.optimizers import NO_ARGUMENTS, OptimizerSection
 from tui_trainer.config.sections.training import Arithmetic, TrainingSection
+from tui_trainer.data.base.split import LINE_BYTES
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
+from tui_trainer.training.flat_buffer import flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.optimizers import build_optimizer, retune
 from tui_trainer.training.state import State
@@ -261,3 +263,16 @@ def test_a_gradient_below_the_limit_has_the_bits_of_one_that_is_multiplied(limit
         clipped = torch.cat([weight.flatten(), bias])
         expected = gradient * torch.clamp(limit / (norm + 1e-6), max=1.0)
         torch.testing.assert_close(clipped, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_large_buffer_begins_like_a_tensor_of_its_own_and_is_zero() -> None:
+    wide = nn.Parameter(torch.ones(1500, 1500))
+    (buffer,) = flat_buffers([wide], holds_values=True)
+    assert buffer.values is not None
+    for flat in (buffer.values, buffer.gradients, buffer.new_zeros()):
+        assert flat.data_ptr() % LINE_BYTES == 0
+        assert flat.storage_offset() == 0
+    assert not buffer.new_zeros().any()
+    assert not buffer.gradients.any()
+    assert torch.equal(wide, torch.ones(1500, 1500))
+    assert wide.data_ptr() == buffer.values.data_ptr()

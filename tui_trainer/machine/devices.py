@@ -21,8 +21,8 @@ from tui_trainer.machine.cpu_load import CpuLoad
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import GIB
 
-GIB = 2**30
 ROOT = Path("/")
 DRIVERS = {"12": 525, "13": 580}
 """The oldest driver that runs programs built for each major version of CUDA."""

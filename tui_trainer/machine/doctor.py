@@ -22,7 +22,6 @@ import psutil
 
 from tui_trainer import __version__
 from tui_trainer.machine.devices import (
-    GIB,
     ROOT,
     cgroup_cpus,
     choose_device,
@@ -34,6 +33,7 @@ from tui_trainer.machine.devices import (
 )
 from tui_trainer.machine.gpus import CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
+from tui_trainer.text.format import GIB
 
 PACKAGES = (
     "torch",

@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
+GIB = 2**30
+"""Bytes of memory are counted in these, other than those of files."""
 _MOST_BYTES = 2**63
 LATEST_S = 2.0**34
 """In the year 2514: no run is from a later time or trains for longer, and the arithmetic of clocks

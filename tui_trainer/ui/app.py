@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
+from tui_trainer.config.collector import collector_paused
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
@@ -119,47 +121,49 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     async def _begin(self) -> None:
         """Read everything the app works with and show it; called after the first paint."""
+        # What is read and shown stays. The loader pauses the collector for itself.
+        with collector_paused():
+            if not await self._open():
+                return
+        # The loader itself waits until the first screen is painted.
+        self.services.loader.start(asyncio.get_running_loop().call_soon_threadsafe)
+        if (begin := self._opening.begin) is not None:
+            self._stack.begin(begin(), self.services)
+        self.call_after_refresh(self._first.hand_over)
+        if problem := self.services.choices.problem:
+            # On the screen that stays: a message goes with the screen that it was shown on.
+            self.call_after_refresh(self._warn, problem)
+
+    async def _open(self) -> bool:
+        """Read everything and compose, unless a run begins; return False if the app was left."""
         try:
             opening = await asyncio.to_thread(self._read)
         except Exception as error:
             self.failure = error
             self.exit(ExitCode.FAILED)
-            return
+            return False
         if not self.is_running:
-            # The app was left while everything was read.
-            return
-        self.services = opening.services
+            return False
+        self.services, self._opening = opening.services, opening
         self._dress(opening.services)
-        self._opening = opening
         self._leaves_with_run = opening.is_old
-        loop = asyncio.get_running_loop()
-        if self._terminal is not None:
-            self._terminal.output.subscribe(partial(self._hear, loop))
         if opening.begin is None:
             await self._compose_anew()
-        # The loader itself waits until the first screen is painted.
-        self.services.loader.start(loop.call_soon_threadsafe)
-        if opening.begin is not None:
-            self._stack.begin(opening.begin(), self.services)
-        self.call_after_refresh(self._first.hand_over)
-        if problem := opening.services.choices.problem:
-            # On the screen that stays: a message goes with the screen that it was shown on.
-            self.call_after_refresh(self._warn, problem)
+        return True
 
     def _read(self) -> Opening:
         """Runs in another thread, so that keys and the screen's clock keep working."""
         opening = self._make_opening()
-        if opening.begin is None:
-            import tui_trainer.ui.compose.screen
-        else:
-            import tui_trainer.ui.run.screen  # noqa: F401
+        import_module(f"tui_trainer.ui.{'compose' if opening.begin is None else 'run'}.screen")
         return opening
 
     def _dress(self, services: Services) -> None:
-        """Apply the user's preferences, and what was chosen in the app."""
+        """Apply the user's preferences and choices, and listen to what is printed."""
         from tui_trainer.ui.appearance import Appearance
 
         loop = asyncio.get_running_loop()
+        if self._terminal is not None:
+            self._terminal.output.subscribe(partial(self._hear, loop))
         services.choices.complain = lambda text: loop.call_soon_threadsafe(self._warn, text)
         self._keymap_of_user = services.preferences.keymap
         self._appearance = Appearance(self, services.preferences, services.choices)

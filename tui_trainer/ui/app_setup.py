@@ -22,7 +22,6 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
-from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.requested_run import prepare
 from tui_trainer.sessions.requests import (
     ForkRun,
@@ -38,6 +37,7 @@ from tui_trainer.ui.terminal.terminal import Terminal
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
+    from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.misfits import Misfits, SharedData
     from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.sessions.proposal import Proposal
@@ -95,6 +95,8 @@ class Launcher:
 
     def begin(self, what: RunRequest) -> Session:
         """Start a run; it is registered in `CurrentRun` before its thread starts."""
+        from tui_trainer.sessions.local import LocalSession
+
         within = partial(_after, self._live.session, self._loader.held)
         session = LocalSession(partial(self._prepare, what), within=within)
         # Its start says it again, once it is certain.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.collector import collector_paused
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean
@@ -55,8 +56,9 @@ def open_app(
     apps: list[TrainerApp] = []
 
     def make_app(terminal: Terminal, live: CurrentRun) -> TrainerApp:
-        from tui_trainer.ui.app import TrainerApp
-        from tui_trainer.ui.shared.first import FirstScreen, first_title
+        with collector_paused():
+            from tui_trainer.ui.app import TrainerApp
+            from tui_trainer.ui.shared.first import FirstScreen, first_title
 
         def opening() -> Opening:
             from tui_trainer.ui.app_setup import assemble
@@ -96,6 +98,7 @@ def _leave_start(launched: Sequence[LocalSession | AttachedSession], status: int
 
 
 def _preload_run_screen() -> None:
+    import tui_trainer.sessions.local
     import tui_trainer.ui.run.screen  # noqa: F401
     from tui_trainer.ui.plots.figure import preload
 

@@ -6,12 +6,15 @@ Layer: ui. Pure functions: a preview or a device goes in, lines of text come out
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from tui_trainer.machine.devices import GIB, DeviceState
-from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import parameters_text, size_text
+from tui_trainer.text.format import GIB, parameters_text, size_text
+
+if TYPE_CHECKING:
+    from tui_trainer.machine.devices import DeviceState
+    from tui_trainer.sessions.workbench import Preview
 
 
 def sizes(preview: Preview, width: int) -> list[str]:

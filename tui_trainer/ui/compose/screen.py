@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -89,6 +90,7 @@ class ComposeScreen(Screen[None]):
         self._name_at_first = name
         self.draft = draft
         self._is_launching = False
+        self._is_styled = False
         self._reading = ""
         """The data set of a plugin for which an experiment is being made."""
 
@@ -117,7 +119,10 @@ class ComposeScreen(Screen[None]):
 
     # Screens in front of this one.
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        if not self._is_styled:
+            # Textual would compute the styles again that the parts were mounted with.
+            event.refresh_styles, self._is_styled = False, True
         self._is_launching = False
         self.query_one(Summary).survey.go_on()
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from tui_trainer.machine.devices import DeviceState
-from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 from tui_trainer.ui.compose.facts import (
@@ -28,6 +27,10 @@ from tui_trainer.ui.compose.facts import (
 from tui_trainer.ui.compose.survey import PreviewLoader
 from tui_trainer.ui.shared.bindings import KeyTable
 from tui_trainer.ui.shared.services import Services
+
+if TYPE_CHECKING:
+    from tui_trainer.machine.devices import DeviceState
+    from tui_trainer.sessions.workbench import Preview
 
 FEWEST_TABLE_ROWS = 4
 MOST_LAYERS = 2000

@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tui_trainer.config.choices import RememberedChoices
-from tui_trainer.config.drafts.draft import Draft
-from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.config.presets import PresetLibrary
-from tui_trainer.machine.devices import DeviceState
-from tui_trainer.sessions.misfits import Misfits, SharedData
-from tui_trainer.sessions.proposal import Proposal
-from tui_trainer.sessions.session import Session
-from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import TrainerError
+
+if TYPE_CHECKING:
+    from tui_trainer.config.drafts.draft import Draft
+    from tui_trainer.config.experiment import Experiment
+    from tui_trainer.config.overrides import Override
+    from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.machine.devices import DeviceState
+    from tui_trainer.sessions.misfits import Misfits, SharedData
+    from tui_trainer.sessions.proposal import Proposal
+    from tui_trainer.sessions.session import Session
+    from tui_trainer.sessions.workbench import Preview
+    from tui_trainer.text.errors import TrainerError
 
 
 class Workbench(Protocol):
