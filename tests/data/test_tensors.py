@@ -153,3 +153,14 @@ def test_batches_are_the_same_gathered_together_or_alone(size: int, drop_last: b
             assert batch["input"].equal(inputs[chosen])
             assert batch["target"].equal(targets[chosen])
             assert batch["input"].data_ptr() % 64 == 0
+
+
+def test_views_of_the_samples_are_made_once_and_batches_stay_apart() -> None:
+    split = TensorSplit(torch.randn(7, 3), torch.arange(7), torch.arange(7))
+    # A validation may be broken off after the first batch.
+    first = next(split.in_order(3))
+    first["target"] = torch.zeros(3)
+    again, other = list(split.in_order(3)), list(split.in_order(3))
+    assert torch.cat([batch["target"] for batch in again]).tolist() == list(range(7))
+    assert all(a["input"] is b["input"] for a, b in zip(again, other, strict=True))
+    assert [len(batch["target"]) for batch in split.in_order(4)] == [4, 3]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, Protocol
 
@@ -293,10 +294,15 @@ class RandomAffine(ImageChange):
 
     def _amounts(self, numbers: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return what `move` takes; by batch, as a kernel may round cosines by their places."""
-        angles = [own[:, 0] * math.radians(self.rotate_degrees) for own in numbers]
-        cos, sin = ([angle.cos() for angle in angles], [angle.sin() for angle in angles])
-        turns = torch.stack([joined(cos), joined(sin)], dim=1)
-        return turns, joined(numbers)[:, 1:] * self.shift_pixels
+        together = joined(numbers)
+        angles = together[:, 0] * math.radians(self.rotate_degrees)
+        cos, sin = torch.empty_like(angles), torch.empty_like(angles)
+        sizes = [len(own) for own in numbers]
+        parts = [torch.split(one, sizes) for one in (angles, cos, sin)]
+        for angle, into_cos, into_sin in zip(*parts, strict=True):
+            torch.cos(angle, out=into_cos)
+            torch.sin(angle, out=into_sin)
+        return torch.stack([cos, sin], dim=1), together[:, 1:] * self.shift_pixels
 
 
 def move(
@@ -318,13 +324,14 @@ def move(
     # an image among the others.
     x_by_column, x_by_row = cos * x - right * (2 / width), sin * (-height / width) * y
     y_by_column, y_by_row = sin * (width / height) * x, cos * y - down * (2 / height)
-    grid = torch.empty(len(images), height, width, 2, device=images.device)
-    torch.add(x_by_column[:, None, :], x_by_row[:, :, None], out=grid[..., 0])
-    torch.add(y_by_column[:, None, :], y_by_row[:, :, None], out=grid[..., 1])
+    # As complex numbers, x and y lie side by side, as in the grid, and are added in one operation.
+    by_column, by_row = torch.complex(x_by_column, y_by_column), torch.complex(x_by_row, y_by_row)
+    grid = torch.view_as_real(by_column[:, None, :] + by_row[:, :, None])
     # grid_sample fills with zeros from outside the frame: make the background zero meanwhile.
     return F.grid_sample(images - background, grid, mode=mode, align_corners=False) + background
 
 
+@lru_cache(maxsize=16)
 def _positions(size: int, device: torch.device) -> Tensor:
     """Return the centres of pixels between -1 and 1, the edges of the image: (size,)."""
     return (torch.arange(size, device=device) * 2 + (1 - size)) / size
