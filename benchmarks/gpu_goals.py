@@ -86,10 +86,7 @@ def goals(device: str, work: Path) -> int:
 def _goals(work: Path, *, on_gpu: bool) -> dict[str, Goal]:
     compiled = ("training.compile=true",) if on_gpu else ()
     mixed = ("training.precision=bf16",) if on_gpu else ()
-    size, batch, pictures = (
-        (("64", "18", "4"), 256, 8192) if on_gpu else (("8", "10", "4"), 32, 256)
-    )
-    width, depth, stages = size
+    width, depth, batch, pictures = (64, 18, 256, 8192) if on_gpu else (8, 10, 32, 256)
     layers, columns, length, rows = (12, 768, 1024, 16) if on_gpu else (2, 32, 64, 4)
     gpt = (
         *("stdlib-gpt", SMALL_TEXT, f"dataset.sequence_length={length}", f"model.layers={layers}"),
@@ -114,7 +111,7 @@ def _goals(work: Path, *, on_gpu: bool) -> dict[str, Goal]:
             1.02,
             (
                 *("digits-cnn", f"dataset={{type: arrays, path: {_pictures(work, pictures)}}}"),
-                f"model={{type: resnet, width: {width}, depth: {depth}, stages: {stages}}}",
+                f"model={{type: resnet, width: {width}, depth: {depth}, stages: 4}}",
                 *(f"training.batch_size={batch}", *mixed, *compiled),
             ),
             loop=CompiledLoop,
