@@ -199,7 +199,7 @@ def measure_arrays(folder: str) -> None:
     import torch
 
     from tui_trainer.config.sections.arrays import ArraysSection
-    from tui_trainer.data.base.batch import Order
+    from tui_trainer.data.base.split import Order
     from tui_trainer.data.load import load
 
     torch.set_num_threads(1)

@@ -77,7 +77,7 @@ def measure(way: str, folder: str) -> None:
     import torch
 
     from tui_trainer.config.sections.picture_datasets import PicturesSection
-    from tui_trainer.data.base.batch import Order
+    from tui_trainer.data.base.split import Order
     from tui_trainer.data.load import load
 
     torch.set_num_threads(1)
@@ -149,7 +149,7 @@ def compare_scans(folder: Path, rounds: int, files: int) -> None:
     """Print the CPU seconds for listing many files, and how many times plain ones they are."""
     from tui_trainer.config.sections.picture_datasets import PicturesSection
     from tui_trainer.data.files.folders import open_folder, walk_files
-    from tui_trainer.data.files.pictures import is_picture_name
+    from tui_trainer.data.files.picture_opener import is_picture_name
     from tui_trainer.data.sources.picture_folders import list_pictures
 
     data = folder / "many"

@@ -172,12 +172,18 @@ def collated(split: object, batch_size: int) -> Batches:
 
 
 COMPILED = "compiled"
-CLIPPED = {"training": {"grad_clip_norm": 1.0, "ema_decay": 0.999}}
+CLIPPED: dict[str, dict[str, Any]] = {"training": {"grad_clip_norm": 1.0, "ema_decay": 0.999}}
 AUGMENTED = {"dataset": {"shift_pixels": 0.5, "rotate_degrees": 10.0}}
 CASES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "plain": ("tight", {}),
     "recipe": ("tight", {"recipe": {"type": "same-loss"}}),
     "clipped": ("tight, clipped", CLIPPED),
+    # The bits of torch's default loop, the norm by which it clips included.
+    "default bits": ("tight", {"training": {"arithmetic": "plain"}}),
+    "default bits, clipped": (
+        "tight, clipped",
+        {"training": {**CLIPPED["training"], "arithmetic": "plain"}},
+    ),
     "augmented": ("tight", AUGMENTED),
     COMPILED: ("tight", {"training": {"compile": "step"}}),
 }
@@ -216,12 +222,12 @@ def main() -> None:
                 if round_:
                     costs[name].append(per_step)
     print(f"{steps} steps, {arguments.rounds} rounds in turns, one thread, CPU time")
-    print(f"{'way':<16} {'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6}  of")
+    print(f"{'way':<22} {'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6}  of")
     for name, own in costs.items():
         base = CASES[name][0] if name in CASES else "tight"
         ratios = [cost / other for cost, other in zip(own, costs[base], strict=True)]
         print(
-            f"{name:<16} {statistics.median(own) * 1e6:>11.1f} {statistics.median(ratios):>6.2f} "
+            f"{name:<22} {statistics.median(own) * 1e6:>11.1f} {statistics.median(ratios):>6.2f} "
             f"{min(ratios):>6.2f} {max(ratios):>6.2f}  {base}"
         )
 

@@ -32,7 +32,7 @@ from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.provenance import collect
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.session import Session
-from tui_trainer.ui.assembly import Bench
+from tui_trainer.ui.app_setup import Bench
 from tui_trainer.ui.process import SWITCH_S
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.services import Services

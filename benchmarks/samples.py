@@ -80,10 +80,10 @@ def measure(folder: str, pixels: str, workers: str, rounds: str) -> None:
     """Print the seconds and the CPU seconds of every epoch of both ways, as JSON."""
     import torch
 
-    from tui_trainer.config.plugins import load_plugins
+    from tui_trainer.config.plugin_loader import load_plugins
     from tui_trainer.config.sections.datasets import DATASETS
     from tui_trainer.config.sections.training import LoaderSection
-    from tui_trainer.data.base.batch import Order
+    from tui_trainer.data.base.split import Order
     from tui_trainer.data.feed import DataFeed
     from tui_trainer.data.load import load
 

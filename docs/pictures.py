@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,10 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest, assemble
+from tui_trainer.ui.app_setup import AppArguments, AttachRequest, ComposeRequest, assemble
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.run.stop_dialog import StopDialog
 from tui_trainer.ui.terminal.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -49,9 +50,16 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def save(app: App[int], folder: Path, name: str, size: tuple[int, int]) -> None:
-    """Write what the app shows now."""
+    """Write what the app shows now, without the place of the checkout on this machine."""
     path = folder / f"{name}-{size[0]}x{size[1]}.svg"
-    path.write_text(app.export_screenshot(title="tui-trainer"), encoding="utf-8")
+    home = f"{builtin_dir().parent}{os.sep}"
+    # As wide as it was, because the picture has the width of each text.
+    shown = re.sub(
+        rf"{re.escape(home)}([^<]*)",
+        lambda match: match[1] + "&#160;" * len(home),
+        app.export_screenshot(title="tui-trainer"),
+    )
+    path.write_text(shown, encoding="utf-8")
     print(path)
 
 
@@ -64,8 +72,8 @@ async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:
 
 async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """From composing to the end of a run, and a second run that is compared with it."""
-    async with opened(runs, ComposeRequest("digits-cnn"), size) as (pilot, app, loader):
-        await until(lambda: loader.stage == "")
+    async with opened(runs, ComposeRequest("digits-cnn"), size) as (pilot, app, _):
+        await until(lambda: "steps per epoch" in text_of(app))
         await pilot.pause(2.0)
         save(app, folder, "compose", size)
         await pilot.press("f5")

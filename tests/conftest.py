@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tui_trainer.config import user_code
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers keep all cores busy; more threads for the small tensors of tests cost a quarter
-    # of their time. Without workers, as in the long part of the full form, torch has its threads.
+    # of their time. Without workers, as with --soak, torch has its threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes is the machine's affair: a busy one is no defect.

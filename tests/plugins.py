@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config import plugins, user_code
+from tui_trainer.config import plugin_loader, user_code
 from tui_trainer.config.drafts import fields
 from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.metrics import METRICS
 
 
@@ -19,9 +19,15 @@ from tui_trainer.config.sections.metrics import METRICS
 def restored() -> Iterator[None]:
     """Remove what is registered inside afterwards."""
     tables: list[Any] = [registry._specs for registry in REGISTRIES.values()]
-    tables += [PROBLEMS, METRICS, plugins.LOADED, plugins.OWN_METRICS, plugins.RECIPE_METRICS]
-    tables += [value for name, value in vars(plugins).items() if name.endswith("_FACTORIES")]
-    tables += [plugins.PROBLEM_CLASSES, user_code._FOLDERS]
+    tables += [
+        PROBLEMS,
+        METRICS,
+        plugin_loader.LOADED,
+        plugin_loader.OWN_METRICS,
+        plugin_loader.RECIPE_METRICS,
+    ]
+    tables += [value for name, value in vars(plugin_loader).items() if name.endswith("_FACTORIES")]
+    tables += [plugin_loader.PROBLEM_CLASSES, user_code._FOLDERS]
     before, modules = [table.copy() for table in tables], set(sys.modules)
     try:
         yield
@@ -39,5 +45,5 @@ def restored() -> Iterator[None]:
 def loaded(*files: Path) -> Iterator[None]:
     """Load plugins as `--plugin` does; afterwards everything is as before."""
     with restored():
-        plugins.load_plugins(files)
+        plugin_loader.load_plugins(files)
         yield

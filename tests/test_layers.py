@@ -33,24 +33,31 @@ def layer_of(name: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-@cache
 def imports(path: Path, *, inside_functions: bool) -> frozenset[str]:
     """Modules imported by a file: at its top (what runs on import), or inside functions too."""
-    found: set[str] = set()
+    at_top, inside = imports_of(path)
+    return at_top | inside if inside_functions else at_top
 
-    def visit(node: ast.AST) -> None:
+
+@cache
+def imports_of(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Modules imported by a file at its top, and those inside functions."""
+    found: tuple[set[str], set[str]] = (set(), set())
+
+    def visit(node: ast.AST, is_inside: bool) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
-                found.update(alias.name for alias in child.names)
+                found[is_inside].update(alias.name for alias in child.names)
             elif isinstance(child, ast.ImportFrom) and child.module:
-                found.add(child.module)
-            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            if is_type_checking(child) or (is_function and not inside_functions):
+                found[is_inside].add(child.module)
+            elif isinstance(child, ast.expr):
                 continue
-            visit(child)
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            if not is_type_checking(child):
+                visit(child, is_inside or is_function)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")))
-    return frozenset(found)
+    visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    return frozenset(found[0]), frozenset(found[1])
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -209,7 +216,7 @@ def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
         "from tui_trainer.sessions.loader import Loader\n"
         "from tui_trainer.ui.app import TrainerApp\n"
         "assert 'pydantic' not in sys.modules\n"
-        "from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble\n"
+        "from tui_trainer.ui.app_setup import AppArguments, ComposeRequest, assemble\n"
         "from tui_trainer.ui.process import CurrentRun\n"
         "from tui_trainer.ui.terminal.terminal import Terminal\n"
         "from tui_trainer.config.preferences import Preferences\n"
@@ -256,7 +263,7 @@ def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
     )
     imported = set(done.stdout.split("IMPORTED")[1].split())
     assert {"torch", "tui_trainer.data.sources.table"} <= imported
-    others = ("arrays", "pictures", "pixels", "plugin", "text", "tokens")
+    others = ("arrays", "pictures", "pixels", "plugin_data", "text", "tokens")
     unused = {f"tui_trainer.data.sources.{name}" for name in others}
     unused |= {"torch._dynamo", "torch._inductor", "sympy", "pyarrow", "PIL", "tokenizers"}
     unused |= {"datasets", "textual", "plotext", "rich.console", "rich.progress", "pandas"}

@@ -23,6 +23,10 @@ STARTERS = re.compile(
     r"concurrent\.futures\.(process|ProcessPool)|torch\.multiprocessing|ctypes\.util|"
     r".*\.subprocess_(exec|shell)$"
 )
+SUSPICIOUS = re.compile(
+    r"subprocess|asyncio|webbrowser|\bos\b|\bpty\b|multiprocessing|concurrent|ctypes"
+)
+"""In the source of every module that uses one of them."""
 EXCEPTIONS = {
     # A copy of this very process, which runs no other program.
     "sessions/launcher.py": {"os.fork"},
@@ -57,6 +61,8 @@ def dotted(node: ast.expr, meant: dict[str, str]) -> str:
 
 
 def starters(source: str) -> set[str]:
+    if not SUSPICIOUS.search(source):
+        return set()
     return {name for name in names(source) if STARTERS.match(name)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -77,9 +78,15 @@ def asks(node: ast.AST) -> bool:
     return False
 
 
+SUSPICIOUS = re.compile(r"\b(print|warn\b|ArgumentParser\b|logging\b|os\s*\.\s*write\b|sys\b)")
+"""In the source of every module that does what only the door may do."""
+
+
 def faults(module: str, source: str) -> list[str]:
     """What a module does that only the door may do."""
-    found = []
+    found: list[str] = []
+    if not SUSPICIOUS.search(source):
+        return found
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and is_forbidden(called(node), module):
             found.append(called(node))

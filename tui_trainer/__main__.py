@@ -10,9 +10,12 @@ def main() -> int:
     """Run the command line, and return the exit status."""
     try:
         from tui_trainer.cli.main import main as run
+        from tui_trainer.config.collector import spare_last_collection
     except KeyboardInterrupt:
         return 130
-    return run()
+    status = run()
+    spare_last_collection()
+    return status
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pydantic import create_model
 from tui_trainer.config.own_optimizers import optimizer
 from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.own_schedules import schedule
-from tui_trainer.config.plugins import (
+from tui_trainer.config.plugin_loader import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
     MODEL_FACTORIES,
@@ -25,7 +25,7 @@ from tui_trainer.config.plugins import (
     OwnMetric,
     RecipeSpec,
 )
-from tui_trainer.config.problems import PROBLEMS, ProblemName, add_loss
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName, add_loss
 from tui_trainer.config.sections.datasets import DATASETS, ImagesSection, RowsSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, register_metric

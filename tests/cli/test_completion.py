@@ -12,8 +12,8 @@ import pytest
 
 from tui_trainer.cli.completion import candidates
 from tui_trainer.cli.completion_scripts import SCRIPTS
-from tui_trainer.config.names import all_settings
 from tui_trainer.config.preset_files import builtin_dir
+from tui_trainer.config.setting_names import all_settings
 
 EXPERIMENTS = sorted(path.stem for path in (builtin_dir() / "experiments").glob("*.yaml"))
 OPTIMIZERS = sorted(path.stem for path in (builtin_dir() / "optimizers").glob("*.yaml"))

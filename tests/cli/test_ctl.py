@@ -61,9 +61,9 @@ def test_each_setting_is_answered_by_its_name(
         control(run, "set", ["optimizer.lr=1e-4", "training.epochs=9"], timeout_s=0)
         control(run, "set", ["optimizer.lr=1e-4"], timeout_s=0, as_json=True)
     *lines, last = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "accepted" in line] == [
-        "set optimizer.lr: accepted",
-        "set training.epochs: accepted",
+    assert [line for line in lines if "received" in line] == [
+        "set optimizer.lr: received",
+        "set training.epochs: received",
     ]
     assert json.loads(last) == {
         **{"command": "set", "key": "optimizer.lr"},
@@ -143,9 +143,9 @@ def test_a_setting_may_be_named_by_its_last_part(
         with pytest.raises(BadInput, match=r"set: learning_rate: .*did you mean 'optimizer\.lr'"):
             control(run, "set", ["learning_rate=1e-4"])
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "accepted" in line] == [
-        "set optimizer.lr: accepted",
-        "set training.epochs: accepted",
+    assert [line for line in lines if "received" in line] == [
+        "set optimizer.lr: received",
+        "set training.epochs: received",
     ]
 
 
@@ -203,6 +203,7 @@ def test_without_a_yes_it_is_refused_and_the_flag_is_named(
         assert control(run, "set", ["training.epochs=70"], as_json=True) == 2
     assert [command.force for command in got] == [False, False]
     captured = capsys.readouterr()
+    assert captured.out.splitlines()[:-1] == ["set training.epochs: received"]
     assert captured.err.splitlines()[0] == (
         "tui-trainer: set training.epochs: refused: 72 epochs are done: this ends the run now; "
         "--force does it anyway"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tui_trainer.cli.main import main
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, LOADED, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS
 

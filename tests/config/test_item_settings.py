@@ -9,7 +9,7 @@ import pytest
 
 from tests.config.test_schema import SCHEMA, fits
 from tui_trainer.config.drafts.draft import draft_of, draft_with
-from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import edited, live_keys, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.reader import parse_document
@@ -19,6 +19,7 @@ from tui_trainer.text.errors import BadInput, ConfigError
 
 LIBRARY = PresetLibrary([builtin_dir()])
 LIST = "optimizer.groups=[{match: head, lr: 1e-3}, {match: ['*.bias', norm], freeze_until: 9}]"
+AVAILABLE = f"unknown section; available: {', '.join(SECTIONS)}"
 
 
 def experiment(*words: str) -> Experiment:
@@ -73,6 +74,15 @@ def test_what_is_wrong_in_a_list_is_told_with_its_place(
     ((blamed, message),) = refused(*words)
     assert blamed == key
     assert told in message
+
+
+def test_a_setting_in_a_list_without_its_section_is_told_the_whole_key() -> None:
+    assert refused(LIST, "groups.0.lr=1", "param_groups.1.lr=1", "groupes.0.lr=1", "lr.x=1") == [
+        ("groups.0.lr", "unknown section (did you mean 'optimizer.groups.0.lr'?)"),
+        ("param_groups.1.lr", "unknown section (did you mean 'optimizer.groups.1.lr'?)"),
+        ("groupes.0.lr", AVAILABLE),
+        ("lr.x", AVAILABLE),
+    ]
 
 
 def test_the_file_and_line_of_a_setting_in_a_list_are_told(tmp_path: Path) -> None:

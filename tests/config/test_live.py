@@ -11,7 +11,8 @@ import pytest
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import edited, live_keys, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.text.errors import BadInput
+from tui_trainer.config.yaml.reader import parse_value
+from tui_trainer.text.errors import BadInput, ConfigError
 
 
 def experiment(*words: str) -> Experiment:
@@ -158,6 +159,18 @@ def test_fault_34_a_value_that_does_not_fit_is_refused_with_the_key(key: str, va
     assert str(caught.value).startswith(f"{key}=")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
+
+
+def test_none_in_words_is_told_how_an_empty_value_is_written() -> None:
+    with pytest.raises(BadInput) as caught:
+        edited(experiment(), "training.max_steps", "none")
+    assert str(caught.value).endswith("; leave the value empty for none, as training.max_steps=")
+    assert edited(experiment(), "training.max_steps", parse_value("")).training.max_steps is None
+    with pytest.raises(ConfigError, match=r"whole number; leave the value empty for none \(got"):
+        experiment("training.max_steps=None")
+    with pytest.raises(BadInput) as never_empty:
+        edited(experiment(), "optimizer.lr", "none")
+    assert "empty" not in str(never_empty.value)
 
 
 def test_an_edit_may_not_contradict_another_setting() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.harness import small_experiment
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.metrics import (
     EXTRA_METRICS,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.plugins import restored
 from tui_trainer.cli.main import main
-from tui_trainer.config.plugins import BROKEN
+from tui_trainer.config.plugin_loader import BROKEN
 from tui_trainer.config.sections.losses import LOSSES
 
 Install = Callable[[str, str], None]

@@ -12,7 +12,7 @@ import pytest
 from tests.plugins import restored
 from tui_trainer.cli.main import main
 from tui_trainer.config.plugin_imports import files_beside
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.text.errors import BadInput
 
 POINTS = """

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.plugins import restored
-from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import extra_of, setting

@@ -39,7 +39,7 @@ class Noisy(Dataset[Any]):
 
 
 class Drawn(Dataset[Any]):
-    """Draws from torch's generator always, and from another one where it is told to."""
+    """Its targets are drawn as it is told; counts how often a sample is read."""
 
     def __init__(self, count: int, draw: Callable[[int], float]) -> None:
         self._count, self._draw = count, draw
@@ -50,7 +50,7 @@ class Drawn(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, float]:
         self.read += 1
-        return torch.rand(2), self._draw(index)
+        return torch.full((2,), float(index)), self._draw(index)
 
 
 class Growing(Dataset[Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.tensors import TensorSplit
 
 

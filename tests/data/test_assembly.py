@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.batches.assembly import Assembly
 from tui_trainer.data.batches.collation import Collation

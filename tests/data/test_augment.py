@@ -15,8 +15,8 @@ from tui_trainer.data.base.augment import (
     RandomCrop,
     RandomFlip,
 )
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.load import load
 from tui_trainer.problems.batch import Batch, to_device

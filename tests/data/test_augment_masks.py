@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, ImagesSection
 from tui_trainer.data.base.augment import (
     Cutout,

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.batches.collation import as_sample, collate
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.sources.plugin import loaded
+from tui_trainer.data.sources.plugin_data import loaded
 from tui_trainer.plugins import Data, DatasetParams
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput

@@ -14,8 +14,9 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     TableSection,
 )
-from tui_trainer.data.base.batch import Split
+from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.load import LOADERS, load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ExitCode
 
@@ -172,8 +173,13 @@ def test_fault_21_an_empty_split_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"leave the \w+ split empty"):
             load(table(tmp_path, "a,y\n" + rows))
     names = "".join(f"{n},name {n}\n" for n in range(30))
-    with pytest.raises(BadInput, match="30 rows of 30 classes leave the validation split empty"):
+    with pytest.raises(
+        BadInput, match=r"30 rows of 30 classes leave the validation split empty.*single row$"
+    ):
         load(table(tmp_path, "a,y\n" + names))
+    numbers = table(tmp_path, "a,y\n" + names.replace("name ", ""))
+    with pytest.raises(BadInput, match=r"problem=regression predicts them as numbers$"):
+        load(numbers, problem=ClassificationSection(type="classification"))
 
 
 def test_fault_21_a_handful_of_rows_is_enough_for_three_splits(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from tui_trainer.data.base.augment import (
     RandomCrop,
     RandomFlip,
 )
-from tui_trainer.data.base.batch import ChunkedBatches, Order
 from tui_trainer.data.base.in_turn import Augment, InTurn, combine_augments
 from tui_trainer.data.base.random import seeded
+from tui_trainer.data.base.split import ChunkedBatches, Order
 from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.problems.batch import Batch

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, load_plugins
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, load_plugins
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import BatchLost
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.workers import WorkerPool
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
-from tui_trainer.data.sources.plugin import loaded
+from tui_trainer.data.sources.plugin_data import loaded
 from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.plugins import Data, DatasetParams
 from tui_trainer.text.errors import BadInput

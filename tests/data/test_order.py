@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Order
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.tensors import TensorSplit
 

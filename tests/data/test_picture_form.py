@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask, is_grey
-from tui_trainer.data.files.pictures import NotAPicture, picture_in
+from tui_trainer.data.files.picture_opener import NotAPicture, picture_in
 
 NOISE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
 

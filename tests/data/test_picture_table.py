@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,32 @@ def test_a_folder_whose_labels_are_in_a_table_names_the_table(tmp_path: Path) ->
     assert recognise(str(tmp_path), {"type": "pictures"}).type == "pictures"
     path.write_text("a,b\n1,2\n")
     assert recognise(str(tmp_path), {}).type == "pictures"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_other_formats_are_read_as_csv_is(tmp_path: Path, ending: str) -> None:
+    rows = [(number, f"pictures/{number}.png", "ab"[number % 2]) for number in range(COUNT)]
+    of_csv = write(tmp_path, "id,file,label", rows)
+    path = tmp_path / f"labels.{ending}"
+    fields = [dict(zip(("id", "file", "label"), row, strict=True)) for row in rows]
+    if ending == "jsonl":
+        path.write_text("\n".join(map(json.dumps, fields)))
+    else:
+        pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.Table.from_pylist(fields), path)
+    known, of_other = (recognise(str(one), {}).settings for one in (of_csv, path))
+    assert of_other == {**known, "path": str(path)}
+    assert of_other["picture"] == "file"
+    one, other = (tensors(load(section(each)).train) for each in (of_csv, path))
+    pairs = ((one.inputs, other.inputs), (one.targets, other.targets))
+    assert all(a.equal(b) for a, b in pairs)
+    of_csv.unlink()
+    for picture in (tmp_path / "pictures").iterdir():
+        picture.rename(tmp_path / picture.name)
+    path.write_bytes(path.read_bytes().replace(b"pictures/", b""))
+    if ending == "jsonl":
+        with pytest.raises(BadInput, match=rf"but labels.jsonl names them; .*: {path}$"):
+            recognise(str(tmp_path), {})
 
 
 def test_the_labels_in_a_cell_are_those_of_its_picture(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tui_trainer.data.files.pictures import open_picture
+from tui_trainer.data.files.picture_opener import open_picture
 from tui_trainer.data.sources.new_samples import read_image
 from tui_trainer.text.errors import BadInput
 

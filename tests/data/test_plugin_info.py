@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.plugins import Data
 from tui_trainer.text.errors import BadInput

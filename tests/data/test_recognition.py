@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.recognition import find_target, recognise
+from tui_trainer.data.recognition import recognise
+from tui_trainer.data.sources.target_column import find_target
 from tui_trainer.text.errors import BadInput
 
 
@@ -110,6 +112,15 @@ def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> No
     path = written(tmp_path, "t.csv", "words\nmore\n")
     with pytest.raises(BadInput, match=r"one column \('words'\).*, ; \| or tabs .*type=text"):
         find_target(TableSection(type="table", path=path, target="?"))
+    path = written(tmp_path, "t.data", '18.0   8   307.0   "a car"\n15.0   8   350.0   "another"\n')
+    with pytest.raises(BadInput, match="separated by spaces"):
+        find_target(TableSection(type="table", path=path, target="?"))
+
+
+def test_a_file_of_torch_save_is_a_pickle(tmp_path: Path) -> None:
+    torch.save({"x": torch.zeros(2)}, tmp_path / "x.pt")
+    with pytest.raises(BadInput, match=r"x\.pt: was written by torch.save, as a pickle"):
+        find_target(TableSection(type="table", path=str(tmp_path / "x.pt"), target="?"))
 
 
 def test_pictures_get_a_size_that_suits_them(tmp_path: Path) -> None:

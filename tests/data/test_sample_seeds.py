@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import torch
 
 from tests.data.mapped_samples import Drawn
 from tui_trainer.data.batches.samples import Failure, SampleMaker
@@ -21,6 +22,23 @@ def late_python(index: int) -> float:
 
 def late_numpy(index: int) -> float:
     return float(np.random.normal()) if index == 90 else 0.0
+
+
+def late_torch(index: int) -> float:
+    return float(torch.rand(())) if index > 60 else 0.0
+
+
+def one_after_another(index: int) -> float:
+    if index < 30:
+        return 0.0
+    number = float(torch.rand(()))
+    if index >= 50:
+        number += float(np.random.rand())
+    return number + random.random() if index >= 70 else number
+
+
+def torch_alone(index: int) -> float:
+    return float(torch.rand(()))
 
 
 def always(index: int) -> float:
@@ -42,7 +60,17 @@ def made(maker: SampleMaker, indices: Sequence[int]) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("draw", "twice"), [(float, 0), (late_python, 1), (late_numpy, 1), (always, 0), (by_state, 0)]
+    ("draw", "twice"),
+    [
+        (float, 0),
+        (late_python, 1),
+        (late_numpy, 1),
+        (late_torch, 1),
+        (one_after_another, 3),
+        (torch_alone, 0),
+        (always, 0),
+        (by_state, 0),
+    ],
 )
 def test_samples_are_those_that_are_seeded_one_by_one(
     draw: Callable[[int], float], twice: int
@@ -61,14 +89,14 @@ def test_samples_are_those_that_are_seeded_one_by_one(
 
 def test_seeding_is_left_out_where_nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     seeded: list[int] = []
-    seed = np.random.seed
-
-    def count(value: int) -> None:
-        seeded.append(value)
-        seed(value)
-
-    monkeypatch.setattr(np.random, "seed", count)
-    maker = SampleMaker(Drawn(COUNT, float), 0, "train")
+    monkeypatch.setattr(np.random, "seed", seeded.append)
+    maker = SampleMaker(Drawn(COUNT, torch_alone), 0, "train")
+    torch.manual_seed(7)
+    wanted = torch.rand(3), np.random.get_state(legacy=True)[1].tolist(), random.getstate()  # type: ignore[index]
+    torch.manual_seed(7)
     for begin in range(0, COUNT, SIZE):
         maker.make(0, range(begin, begin + SIZE))
-    assert len(seeded) == SIZE + COUNT // SIZE - 1
+    assert len(seeded) == SIZE
+    assert torch.rand(3).equal(wanted[0])
+    assert np.random.get_state(legacy=True)[1].tolist() == wanted[1]  # type: ignore[index]
+    assert random.getstate() == wanted[2]

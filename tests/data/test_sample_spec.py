@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName
 from tui_trainer.data.batches.collation import as_sample
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Failure, SampleMaker

@@ -25,9 +25,9 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, split_identities
-from tui_trainer.data.splits.keys import numbered, row_keys, text_key
 from tui_trainer.data.splits.position import Ints, shares_of
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.data.splits.row_keys import numbered, row_keys, text_key
 from tui_trainer.data.splits.strata import Strata
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 

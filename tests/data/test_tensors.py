@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Order
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.reused_memory import LEAST_BYTES, take_tensor
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit, gathered

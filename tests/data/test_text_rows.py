@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.data.base.batch import Order
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.batches.text_rows import PIECE_TOKENS, LaneBatches, TextSplit, pack_rows
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput

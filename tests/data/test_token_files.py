@@ -12,13 +12,13 @@ import torch
 
 from tests.data.tokenizer_files import TEXTS, bpe_file
 from tui_trainer.config.sections.text_datasets import TokensSection
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
 from tui_trainer.data.recognition import recognise
 from tui_trainer.data.sources.tokens import read_tokens_to_measure
-from tui_trainer.data.tokenizers.choice import read_tokenizer
+from tui_trainer.data.tokenizers.tokenizer_choice import read_tokenizer
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 

@@ -16,10 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.tokenizer_files import bpe_file, unigram_file
-from tui_trainer.data.tokenizers.choice import BYTES, choose_tokenizer, tokenizer_of, unit_of
 from tui_trainer.data.tokenizers.learned import Kind, learn, split_words
-from tui_trainer.data.tokenizers.rows import encode_rows, fit_rows
+from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer, continuation, count_unknown
+from tui_trainer.data.tokenizers.tokenizer_choice import (
+    BYTES,
+    choose_tokenizer,
+    tokenizer_of,
+    unit_of,
+)
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 TALK = "Hello, world and all\n\n  हिन्दी भाषा ไทย 中文字 abc中 it's naïve e\u0301a\u200db 👩‍🔬\tx"

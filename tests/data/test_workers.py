@@ -16,7 +16,7 @@ import torch
 
 from tests.data.mapped_samples import Broken, Growing, Noisy, Staged
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import BatchLost, Order
+from tui_trainer.data.base.split import BatchLost, Order
 from tui_trainer.data.batches.collation import collate
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit

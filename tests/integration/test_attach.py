@@ -304,25 +304,26 @@ def test_an_interrupt_leaves_with_0(tmp_path: Path) -> None:
         process.until_step(process.events[-1]["step"] + 100)
 
 
-@pytest.mark.parametrize("key", ["q", pytest.param("d", marks=pytest.mark.full)])
-def test_the_app_steers_and_leaves(tmp_path: Path, key: str) -> None:
+def test_the_app_steers_and_leaves(tmp_path: Path) -> None:
     with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
         process.until_step(20)
         run = process.run
-        with opened(tmp_path, "attach", size=(110, 30)) as terminal:
-            terminal.until_text(f"{run.name} ", "reading presets")
-            terminal.until_text("running", "Detach", "Quit")
-            terminal.press("p")
-            terminal.until_text("paused, saved at step")
-            assert status(run)["state"] == "paused"
-            terminal.press("p")
-            terminal.until(lambda: status(run)["state"] == "running")
-            terminal.press(key)
-            assert terminal.wait() == 0
-            terminal.assert_restored()
-            assert "goes on without you" in terminal.screen.text
-            assert f"tui-trainer attach {run.name}" in terminal.screen.text.replace("\n", "")
-        process.until_step(process.events[-1]["step"] + 100)
+        for key in ("q", "d"):
+            with opened(tmp_path, "attach", size=(110, 30)) as terminal:
+                terminal.until_text(f"{run.name} ", "reading presets")
+                terminal.until_text("running", "Detach", "Quit")
+                if key == "q":
+                    terminal.press("p")
+                    terminal.until_text("paused, saved at step")
+                    assert status(run)["state"] == "paused"
+                    terminal.press("p")
+                    terminal.until(lambda: status(run)["state"] == "running")
+                terminal.press(key)
+                assert terminal.wait() == 0
+                terminal.assert_restored()
+                assert "goes on without you" in terminal.screen.text
+                assert f"tui-trainer attach {run.name}" in terminal.screen.text.replace("\n", "")
+            process.until_step(process.events[-1]["step"] + 100)
 
 
 @pytest.mark.full

@@ -171,7 +171,7 @@ def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> N
         name = process.run.name
         paused = call(tmp_path, "ctl", name, "pause")
         assert paused.returncode == 0, paused.stderr
-        assert "pause: accepted" in paused.stdout
+        assert "pause: received" in paused.stdout
         state = process.until_event("state_changed", state="paused")
         assert f"saved at step {state['step']:,}" in state["reason"]
         for word in ("save", "validate"):

@@ -457,7 +457,7 @@ def in_full(gpu: str) -> list[str]:
         *pytest_with(3),
         f"not full and not soak{gpu}",
         "-x",
-        *pytest_with(0),
+        *pytest_with(2),
         f"full and not soak{gpu}",
     ]
 

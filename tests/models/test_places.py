@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.models.specimens import LANGUAGE, LENGTHS, STEPS, TAGS, model_of, samples
-from tui_trainer.config.problems import Places
+from tui_trainer.config.problem_specs import Places
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.models.build import build_model
 from tui_trainer.models.compatibility import suitable
@@ -85,7 +85,7 @@ def test_the_outputs_of_a_model_of_the_user_are_checked_at_each_place(
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             return torch.zeros(self.shape)
 
-    from tui_trainer.config.plugins import MODEL_FACTORIES
+    from tui_trainer.config.plugin_loader import MODEL_FACTORIES
     from tui_trainer.plugins import ModelParams, model
 
     signature = Signature(kind, shape, 3, vocabulary=9, places=places)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS

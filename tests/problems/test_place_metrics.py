@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS

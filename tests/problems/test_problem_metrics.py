@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Prediction, Result, SampleMismatch

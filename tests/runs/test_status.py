@@ -21,7 +21,6 @@ from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import FINAL_STATES, SaveFailed
 from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.numbers import StepNumbers
 from tui_trainer.runs.status import (
     CRASHED_AFTER_S,
     LOST_AFTER_S,
@@ -29,6 +28,7 @@ from tui_trainer.runs.status import (
     read_status,
     write_status,
 )
+from tui_trainer.runs.step_numbers import StepNumbers
 from tui_trainer.runs.view import FinalTest, Model, Process, RunView, Saved, Scores
 from tui_trainer.text.errors import CannotWrite
 

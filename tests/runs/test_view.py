@@ -16,7 +16,7 @@ from tui_trainer.runs.events import (
     StateChanged,
     StepsTaken,
 )
-from tui_trainer.runs.numbers import CURVES, NUMBERS
+from tui_trainer.runs.step_numbers import CURVES, NUMBERS
 from tui_trainer.runs.view import RunView
 
 

@@ -15,13 +15,13 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory, make_skeleton, run_names
 from tui_trainer.runs.edits import flat, read_config_file, settings_of
-from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.events import Event, RunEnded, StageStarted
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
-from tui_trainer.sessions.requests import ForkRun, NewRun, planned_name
-from tui_trainer.sessions.requests import prepare as prepare_request
+from tui_trainer.sessions.requested_run import prepare as prepare_request
+from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, planned_name
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.sessions.workbench import preview
@@ -49,10 +49,8 @@ def an_origin(folder: Path) -> RunDirectory:
 
 
 def forked(origin: RunDirectory, which: str, *words: str) -> RunDirectory:
-    overrides = parse_overrides(words)
-    folder = origin.path.parent
-    prepare = partial(prepare_fork, origin, folder, overrides, ["test"], which=which, name="fork")
-    return ran(LocalSession(prepare))
+    request = ForkRun(origin.path, tuple(parse_overrides(words)), which, name="fork")
+    return ran(LocalSession(partial(prepare_fork, origin, origin.path.parent, request, ["test"])))
 
 
 def numbers(run: RunDirectory) -> list[dict[str, Any]]:
@@ -91,7 +89,7 @@ def test_a_resume_keeps_the_settings_of_a_configuration_edited_since(tmp_path: P
     run = an_origin(tmp_path)
     run.config.write_text(run.config.read_text().replace("epochs: 4", "epochs: 5"))
     assert settings_of(run)["training.epochs"] == 5
-    ran(LocalSession(partial(prepare_resume, run, (), ["test"])))
+    ran(LocalSession(partial(prepare_resume, run, ResumeRun(run.path), ["test"])))
     assert json.loads(run.provenance.read_text())["settings"]["training.epochs"] == 5
 
 
@@ -121,8 +119,9 @@ def test_a_fork_that_cannot_be_leaves_no_run_behind(
     tmp_path: Path, which: str, words: tuple[str, ...], error: type[Exception], said: str
 ) -> None:
     origin = an_origin(tmp_path)
+    request = ForkRun(origin.path, tuple(parse_overrides(words)), which)
     with pytest.raises(error, match=said):
-        prepare_fork(origin, tmp_path, parse_overrides(words), ["test"], which=which)
+        prepare_fork(origin, tmp_path, request, ["test"])
     assert run_names(tmp_path) == [origin.path.name]
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -136,14 +135,40 @@ def test_a_setting_that_cannot_change_names_a_new_run_before_anything_is_read(
         path.unlink()  # They are not read before the refusal.
     key = {"seed": "training.seed"}.get(word.partition("=")[0], word.partition("=")[0])
     words = f"train {origin.config} training.init_from={origin.path} {key}=..."
-    for prepare in (partial(prepare_fork, origin, tmp_path), partial(prepare_resume, origin)):
+    overrides = tuple(parse_overrides([word]))
+    for prepare in (
+        partial(prepare_fork, origin, tmp_path, ForkRun(origin.path, overrides)),
+        partial(prepare_resume, origin, ResumeRun(origin.path, overrides)),
+    ):
         startup = Startup()
         with pytest.raises(BadInput, match=f"^{key} cannot be edited while training") as refused:
-            prepare(parse_overrides([word]), ["test"], startup)
+            prepare(["test"], startup)
         assert str(refused.value).endswith(
             f"; start a new run from its weights to change it: tui-trainer {words}"
         )
         assert startup.stage is None
+
+
+@pytest.mark.parametrize("kind", [ForkRun, ResumeRun])
+def test_a_value_that_is_refused_is_not_blamed_on_a_stage_of_the_start(
+    tmp_path: Path, kind: type[ForkRun | ResumeRun]
+) -> None:
+    origin = an_origin(tmp_path)
+
+    def prepare(startup: Startup, *words: str) -> None:
+        request = kind(origin.path, tuple(parse_overrides(words)))
+        prepare_request(request, tmp_path, ["test"], PresetLibrary([builtin_dir()]), startup)
+
+    startup = Startup()
+    with pytest.raises(BadInput, match=r"^optimizer\.lr=-5: should be above 0$"):
+        prepare(startup, "lr=-5")
+    assert startup.stage is None, "it is refused before anything is read"
+    stages: list[Event] = []
+    startup = Startup(stages.append)
+    with pytest.raises(BadInput, match=r"grad_clip_norm, not both$"):
+        prepare(startup, "training.grad_clip_norm=1", "training.grad_clip_value=1")
+    assert any(isinstance(e, StageStarted) and e.stage == "build the model" for e in stages)
+    assert not startup.words
 
 
 def test_a_damaged_checkpoint_is_not_forked_from(tmp_path: Path) -> None:
@@ -151,7 +176,7 @@ def test_a_damaged_checkpoint_is_not_forked_from(tmp_path: Path) -> None:
     for path in origin.checkpoints.glob("*.pt"):
         path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(CheckpointUnusable):
-        prepare_fork(origin, tmp_path, (), ["test"])
+        prepare_fork(origin, tmp_path, ForkRun(origin.path), ["test"])
     assert run_names(tmp_path) == [origin.path.name]
 
 
@@ -160,7 +185,7 @@ def test_without_a_checkpoint_there_is_nothing_to_fork(tmp_path: Path) -> None:
     for path in origin.checkpoints.iterdir():
         path.unlink()
     with pytest.raises(CheckpointUnusable, match="no checkpoint to fork from"):
-        prepare_fork(origin, tmp_path, (), ["test"])
+        prepare_fork(origin, tmp_path, ForkRun(origin.path), ["test"])
 
 
 def test_fault_53_what_a_link_leads_to_is_not_copied(tmp_path: Path) -> None:
@@ -171,7 +196,7 @@ def test_fault_53_what_a_link_leads_to_is_not_copied(tmp_path: Path) -> None:
     origin.metrics.symlink_to(secret)
 
     with pytest.raises(TrainerError, match=r"metrics\.jsonl is a symbolic link"):
-        prepare_fork(origin, tmp_path / "runs", (), ["test"])
+        prepare_fork(origin, tmp_path / "runs", ForkRun(origin.path), ["test"])
     assert run_names(tmp_path / "runs") == [origin.path.name]
 
 
@@ -206,11 +231,12 @@ def test_a_new_run_takes_the_split_of_another_run_by_its_name(tmp_path: Path) ->
     killed = RunDirectory(tmp_path / "killed")
     make_skeleton(killed)
     shutil.copy(run.config, killed.config)
-    prepare_resume(killed, (), ["test"]).lock.release()
+    prepare_resume(killed, ResumeRun(killed.path), ["test"]).lock.release()
     assert killed.splits.read_bytes() == run.splits.read_bytes()
     # From here on it has a record of its own.
     remove_tree(origin.path)
-    ran(LocalSession(partial(prepare_resume, run, parse_overrides(["training.epochs=5"]), ["t"])))
+    longer = ResumeRun(run.path, tuple(parse_overrides(["training.epochs=5"])))
+    ran(LocalSession(partial(prepare_resume, run, longer, ["t"])))
     run.splits.unlink()
     with pytest.raises(BadInput, match=r"split_from: own.* is of an older version"):
         preview(experiment(f"dataset.split_from={run.path}"), tmp_path)

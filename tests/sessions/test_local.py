@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +21,7 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.first_view import view_of
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput
@@ -97,7 +99,7 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     assert whole.view.run_dir == str(path)
 
-    prepared = prepare_resume(RunDirectory(path), [], ["test"])
+    prepared = prepare_resume(RunDirectory(path), ResumeRun(path), ["test"])
     prepared.lock.release()
     known, before = view_of(prepared), whole.view
     assert (known.scores.best, known.scores.best_step) == (
@@ -109,8 +111,10 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     assert known.scores.validation == before.scores.validation
     assert known.elapsed_s > 0
 
-    more = parse_overrides(["training.epochs=4"])
-    resumed = LocalSession(partial(prepare_resume, RunDirectory(path), more, ["test"]))
+    more = tuple(parse_overrides(["training.epochs=4"]))
+    resumed = LocalSession(
+        partial(prepare_resume, RunDirectory(path), ResumeRun(path, more), ["test"])
+    )
     resumed.start()
     resumed.join()
     assert list(resumed.history.names) == []
@@ -149,16 +153,20 @@ def test_a_resume_shows_and_keeps_the_best_of_the_closing_validation(tmp_path: P
 
     # Without a higher limit there is nothing to do, and with one every later step is worse.
     for changes in ([], ["training.max_steps=12", "optimizer.weight_decay=100"]):
-        prepared = prepare_resume(run, parse_overrides(changes), ["test"])
+        prepared = prepare_resume(run, asked(run, *changes), ["test"])
         prepared.lock.release()
         assert view_of(prepared).scores.best_step == 6
         assert view_of(prepared).scores.best == whole.view.scores.best
-        resumed = trained(LocalSession(partial(prepare_resume, run, [], ["test"])))
+        resumed = trained(LocalSession(partial(prepare_resume, run, asked(run), ["test"])))
         resumed.refresh()
         assert resumed.view.scores.best == whole.view.scores.best
         assert resumed.view.scores.best_step == 6
     assert resumed.view.step == 12
     assert {6, 12} == {manifest.step for manifest in read_manifests(run.checkpoints)}
+
+
+def asked(run: RunDirectory, *words: str) -> ResumeRun:
+    return ResumeRun(run.path, tuple(parse_overrides(words)))
 
 
 def trained(session: LocalSession) -> LocalSession:
@@ -180,8 +188,8 @@ def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_p
     for key, new in ((lr, 0.5), (decay, 0.25)):
         record_edit(run.edits, Edit(new_id(), first + 1, key, 0.01, new, "ctl"))
 
-    over = parse_overrides([f"{lr}=0.125"])
-    resume = partial(prepare_resume, run, over, ["test"], which=str(first))
+    over = replace(asked(run, f"{lr}=0.125"), which=str(first))
+    resume = partial(prepare_resume, run, over, ["test"])
     session = trained(LocalSession(resume))
     assert [(edit.key, edit.new) for edit in read_edits(run.edits)] == [(lr, 0.125), (decay, 0.25)]
     lines = [record for _, record in read_records(run.metrics)]
@@ -191,7 +199,7 @@ def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_p
         notices
     )
     # For good: a resume from a later step does not bring the edit back.
-    prepared = prepare_resume(run, parse_overrides(["training.epochs=5"]), ["test"])
+    prepared = prepare_resume(run, asked(run, "training.epochs=5"), ["test"])
     prepared.lock.release()
     assert prepared.step == last
     assert prepared.in_force.optimizer.lr == 0.125
@@ -206,7 +214,7 @@ def test_what_a_run_settles_by_itself_is_no_setting_of_its_experiment(tmp_path: 
     assert session.settings.threads is not None
     assert session.experiment == experiment
     (run,) = map(RunDirectory, tmp_path.iterdir())
-    longer = parse_overrides(["training.epochs=2"])
+    longer = asked(run, "training.epochs=2")
     resumed = trained(LocalSession(partial(prepare_resume, run, longer, ["test"])))
     resumed.refresh()
     assert resumed.experiment is not None
@@ -229,9 +237,8 @@ def test_where_a_resume_runs_is_checked_and_told_in_one_line(
     )
     trained(LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
     (run,) = map(RunDirectory, tmp_path.iterdir())
-    overrides = parse_overrides(["training.epochs=2", word])
     with pytest.raises(BadInput) as caught:
-        prepare_resume(run, overrides, ["test"])
+        prepare_resume(run, asked(run, "training.epochs=2", word), ["test"])
     assert str(caught.value) == told
 
 
@@ -261,11 +268,11 @@ def test_a_resume_makes_up_for_skipped_baselines_and_the_next_shows_them(tmp_pat
     assert cut.test is not None
     (run,) = map(RunDirectory, tmp_path.iterdir())
 
-    resumed = end_of(LocalSession(partial(prepare_resume, run, [], ["test"])))
+    resumed = end_of(LocalSession(partial(prepare_resume, run, asked(run), ["test"])))
     assert (resumed.reason, resumed.step, resumed.test) == ("6 steps are done", 6, cut.test)
     assert list(resumed.baseline or {}) == ["majority_class", "nearest_neighbour"]
 
-    again = end_of(LocalSession(partial(prepare_resume, run, [], ["test"])))
+    again = end_of(LocalSession(partial(prepare_resume, run, asked(run), ["test"])))
     assert again.reason.startswith("nothing to do: 6 steps are done; to train on: ")
     assert (again.test, again.baseline) == (resumed.test, resumed.baseline)
     assert (again.confusion, again.classes) == (resumed.confusion, resumed.classes)

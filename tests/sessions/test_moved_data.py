@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_config_file
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import PreparedRun, prepare_new
+from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.workbench import evaluate_run, open_predictor
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -46,16 +46,14 @@ class Moved:
         data.rename(folder / "new" / "rows.csv")
 
     def resumed(self, *words: str, accept_data: bool = False) -> RunDirectory:
-        prepare = partial(prepare_resume, self.run, accept_data=accept_data)
-        return self._went_on(prepare, *words)
+        overrides = tuple(parse_overrides(["training.epochs=3", *words]))
+        request = ResumeRun(self.run.path, overrides, accept_data=accept_data)
+        return ran(LocalSession(partial(prepare_resume, self.run, request, ["test"])))
 
     def forked(self, *words: str, accept_data: bool = False) -> RunDirectory:
-        prepare = partial(prepare_fork, self.run, self.runs, accept_data=accept_data)
-        return self._went_on(prepare, *words)
-
-    def _went_on(self, prepare: Callable[..., PreparedRun], *words: str) -> RunDirectory:
-        overrides = parse_overrides(["training.epochs=3", *words])
-        return ran(LocalSession(lambda startup: prepare(overrides, ["test"], startup)))
+        overrides = tuple(parse_overrides(["training.epochs=3", *words]))
+        request = ForkRun(self.run.path, overrides, accept_data=accept_data)
+        return ran(LocalSession(partial(prepare_fork, self.run, self.runs, request, ["test"])))
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Moved:
     return Moved(tmp_path)
 
 
-THERE = parse_overrides(["dataset.path=new/rows.csv"])
+THERE = tuple(parse_overrides(["dataset.path=new/rows.csv"]))
 WAY_OUT = r"rows\.csv: no such file.*dataset\.path=/where/it/is/now"
 
 
@@ -98,11 +96,11 @@ def test_a_run_whose_rows_are_gone_goes_on_only_if_that_is_accepted(moved: Moved
     before = {path.name for path in moved.runs.iterdir()}
 
     for prepare in (
-        partial(prepare_resume, moved.run),
-        partial(prepare_fork, moved.run, moved.runs),
+        partial(prepare_resume, moved.run, ResumeRun(moved.run.path, THERE)),
+        partial(prepare_fork, moved.run, moved.runs, ForkRun(moved.run.path, THERE)),
     ):
         with pytest.raises(CheckpointUnusable, match=f"{told}; .*--accept-data") as caught:
-            prepare(THERE, ["test"])
+            prepare(["test"])
         assert caught.value.exit_code == 4
     evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
 
@@ -149,17 +147,17 @@ def test_a_run_that_lost_the_record_of_its_rows_is_refused(moved: Moved) -> None
         evaluate_run(moved.run, "test", "", "cpu", THERE)
     moved.run.splits.unlink()
     with pytest.raises(CheckpointUnusable, match=r"the file splits of the run is missing"):
-        prepare_resume(moved.run, THERE, ["test"])
+        prepare_resume(moved.run, ResumeRun(moved.run.path, THERE), ["test"])
     moved.run.splits.symlink_to(moved.run.config)
     with pytest.raises(BadInput, match=r"splits is a symbolic link"):
-        prepare_resume(moved.run, THERE, ["test"])
+        prepare_resume(moved.run, ResumeRun(moved.run.path, THERE), ["test"])
 
 
 def test_a_run_goes_on_with_its_data_at_another_place_as_if_they_were_never_moved(
     moved: Moved,
 ) -> None:
     with pytest.raises(BadInput, match=WAY_OUT):
-        prepare_resume(moved.run, parse_overrides(["training.epochs=3"]), ["test"])
+        prepare_resume(moved.run, ResumeRun(moved.run.path), ["test"])
     config = moved.run.config.read_bytes()
 
     Path("new/rows.csv").rename("old/rows.csv")

@@ -320,6 +320,25 @@ def test_the_progress_of_a_test_is_read_from_the_status(watched: Watched) -> Non
     assert later.view.lacks_only_test
 
 
+def test_a_status_that_is_ahead_of_the_events_moves_the_state_on(watched: Watched) -> None:
+    """A viewer showed the progress of the test beside the state `starting`, until its next look."""
+    watched.beat(state="starting", step=460, generation=2)
+    watched.tell(RunStarted(460, 20, NAME, "cuda:0", 48906, 1221, 23, 460, 2))
+    watched.look()
+    assert watched.state == "starting"
+    progress = {"test_part": "test split", "test_total": 360, "test_unit": "samples"}
+    watched.beat(state="testing", **progress, test_done=90)
+    watched.look()
+    assert (watched.state, watched.session.view.final_test.done) == ("testing", 90)
+    watched.beat(state="running")
+    watched.look()
+    assert watched.state == "testing", "a status never takes the state back"
+    watched.tell(StateChanged(460, "paused"))
+    watched.beat(state="testing")
+    watched.look()
+    assert watched.state == "paused"
+
+
 def test_of_another_host_the_heartbeat_alone_tells_by_our_own_clock(tmp_path: Path) -> None:
     watched = Watched(tmp_path, host="elsewhere")
     watched.lock.release()

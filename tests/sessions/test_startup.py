@@ -32,7 +32,8 @@ from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import PreparedRun, read_config
-from tui_trainer.sessions.requests import NewRun, prepare
+from tui_trainer.sessions.requested_run import prepare
+from tui_trainer.sessions.requests import NewRun
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
 

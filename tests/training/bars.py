@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment, resolve
-from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.tree import Place, Tree
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting

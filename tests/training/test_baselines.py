@@ -23,8 +23,8 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load

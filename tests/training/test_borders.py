@@ -184,18 +184,21 @@ def test_a_save_that_meets_numbers_that_are_not_finite_is_answered(
     logging = {"every_steps": 1, "every_seconds": 60.0}
     run = Run.new(tmp_path / "run", exploding(data, logging=logging))
     control = Control()
-    ticks = 0
+    ticks, edited_at = 0, 0
 
     def clock() -> float:
         nonlocal ticks
         ticks += 1
-        if ticks == 300:
+        # Far enough from the edit that the numbers of the steps since then are not finite.
+        if edited_at and ticks == edited_at + 150:
             control.send(Save())
         return ticks * 1e-3
 
     def emit(event: Event) -> None:
+        nonlocal edited_at
         run.events.append(event)
         if isinstance(event, ValidationEnded) and event.step == 6:
+            edited_at = ticks
             control.send(Set(key="optimizer.lr", value=1e4))
             control.send(Set(key="training.validate_every_steps", value=1000))
 

@@ -14,7 +14,7 @@ from tests.data.splits import tensors
 from tests.plugins import restored
 from tests.training.harness import Run, small_experiment, write_images
 from tests.training.test_prediction import trained_on_table
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.data.labelled import READERS, read_labelled
 from tui_trainer.data.load import LOADERS
 from tui_trainer.text.errors import BadInput

@@ -38,6 +38,7 @@ from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, E
 from tui_trainer.training.changes import data_change
 from tui_trainer.training.checkpoint_data import Origin, check_fits
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.directory_watch import MOST_OFTEN_S
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
 from tui_trainer.training.saver import origin_of
@@ -352,6 +353,12 @@ def test_fault_32_a_deletion_is_seen_when_no_report_is_ever_due(
     name, key = section.split(".")
     rarely = {"logging": {"every_seconds": 60}}
     run = Run.new(tmp_path / "run", small_experiment(data, **rarely, **{name: {key: 1}}))
+    now_s = 0.0
+
+    def clock() -> float:
+        nonlocal now_s
+        now_s += MOST_OFTEN_S / 4
+        return now_s
 
     def delete(event: Event) -> Sequence[Command]:
         if event.step == 5 and not (tmp_path / "away").exists():
@@ -359,7 +366,7 @@ def test_fault_32_a_deletion_is_seen_when_no_report_is_ever_due(
         paused = isinstance(event, StateChanged) and event.state == "paused"
         return (Resume(),) if paused else ()
 
-    assert run.start(delete).state == "finished"
+    assert run.start(delete, clock=clock).state == "finished"
     paused_at = [event.step for event in of(StateChanged, run) if event.state == "paused"]
     assert paused_at in ([5], [6])
 
@@ -439,13 +446,13 @@ def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
     mine.write_text("\n".join([",".join(["9", *first[1:]]), *lines[1:]]) + "\n")
     run.resume()
     changed = "not bitwise: the data changed: "
-    told = "1 of 72 images of the run is gone or changed, and 1 image is new and left out"
+    told = "1 of 72 pictures of the run is gone or changed, and 1 picture is new and left out"
     assert changed + told in of(RunStarted, run)[-1].notes
 
     mine.write_text("\n".join(lines[:-9]) + "\n")
     run.resume(which="3")
     (note,) = (note for note in of(RunStarted, run)[-1].notes if "data changed" in note)
-    assert note == f"{changed}9 of 72 images of the run are gone or changed"
+    assert note == f"{changed}9 of 72 pictures of the run are gone or changed"
 
 
 def test_a_resume_of_an_older_run_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:

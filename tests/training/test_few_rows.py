@@ -48,8 +48,8 @@ def test_a_run_without_a_split_ends_well_and_resumes_exactly(
     assert run.lines() == uncut.lines()
     assert same(run.final(), uncut.final())
     notes = next(event for event in uncut.events if isinstance(event, RunStarted)).notes
-    assert ("no rows for validation" in " ".join(notes)) == ("val_fraction" in shares)
-    assert ("no rows for a test" in " ".join(notes)) == ("test_fraction" in shares)
+    assert ("no pictures for validation" in " ".join(notes)) == ("val_fraction" in shares)
+    assert ("no pictures for a test" in " ".join(notes)) == ("test_fraction" in shares)
 
 
 def test_nothing_is_left_of_a_run_without_a_test(tmp_path: Path, data: Path) -> None:
@@ -92,7 +92,9 @@ def test_a_validation_on_demand_and_an_evaluation_say_that_there_are_no_rows(
     (answer,) = [event for event in run.events if isinstance(event, CommandApplied)]
     assert answer.refused == "there are no rows for validation: dataset.val_fraction is 0"
     for split in ("val", "test"):
-        with pytest.raises(BadInput, match=rf"no rows in the split {split}: .*--split measures"):
+        with pytest.raises(
+            BadInput, match=rf"no pictures in the split {split}: .*--split measures"
+        ):
             evaluate(run.directory, run.experiment, torch.device("cpu"), split, "last")
     assert evaluate(run.directory, run.experiment, torch.device("cpu"), "train", "last").metrics
 
@@ -100,7 +102,7 @@ def test_a_validation_on_demand_and_an_evaluation_say_that_there_are_no_rows(
 def test_how_sure_a_test_on_few_rows_is_is_said(tmp_path: Path, data: Path) -> None:
     shares = {"test_fraction": 0.5}
     task = Run.new(tmp_path / "run", experiment(data, shares)).task()
-    assert "the test has 36 rows: an accuracy is known to 16 points or better" in " ".join(
+    assert "the test has 36 pictures: an accuracy is known to 16 points or better" in " ".join(
         task.dataset.notes
     )
     more = write_images(tmp_path / "more.csv", rows=500)

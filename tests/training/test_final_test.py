@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.training.harness import Run, same, small_experiment, write_images
-from tui_trainer.data.base.batch import BatchLost
+from tui_trainer.data.base.split import BatchLost
 from tui_trainer.problems.batch import Batch
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.events import (

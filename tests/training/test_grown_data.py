@@ -39,7 +39,7 @@ def test_a_run_whose_file_grew_equals_the_uncut_run(tmp_path: Path, step: int) -
     assert same(without_fingerprint(run.final()), without_fingerprint(uncut.final()))
     started = [event for event in run.events if isinstance(event, RunStarted)][-1]
     assert not any("not bitwise" in note for note in started.notes)
-    grown = "10 images are new and left out: the data grew since the run began"
+    grown = "10 pictures are new and left out: the data grew since the run began"
     assert grown in started.notes
 
 
@@ -53,5 +53,5 @@ def test_a_run_whose_rows_are_gone_goes_on_when_it_is_told_to_and_says_so(tmp_pa
     assert run.resume().state == "finished"
 
     started = [event for event in run.events if isinstance(event, RunStarted)][-1]
-    told = "not bitwise: the data changed: 4 of 72 images of the run are gone or changed"
+    told = "not bitwise: the data changed: 4 of 72 pictures of the run are gone or changed"
     assert told in started.notes

@@ -15,9 +15,9 @@ from torch.utils.data import Dataset, IterableDataset
 
 from tests.training.harness import Run, at_step, cut_at, same
 from tui_trainer.config.experiment import Experiment, resolve
-from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.tree import Place, Tree
-from tui_trainer.data.base.batch import BatchLost, Order
+from tui_trainer.data.base.split import BatchLost, Order
 from tui_trainer.data.batches.iterated import IteratedBatches, IteratedSplit
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting
 from tui_trainer.runs.commands import Stop, Validate

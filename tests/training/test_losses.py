@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint

@@ -18,8 +18,8 @@ from torchmetrics import classification
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import DATASET_FACTORIES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS, TableSection
 from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -299,16 +299,16 @@ def test_the_classes_that_a_plugin_lists_are_counted_before_training(
     try:
         sections: dict[str, Any] = {"dataset": {"type": "test-listed"}}
         task = Run.new(tmp_path / "run", small_experiment(data, **sections)).task()
-        absent = "classes without a row in the validation split: a (6 in training, 6 in test)"
+        absent = "classes without a sample in the validation split: a (6 in training, 6 in test)"
         # A class that does not exist is an error of its own, with the number of the sample.
-        told = [note for note in notes(task)[1:] if "the test has 12 rows" not in note]
+        told = [note for note in notes(task)[1:] if "the test has 12 samples" not in note]
         assert told == ([] if odd else [absent])
         sections["checkpoint"] = {"monitor": "auroc"}
         run = Run.new(tmp_path / "monitored", small_experiment(data, **sections))
         if odd:
             run.task()
         else:
-            with pytest.raises(ConfigError, match="the 5 rows there have the class 'b'"):
+            with pytest.raises(ConfigError, match="the 5 samples there have the class 'b'"):
                 run.task()
     finally:
         DATASETS._specs.pop("test-listed", None)

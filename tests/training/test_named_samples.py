@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.training.harness import Run, cut_at, same
 from tui_trainer.config.experiment import Experiment, resolve
-from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.tree import Place, Tree

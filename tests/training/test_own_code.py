@@ -24,7 +24,7 @@ from tests.training.harness import (
 )
 from tests.training.own_code import register
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES
 from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.plugins import (
     dataset,

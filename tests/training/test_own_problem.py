@@ -16,8 +16,8 @@ from tests.plugins import restored
 from tests.training.harness import Run, at_step, same, small_experiment
 from tests.training.test_prediction import predictor, table
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import load_plugins
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import load_plugins
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.plugins import Data, dataset, loss, metric, problem, setting
 from tui_trainer.problems.kinds import kind_of
 from tui_trainer.runs.commands import Stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,29 @@ import torch
 from torch import nn, optim
 
 from tests.plugins import restored
-from tests.training.harness import Run, at_step, both, small_experiment, write_images
+from tests.training.harness import (
+    Run,
+    at_step,
+    both,
+    cut_at,
+    same,
+    small_experiment,
+    write_images,
+)
 from tests.training.test_flat_optimizer import assert_same, give_gradients, parameters
 from tests.training.test_optimizers import section_of, small
 from tests.training.test_recipes import EXAMPLES, gan
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Set, Stop
 from tui_trainer.runs.edits import read_edits
-from tui_trainer.runs.events import CommandApplied, Notice
+from tui_trainer.runs.events import CommandApplied, Notice, RunStarted
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.sessions.prepare import read_config
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.average import Average
@@ -74,9 +84,16 @@ PATHS = [
 def test_a_run_with_groups_is_cut_at_every_step(
     tmp_path: Path, data: Path, kind: str, arithmetic: str
 ) -> None:
+    experiment = grouped(data, kind, arithmetic, epochs=None, max_steps=9, validate_every_steps=2)
     edit = Set(key="optimizer.groups.0.lr", value=0.03)
-    proof = compare_cuts(grouped(data, kind, arithmetic), 9, tmp_path, edit=edit, edited_at=3)
-    assert proof.holds, proof.text
+    whole = Run.new(tmp_path / "whole", experiment)
+    assert whole.start(at_step(3, edit)).step == 9
+    # Every step is a cut of one of the two.
+    for first in (1, 2):
+        cut = Run.new(tmp_path / f"cut-{first}", experiment)
+        assert cut_at(cut, range(first, 9, 2), at_step(3, edit)).step == 9
+        assert cut.lines() == whole.lines()
+        assert same(cut.final(), whole.final())
 
 
 def test_a_recipe_with_a_frozen_part_is_cut_at_every_step(tmp_path: Path, data: Path) -> None:
@@ -302,6 +319,63 @@ def test_groups_that_do_not_fit_the_model_are_refused_with_their_line(
     assert problem.line is not None
     line = written.read_text().splitlines()[problem.line - 1]
     assert line.strip().removeprefix("- ").startswith(key.rpartition(".")[2])
+
+
+def test_a_run_says_what_it_is_too_short_for(tmp_path: Path, data: Path) -> None:
+    warm_up = {"type": "cosine", "warmup_steps": 4}
+    groups = [
+        {"match": "*.bias", "schedule": {"type": "constant", "warmup_steps": 12}},
+        {"match": "head", "freeze_until": 12},
+        {"match": "blocks.0", "freeze_until": 10, "schedule": warm_up},
+        {"match": "blocks.*", "freeze_until": 13, "schedule": warm_up},
+    ]
+    experiment = small_experiment(
+        data,
+        model=CNN,
+        optimizer={"type": "adamw", "groups": groups},
+        schedule={"type": "cosine", "warmup_steps": 13},
+        training={"init_skip": ["head"]},
+    )
+    run = Run.new(tmp_path / "run", experiment)
+    run.start(at_step(1, Stop()))
+    run.resume(at_step(2, Stop()))
+    first, resumed = (event.notes for event in run.events if isinstance(event, RunStarted))
+    said = [
+        "training.init_skip has no effect: name what to take weights from (training.init_from)",
+        "the warm-up lasts longer than the run: schedule.warmup_steps is 13, and the run ends at "
+        "step 12",
+        "the warm-up lasts longer than the run: optimizer.groups.2.schedule.warmup_steps is 4 from "
+        "step 10, and the run ends at step 12",
+        "blocks.* is never trained: freeze_until is 13, and the run ends at step 12",
+    ]
+    assert [note for note in first if note in said] == said
+    assert not {*said} & {*resumed}
+    assert [note for note in preview(experiment, tmp_path).notes if note in said] == said
+
+
+def test_settings_of_a_frozen_group_are_refused_except_in_a_run_that_has_them(
+    tmp_path: Path, data: Path
+) -> None:
+    groups = [{"match": "head", "lr": 1.0}, {"match": "blocks.0", "freeze": True}]
+    optimizer = {"type": "sgd", "momentum": 0.9, "groups": groups}
+    run = Run.new(tmp_path / "run", small_experiment(data, model=CNN, optimizer=optimizer))
+    config = run.directory.config
+    idle = r"\1freeze: true\n\1lr: 0.5\n\1weight_decay: 0\n\1momentum: 0.5\n"
+    config.write_text(re.sub(r"( +)freeze: true\n", idle, config.read_text()))
+    with pytest.raises(ConfigError) as refused:
+        PresetLibrary([]).experiment(str(config))
+    lines = config.read_text().splitlines()
+    problems = refused.value.problems
+    told = [(problem.key, lines[(problem.line or 0) - 1].strip()) for problem in problems]
+    assert told == [
+        ("optimizer.groups.1.lr", "lr: 0.5"),
+        ("optimizer.groups.1.weight_decay", "weight_decay: 0"),
+        ("optimizer.groups.1.momentum", "momentum: 0.5"),
+    ]
+    assert {problem.message for problem in problems} == {
+        "has no effect in a group with freeze: true; leave out one of the two"
+    }
+    assert read_config(run.directory).get("optimizer.groups.1.lr") == 0.5
 
 
 def test_a_preview_says_how_each_group_is_trained(tmp_path: Path, data: Path) -> None:

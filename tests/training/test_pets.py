@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.plugins import restored
-from tests.training.harness import Run, at_step, both, same, small_experiment
+from tests.training.harness import Run, at_step, cut_at, same, small_experiment
 from tests.training.test_prediction import predictor
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import LOADED, load_plugins
-from tui_trainer.runs.commands import Set, Stop
+from tui_trainer.config.plugin_loader import LOADED, load_plugins
+from tui_trainer.runs.commands import Set
 from tui_trainer.training.trial import try_step
 
 PETS = Path(__file__).resolve().parents[2] / "examples" / "pets.py"
@@ -57,12 +57,13 @@ def test_cut_at_any_step_it_equals_the_whole_run_and_predicts_alike(
     last = whole.final()["progress"]["step"]
     files = [str(data / f"{number:03}.json") for number in (0, 7)]
     wanted = [predictor(whole).file(file).samples for file in files]
-    for step in range(1, last) if not workers else (2, 4, last - 1):
-        cut = Run.new(tmp_path / f"cut{step}", experiment(data, workers))
-        cut.start(both(at_step(3, edit), at_step(step, Stop())))
-        cut.resume(at_step(3, edit) if step < 3 else lambda event: ())
-        assert cut.lines() == whole.lines(), step
-        assert same(cut.final(), whole.final()), step
+    # Every step is a cut of one of the two runs without workers.
+    ways = [(2, 4, last - 1)] if workers else [range(first, last, 2) for first in (1, 2)]
+    for number, steps in enumerate(ways):
+        cut = Run.new(tmp_path / f"cut-{number}", experiment(data, workers))
+        assert cut_at(cut, steps, at_step(3, edit)).state == "finished"
+        assert cut.lines() == whole.lines()
+        assert same(cut.final(), whole.final())
     assert [predictor(cut).file(file).samples for file in files] == wanted
     plain = Run.new(tmp_path / "plain", experiment(data))
     plain.start()

@@ -11,7 +11,7 @@ import torch
 
 from tests.training.harness import Run
 from tui_trainer.config.experiment import Experiment, resolve
-from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.tree import Place, Tree
 from tui_trainer.plugins import Data, DatasetParams, dataset
 

@@ -19,7 +19,7 @@ from tests.plugins import restored
 from tests.training.harness import write_images
 from tests.training.test_recipes import EXAMPLES, RECIPES
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection
 from tui_trainer.plugins import Data, dataset
 from tui_trainer.runs.commands import Set

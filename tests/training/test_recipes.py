@@ -15,7 +15,7 @@ from tests.plugins import restored
 from tests.training.harness import Run, at_step, both, cut_at, same, small_experiment, write_images
 from tests.training.test_own_code import everything
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import RECIPE_FACTORIES, load_plugins
+from tui_trainer.config.plugin_loader import RECIPE_FACTORIES, load_plugins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import recipe

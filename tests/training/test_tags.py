@@ -11,7 +11,7 @@ import torch
 
 from tests.training.harness import Run, cut_at, same
 from tui_trainer.config.experiment import Experiment, resolve
-from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.tree import Place, Tree
 from tui_trainer.data.batches.tensors import TensorSplit

@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tests.training.harness import Run, at_step, same, small_experiment
+from tests.training.harness import Run, cut_at, same, small_experiment
 from tui_trainer.cli.prediction_file import write_predictions
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.runs.commands import Stop
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.evaluation import evaluate, evaluate_file
@@ -107,12 +106,13 @@ def test_cut_at_any_step_it_equals_the_whole_run(tmp_path: Path, workers: int) -
     uncut = Run.new(tmp_path / "uncut", experiment(path, **changes))
     last = uncut.start().step
     assert last > 8
-    for step in range(1, last) if not workers else (1, 5, last - 1):
-        run = Run.new(tmp_path / f"cut-{step}", experiment(path, workers, **changes))
-        assert run.start(at_step(step, Stop())).step == step
-        assert run.resume().step == last
-        assert run.lines() == uncut.lines(), step
-        assert same(run.final(), uncut.final()), step
+    # Every step is a cut of one of the two runs without workers.
+    ways = [(1, 5, last - 1)] if workers else [range(first, last, 2) for first in (1, 2)]
+    for number, steps in enumerate(ways):
+        run = Run.new(tmp_path / f"cut-{number}", experiment(path, workers, **changes))
+        assert cut_at(run, steps).step == last
+        assert run.lines() == uncut.lines()
+        assert same(run.final(), uncut.final())
 
 
 def test_new_rows_are_predicted_and_measured_with_both(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -118,6 +119,16 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
     await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def type_text(pilot: Pilot[Any], text: str) -> None:
+    """Type letters as fast as they can be read; the screen is painted after the last one."""
+    driver = pilot.app._driver
+    assert driver is not None
+    for letter in text:
+        key = letter if letter.isalnum() else _character_to_key(letter)
+        driver.send_message(events.Key(key, letter))
     await pilot.pause()
 
 

@@ -5,8 +5,9 @@ key, and on a busy machine a process that gets no processor looks like one that 
 What a thread or a timer brings about is waited for with `until`.
 
 A style sheet is parsed once for all apps of the same colours, and put together once for all apps
-with the same widgets. A screen is painted when the app has nothing else left to do, as on a slow
-terminal: most of the frames in between would be replaced unseen.
+with the same widgets. The rules of a widget are found once for all widgets in the same place and
+state, and set only where they change. A screen is painted when the app has nothing else left to do,
+as on a slow terminal: most of the frames in between would be replaced unseen.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ import textual.pilot
 from textual._context import active_app
 from textual.app import App
 from textual.css.model import RuleSet
+from textual.css.styles import RulesMap
 from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widget import Widget
 
 MOST_TURNS = 20_000
 """An app with more turns of the event loop than this is in an endless one."""
@@ -139,4 +143,61 @@ def parsed_style_sheets() -> Iterator[None]:
         patch.setattr(Stylesheet, "_parse_rules", parse_rules_once)
         patch.setattr(Stylesheet, "parse", parse_once)
         patch.setattr(Stylesheet, "rules_map", property(rules_map))
+        yield
+
+
+def _place_of(node: DOMNode) -> tuple[object, ...]:
+    """Return what selectors can tell of a node and of those above it, but for their siblings."""
+    place: list[object] = []
+    above: Any = node
+    while isinstance(above, DOMNode):
+        place += (type(above), above._id, frozenset(above._classes))
+        if isinstance(above, Widget):
+            place += (above.mouse_hover, above.has_focus, above.disabled, above.allow_focus())
+        elif isinstance(above, App):
+            place.append(above.pseudo_classes)
+        above = above._parent
+    return tuple(place)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def applied_style_sheets(parsed_style_sheets: None) -> Iterator[None]:
+    """Keep the rules that were found for a node: to find and set them was a fifth of the tests.
+
+    Textual keeps them in a cache for the children of one parent, where no selector depends on the
+    siblings; what it would keep there is kept here from app to app.
+    """
+    apply, replace = Stylesheet.apply, Stylesheet.replace_rules
+    # The list is kept beside its results, so that no other one can have its identity.
+    known: dict[int, tuple[list[RuleSet], dict[object, tuple[RulesMap, bool] | None]]] = {}
+
+    def apply_known(
+        self: Stylesheet, node: DOMNode, *, animate: bool = False, cache: Any = None
+    ) -> None:
+        rules = self.rules
+        assert rules is not None
+        place = _place_of(node)
+        places = known.setdefault(id(rules), (rules, {}))[1]
+        if place not in places:
+            own: dict[object, RulesMap] = {}
+            apply(self, node, animate=animate, cache=own)  # type: ignore[arg-type]
+            places[place] = next(((found, node._has_hover_style) for found in own.values()), None)
+        elif (result := places[place]) is None:
+            apply(self, node, animate=animate, cache=cache)
+        else:
+            found, node._has_hover_style = result
+            node._has_focus_within = node._has_order_style = node._has_odd_or_even = False
+            self.replace_rules(node, found, animate=animate)
+            self._process_component_classes(node)
+
+    def replace_changed(node: DOMNode, rules: RulesMap, animate: bool = False) -> None:
+        is_same = node.styles.base._rules == rules
+        if is_same and not (animate and node.app.animator._animations):
+            node.notify_style_update()
+        else:
+            replace(node, rules, animate=animate)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "apply", apply_known)
+        patch.setattr(Stylesheet, "replace_rules", staticmethod(replace_changed))
         yield

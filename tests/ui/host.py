@@ -17,7 +17,7 @@ from tests.ui.runs import USAGE, an_experiment
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import Event
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.log_panel import Log
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.shared.bindings import take_late_letter
 

@@ -40,12 +40,12 @@ from tui_trainer.ui.compose.bars import DraftLine, LaunchBar
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.screen import ComposeScreen
 from tui_trainer.ui.process import CurrentRun
-from tui_trainer.ui.run.edit import EditDialog
+from tui_trainer.ui.run.edit_dialog import EditDialog
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.resume import ResumeDialog
+from tui_trainer.ui.run.resume_dialog import ResumeDialog
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog
-from tui_trainer.ui.runs.fork import ForkDialog
+from tui_trainer.ui.run.stop_dialog import StopDialog
+from tui_trainer.ui.runs.fork_dialog import ForkDialog
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.help import HelpScreen
 from tui_trainer.ui.shared.services import Opening

@@ -17,9 +17,9 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.events import CommandApplied, RunEnded, RunStarted, StateChanged
 from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.log_panel import Log
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.run.stop_dialog import StopDialog
 
 
 class AttachedApp(App[None]):

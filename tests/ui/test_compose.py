@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
-from tests.ui.composing import Host, drive, press, shown, until, write_preset
+from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.sessions.loader import Unforeseen
@@ -398,7 +398,8 @@ def test_search_narrows_the_list_until_escape_and_for_nothing_ends(tmp_path: Pat
 
 def test_search_finds_by_description(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "f6", "slash", *"344 penguins")
+        await press(pilot, "f6", "slash")
+        await type_text(pilot, "344 penguins")
         pane = app.pane("dataset")
         assert pane.option_count == 1
         assert pane.pointed is not None
@@ -411,7 +412,9 @@ def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         form = app.compose_screen.query_one(Form)
         assert form.focus_field("training.epochs")
-        await press(pilot, "f3", *"weight decay", "enter")
+        await press(pilot, "f3")
+        await type_text(pilot, "weight decay")
+        await press(pilot, "enter")
         assert form.focused_key == "optimizer.weight_decay"
         await press(pilot, "escape")
         assert form.focus_field("training.epochs")
@@ -451,7 +454,9 @@ def test_a_search_comes_back_from_the_fields_when_the_list_has_it(tmp_path: Path
 
 def test_a_folded_field_is_found_by_its_label(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash", *"grad clip norm", "enter")
+        await press(pilot, "slash")
+        await type_text(pilot, "grad clip norm")
+        await press(pilot, "enter")
         assert app.compose_screen.query_one(Form).focused_key == "training.grad_clip_norm"
         await until(pilot, lambda: "clip norm" in shown(app))
 
@@ -473,7 +478,9 @@ def test_letters_that_come_at_once_with_the_slash_are_searched_for(tmp_path: Pat
 
 def test_letters_that_come_at_once_with_a_key_are_not_for_the_field_left(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "f3", *"weight decay", "enter", "escape")
+        await press(pilot, "f3")
+        await type_text(pilot, "weight decay")
+        await press(pilot, "enter", "escape")
         before = app.compose_screen.draft.command()
         for key, character in (("f3", None), ("l", "l"), ("r", "r")):
             app.post_message(events.Key(key, character))
@@ -563,7 +570,9 @@ def test_what_is_saved_stands_in_the_list_and_is_chosen(tmp_path: Path) -> None:
 def test_another_draft_takes_the_place_of_this_one_and_ends_its_search(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.compose_screen.query_one(Form).focus_field("training.epochs")
-        await press(pilot, "f3", *"weight decay", "enter")
+        await press(pilot, "f3")
+        await type_text(pilot, "weight decay")
+        await press(pilot, "enter")
         assert "patience" not in shown(app)
         assert "that match; esc shows all: " in shown(app)
         app.compose_screen.take(Draft(app.services.library, "penguins-mlp"))

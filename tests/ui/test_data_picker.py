@@ -162,6 +162,25 @@ def test_an_answer_about_another_file_is_dropped(tmp_path: Path, folder: Path) -
     drive(tmp_path, step, services=services)
 
 
+def test_a_second_answer_about_a_chosen_file_is_dropped(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.loader = loader = WaitingLoader()
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await opened(app, pilot)
+        await press(pilot, "end", "enter")
+        await until(pilot, lambda: "inspect" in loader.waiting)
+        # The file was read for the preview as well, and that ends at the same time.
+        _, done = asked = loader.waiting["inspect"]
+        loader.do("inspect")
+        done(asked[0]())
+        await pilot.pause()
+        assert app.is_in_front
+        assert app.compose_screen.draft.text("dataset.path") == os.path.abspath("rows.csv")
+
+    drive(tmp_path, step, services=services)
+
+
 def test_names_and_cells_are_shown_cleaned_and_chosen_as_they_are(
     tmp_path: Path, folder: Path
 ) -> None:

@@ -14,18 +14,21 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.runs.views import a_view
+from tests.ui.composing import type_text, until
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited
 from tui_trainer.config.sections.metrics import Direction
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import create_run
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
+from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log
-from tui_trainer.ui.run.resume import ResumeDialog, limit_of, so_far
+from tui_trainer.ui.run.log_panel import Log
+from tui_trainer.ui.run.resume_dialog import ResumeDialog, limit_of, so_far
 from tui_trainer.ui.run.test_results import (
     aligned,
     confusion_lines,
@@ -308,7 +311,8 @@ def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> Non
         assert "There is no checkpoint: the run starts from the beginning." in host.text
         assert "limit now 20, none begun" in host.text
         # One epoch is fewer than it had trained, and no limit that is reached.
-        await pilot.press(*"training.epochs=1", "enter")
+        await type_text(pilot, "training.epochs=1")
+        await pilot.press("enter")
         await pilot.pause()
         (message,) = host.got
         assert isinstance(message, Ending.Resume)
@@ -319,18 +323,21 @@ def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> Non
 
 def test_a_run_whose_configuration_is_unknown_says_why_it_starts_nothing(tmp_path: Path) -> None:
     run = create_run(tmp_path, "odd")
-    run.config.write_text("model: {type: of-a-plugin}\n")
+    run.config.write_text(to_yaml({**an_experiment().to_dict(), "model": {"type": "of-a-plugin"}}))
+    write_provenance(run.provenance, {"plugins": [{"path": "gan.py", "sha256": "0"}]})
 
     async def play(host: Host, pilot: Pilot[None]) -> None:
         host.session._tracked.experiment = None
         await host.happen(pilot, replace(an_ending(), run_dir=str(run.path)))
+        await until(pilot, lambda: "nothing can be started from here" in host.text)
+        assert "needs its own code: add --plugin gan.py" in " ".join(host.text.split())
         assert "esc plots   q leave" in host.text
         assert "train on" not in host.text
         await pilot.press("r", "a", "c")
         await pilot.pause()
         assert host.got == []
         (told,) = host.told
-        assert "of-a-plugin" in told
+        assert told.endswith("needs its own code: add --plugin gan.py")
 
     drive(play, *some_events(460))
 
@@ -557,8 +564,8 @@ def test_the_proposal_goes_on_beyond_every_limit_that_is_reached(
 def test_a_change_that_ends_the_run_at_once_is_refused_at_its_own_field() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())
-        await pilot.press("r", "tab", *"training.max_steps=460")
-        await pilot.pause()
+        await pilot.press("r", "tab")
+        await type_text(pilot, "training.max_steps=460")
         (line,) = [it for it in host.screen.query(".wrong") if it.display]
         assert line.id == "wrong-changes"
         assert "460 steps are done: this would end the run at once" in host.text

@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.ui.composing import until
+from tests.ui.composing import type_text, until
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -79,7 +79,8 @@ class Hand:
     async def type(self, key: str, text: str) -> None:
         """Replace what stands in a field."""
         await self.go(key)
-        await self.press("ctrl+u", *text)
+        await self.press("ctrl+u")
+        await type_text(self.pilot, text)
 
     def row(self, key: str) -> FieldRow:
         return next(row for row in self.form.query(FieldRow) if row.field.key == key)

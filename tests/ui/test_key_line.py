@@ -20,7 +20,7 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import StateChanged
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.run.stop_dialog import StopDialog
 from tui_trainer.ui.shared.key_line import KeyLine
 
 

@@ -41,7 +41,7 @@ from tui_trainer.ui.run.metrics_panel import (
     steady,
     two_lines,
 )
-from tui_trainer.ui.run.status import StateLabel, bar, epoch_share, plain_terminal, run_share
+from tui_trainer.ui.run.state_label import StateLabel, bar, epoch_share, plain_terminal, run_share
 
 
 def after(*events: Event) -> tuple[RunView, SavedProgress]:

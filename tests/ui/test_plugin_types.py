@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.plugins import loaded
-from tests.ui.composing import Host, drive, press, shown, until, write_preset
+from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.cli.main import main
 from tui_trainer.ui.compose.form import Form
@@ -93,7 +93,9 @@ def test_types_stand_beside_the_presets_and_in_the_forms(
         draft = app.compose_screen.draft
         assert "two-layers · clouds.py" in shown(app)
         app.pane("model").focus()
-        await press(pilot, "slash", *"clouds.py", "enter")
+        await press(pilot, "slash")
+        await type_text(pilot, "clouds.py")
+        await press(pilot, "enter")
         assert app.pane("model").option_count == 1
         await press(pilot, "escape", "home", "enter")
         assert draft.own_type("model") == "two-layers"

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.pilot import Pilot
 
-from tests.ui.composing import Host, drive, press, shown, until, write_preset
+from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.cells import cut_end, cut_middle
@@ -285,7 +285,8 @@ def test_a_list_of_a_thousand_presets_can_be_searched(tmp_path: Path) -> None:
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.pane("model").focus()
-        await press(pilot, "slash", *"net-29")
+        await press(pilot, "slash")
+        await type_text(pilot, "net-29")
         assert app.pane("model").option_count == 10
 
     drive(tmp_path, step)

@@ -28,7 +28,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.log_panel import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.shared.key_line import KeyLine

@@ -30,10 +30,11 @@ from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.states import ColourRole
 from tui_trainer.text.format import measured
+from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.runs.compared import Compared, short_labels
-from tui_trainer.ui.runs.fork import ForkDialog
-from tui_trainer.ui.runs.lines import Page, mark_line, run_lines
+from tui_trainer.ui.runs.fork_dialog import ForkDialog
+from tui_trainer.ui.runs.run_list import Page, mark_line, run_lines
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.confirm import Confirm
@@ -48,7 +49,9 @@ RUNS = (
 
 
 class Listing(App[None]):
-    """Shows the list, and remembers what it asks for."""
+    """Shows the list beneath the keys of the whole app, and remembers what it asks for."""
+
+    BINDINGS = TrainerApp.BINDINGS
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -327,6 +330,10 @@ def test_a_run_that_was_interrupted_goes_on_and_a_finished_one_does_not(tmp_path
     some_runs(tmp_path)
 
     async def play(app: Listing, pilot: Pilot[None]) -> None:
+        keys = app.text.splitlines()[-1]
+        assert "r Resume" in keys
+        assert "f Fork..." in keys
+        assert "q Quit" in keys
         await app.type(pilot, "r")
         assert "it is finished" in app.told
         await app.type(pilot, "j", "r", "j", "r", "k", "k")

@@ -24,7 +24,7 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.metrics_panel import MetricsPanel
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.run.stages import Stages, StartingPanel, first_step_facts
-from tui_trainer.ui.run.status import ProgressLine
+from tui_trainer.ui.run.state_label import ProgressLine
 
 START = (
     FactFound(0, "changes", "training.max_steps 700 -> 30"),

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from tests.ui.composing import Host, WaitingLoader, drive, press, shown, until
 from tests.ui.fakes import GIB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.group_facts import GroupFacts
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.text.errors import BadInput
@@ -133,6 +134,28 @@ def test_wrong_settings_leave_the_last_result_and_say_so(tmp_path: Path) -> None
         assert not app.summary.survey.is_due
 
     drive(tmp_path, step, services=services)
+
+
+def test_groups_without_room_are_counted_with_the_key_that_shows_them(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        survey = app.summary.survey
+        await until(pilot, lambda: survey.preview is not None and bool(survey.devices))
+        assert survey.preview is not None
+        facts = [GroupFacts(match, ("x",), 3, (1, 1), 0, 0, "", True, 1) for match in ("head", "")]
+        survey.preview = replace(survey.preview, groups=tuple(facts), notes=("one is rare",))
+        app.summary.refresh()
+        await pilot.pause()
+        assert "2 groups of parameters, 1 note: d or F4 for all" in shown(app)
+        room = [line.plain for line in app.summary.lines(100, 7)]
+        assert room[-3:] == ["all others: 3 parameters, frozen", samples_line, "one is rare"]
+        assert "1 note: d or F4 for all" in app.summary.lines(100, 6)[-1].plain
+        await pilot.press("f4")
+        await until(pilot, lambda: not app.is_in_front)
+        await pilot.press("end")
+        await until(pilot, lambda: "head: 3 parameters, frozen" in shown(app))
+
+    samples_line = "samples: 1,221 train · 216 validation · 360 test · 10 classes"
+    drive(tmp_path, step, size=(80, 24))
 
 
 def test_who_else_is_on_the_device_is_said(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble
+from tui_trainer.ui.app_setup import AppArguments, ComposeRequest, assemble
 from tui_trainer.ui.compose.data_picker import DataPicker
 from tui_trainer.ui.compose.entry_list import EntryList
 from tui_trainer.ui.compose.screen import ComposeScreen

@@ -14,7 +14,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble
+from tui_trainer.ui.app_setup import AppArguments, ComposeRequest, assemble
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.terminal.terminal import Terminal

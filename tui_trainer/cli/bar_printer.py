@@ -22,7 +22,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import harmless
 from tui_trainer.text.format import duration, measured, speed_text
-from tui_trainer.text.progress import print_progress, progress_words
+from tui_trainer.text.read_progress import print_progress, progress_words
 
 
 class BarPrinter:

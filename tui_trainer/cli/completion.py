@@ -14,8 +14,8 @@ from pathlib import Path
 from tui_trainer.cli.arguments import make_parser, parsers_of
 from tui_trainer.cli.command_parser import Parser
 from tui_trainer.cli.completion_scripts import SCRIPTS
-from tui_trainer.config.names import all_settings, all_types
 from tui_trainer.config.preset_files import KINDS, preset_names, search_dirs
+from tui_trainer.config.setting_names import all_settings, all_types
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.runs.directory import default_runs_dir, run_names
 from tui_trainer.text.console import print_block, print_line

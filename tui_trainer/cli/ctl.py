@@ -1,7 +1,7 @@
 """`tui-trainer ctl`: puts a command into a run's mailbox and prints the answers.
 
-Layer: cli. "Accepted" means that the run has seen the command; "applied", that it took effect at a
-step.
+Layer: cli. "Received" means that the run has seen the command, which it may still refuse;
+"applied", that it took effect at a step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui_trainer.cli import options
-from tui_trainer.config.names import full_key
+from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run, list_command
@@ -78,12 +78,12 @@ def control(
 def _send(
     run: RunDirectory, command: Command, timeout_s: float, *, as_json: bool
 ) -> CommandApplied | None:
-    """Send a command and return its answer; None if it is accepted but not applied in time."""
+    """Send a command and return its answer; None if it is received but not applied in time."""
     offset = size_of(run.events)
     send(run.control, command)
     _await_acceptance(run, command, offset)
     if not as_json:
-        print_line(f"{_shown(command)}: accepted")
+        print_line(f"{_shown(command)}: received")
     return wait_for(run, command.id, CommandApplied, offset, timeout_s)
 
 

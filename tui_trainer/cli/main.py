@@ -21,7 +21,7 @@ from tui_trainer.config.processes import protect_environment
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, print_error
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
-from tui_trainer.text.progress import print_progress
+from tui_trainer.text.read_progress import print_progress
 
 COMMANDS = {
     "compose": "train.compose",

@@ -55,13 +55,13 @@ def with_target(overrides: Sequence[Override], targets: Sequence[str] | None) ->
 
 def has_plugins(arguments: argparse.Namespace) -> bool:
     """Whether there are plugins to load."""
-    from tui_trainer.config.plugins import has_plugins
+    from tui_trainer.config.plugin_loader import has_plugins
 
     return has_plugins(arguments.plugin)
 
 
 def load_plugins(arguments: argparse.Namespace) -> None:
     """Load the plugins, from `--plugin` and from installed packages."""
-    from tui_trainer.config.plugins import load_plugins
+    from tui_trainer.config.plugin_loader import load_plugins
 
     load_plugins(arguments.plugin)

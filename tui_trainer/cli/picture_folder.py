@@ -45,7 +45,7 @@ class PictureFolder:
         Raises:
             BadInput: it would replace one of the inputs, or a file of before.
         """
-        from tui_trainer.data.files.pictures import is_picture_name
+        from tui_trainer.data.files.picture_opener import is_picture_name
 
         stem = Path(file).stem
         if place and is_picture_name(place):

@@ -15,7 +15,7 @@ from tui_trainer.cli import options
 from tui_trainer.cli.plugin_templates import KINDS, template
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.own_types import types_of_files
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_json, print_line
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tui_trainer.cli import options
 from tui_trainer.config.own_types import types_of_files
-from tui_trainer.config.plugins import load_plugins
+from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.yaml.reader import read_document

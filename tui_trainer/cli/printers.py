@@ -21,7 +21,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
     to_dict,
 )
-from tui_trainer.runs.numbers import CURVES, NUMBERS
+from tui_trainer.runs.step_numbers import CURVES, NUMBERS
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream

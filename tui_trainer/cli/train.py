@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tui_trainer.cli.printers import LinePrinter
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.sessions.requests import RunRequest
-    from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest
+    from tui_trainer.ui.app_setup import AppArguments, AttachRequest, ComposeRequest
 
 
 def leaves_the_shell(arguments: argparse.Namespace) -> bool:
@@ -146,7 +146,7 @@ def attach(arguments: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
     if _opens_app(arguments):
-        from tui_trainer.ui.assembly import AttachRequest
+        from tui_trainer.ui.app_setup import AttachRequest
 
         asked = _app_arguments(arguments, options.library(arguments))
 
@@ -165,7 +165,7 @@ def attach(arguments: argparse.Namespace) -> int:
 def _compose_request(
     arguments: argparse.Namespace, asked: Asked
 ) -> tuple[AppArguments, ComposeRequest]:
-    from tui_trainer.ui.assembly import ComposeRequest
+    from tui_trainer.ui.app_setup import ComposeRequest
 
     options.load_plugins(arguments)
     if asked.reference or asked.plugin:
@@ -178,7 +178,7 @@ def _compose_request(
 def _app_arguments(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
     from tui_trainer.config.choices import choices_path
     from tui_trainer.config.preferences import chosen_preferences
-    from tui_trainer.ui.assembly import AppArguments
+    from tui_trainer.ui.app_setup import AppArguments
 
     return AppArguments(
         library=library,
@@ -241,7 +241,7 @@ def _run(
         return _open(arguments, ask, starts=starts)
     from tui_trainer.cli.headless import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.requests import prepare
+    from tui_trainer.sessions.requested_run import prepare
 
     options.load_plugins(arguments)
     work = partial(prepare, request(), runs_dir, arguments.argv, library)

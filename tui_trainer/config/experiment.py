@@ -17,13 +17,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.item_settings import (
+    hint_on_none,
     plain_value,
     section_of_items,
     setting_info,
     setting_value,
 )
-from tui_trainer.config.names import other_name, suggest_key
-from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.plugin_loader import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
@@ -31,7 +31,7 @@ from tui_trainer.config.sections.huggingface import HUGGINGFACE_DATASETS
 from tui_trainer.config.sections.losses import LOSSES, MODEL_LOSS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
-from tui_trainer.config.sections.parameter_groups import group_contradictions
+from tui_trainer.config.sections.parameter_groups import group_contradictions, idle_settings
 from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
@@ -46,6 +46,7 @@ from tui_trainer.config.sections.training import (
     TrainingSection,
 )
 from tui_trainer.config.sections.transforms import NO_TRANSFORM, TRANSFORMS
+from tui_trainer.config.setting_names import other_name, suggest_key
 from tui_trainer.config.tree import Path_, Place, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean, suggest
@@ -192,8 +193,11 @@ def kinds_of(section: str) -> list[type[Section]]:
     return [spec.params for spec in REGISTRIES[section]]
 
 
-def resolve(tree: Tree, name: str) -> Experiment:
-    """Validate a tree; raises ConfigError with every problem found in it."""
+def resolve(tree: Tree, name: str, *, is_new: bool = True) -> Experiment:
+    """Validate a tree; raises ConfigError with every problem found in it.
+
+    A run that exists keeps settings without effect, which are refused in a new experiment.
+    """
     move_problem(tree.values, tree.places)
     problems: list[Problem] = []
     parts: dict[str, Section] = {}
@@ -215,7 +219,10 @@ def resolve(tree: Tree, name: str) -> Experiment:
         experiment = Experiment(
             given_name, description, **cast(Any, parts), notes=notes, places=dict(tree.places)
         )
-        problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
+        found = contradictions(experiment)
+        if is_new:
+            found += idle_settings(experiment.optimizer.groups)
+        problems = [tree.problem(path, message) for path, message in found]
         if not problems:
             return experiment
     raise ConfigError(problems)
@@ -300,7 +307,8 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            message = f"{_expected(kind, error)}{_meant(error)}"
+            info = inside.model_fields.get(str(path[-1]))
+            message = f"{_expected(kind, error)}{_meant(error, info)}"
             if error["type"] != "unknown_metric":
                 message += f" (got {given})"
         if path in problems:
@@ -345,10 +353,10 @@ def _expected(kind: type[Section], error: ErrorDetails) -> str:
     return worded(error)
 
 
-def _meant(error: ErrorDetails) -> str:
-    """Return a hint for a word that is not one of the choices."""
+def _meant(error: ErrorDetails, info: FieldInfo | None) -> str:
+    """Return a hint for a word that is not one of the choices, or that stands for none."""
     if error["type"] != "literal_error" or not isinstance(error["input"], str):
-        return ""
+        return hint_on_none(info, error["input"])
     choices = str(error.get("ctx", {}).get("expected", "")).split("'")[1::2]
     return suggest(error["input"], choices)
 
@@ -383,8 +391,7 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
         found.append((("schedule", "type"), needs_length(experiment.schedule)))
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:
         found.append((("optimizer", "nesterov"), "needs optimizer.momentum above 0"))
-    for index, name, message in group_contradictions(optimizer.groups, has_length=has_length):
-        found.append((("optimizer", "groups", index, name), message))
+    found += group_contradictions(optimizer.groups, has_length=has_length)
     if training.grad_clip_norm is not None and training.grad_clip_value is not None:
         found.append((("training", "grad_clip_value"), "set this or grad_clip_norm, not both"))
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:

@@ -15,6 +15,8 @@ from tui_trainer.config.sections.section import Section
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
+_NONE = ("none", "nil", "off", "no", "never", "empty")
+
 
 def section_of_items(info: FieldInfo) -> type[Section] | None:
     """Return the section of the items of a setting, or None if it is no list of sections."""
@@ -65,6 +67,13 @@ def setting_value(section: Section, name: str) -> Any:
     for part in path_of(name):
         value = value[part] if isinstance(part, int) else getattr(value, part)
     return value
+
+
+def hint_on_none(info: FieldInfo | None, value: Any) -> str:
+    """Return how to leave a setting empty if its value is a word such as none, else nothing."""
+    may_be_empty = info is not None and type(None) in get_args(info.annotation)
+    is_none = isinstance(value, str) and value.strip().lower() in _NONE
+    return "; leave the value empty for none" if may_be_empty and is_none else ""
 
 
 def plain_value(value: Any) -> Any:

@@ -109,10 +109,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "runs.filter", "slash,f3", "Filter", "Filter runs, such as lr<0.01 model=cnn state=ended"
     ),
-    Action("runs.resume", "r", "Resume", "Resume a run that was interrupted", rank=15),
-    Action("runs.fork", "f", "Fork...", "Start a new run from a checkpoint of this one", rank=5),
+    Action("runs.resume", "r", "Resume", "Resume a run that was interrupted", rank=5),
+    Action("runs.fork", "f", "Fork...", "Start a new run from a checkpoint of this one", rank=8),
     Action(
-        "runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first", rank=8
+        "runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first", rank=15
     ),
     Action("runs.sort", "o", "Order", "Order by another column", rank=25),
     Action("runs.crosshair", "c", "Read", "Crosshair in the curves, or none", in_footer=False),

@@ -15,16 +15,31 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import SECTIONS, Experiment, absolute_paths, contradictions
+from tui_trainer.config.experiment import (
+    SECTIONS,
+    Experiment,
+    absolute_paths,
+    contradictions,
+    kinds_of,
+)
 from tui_trainer.config.item_settings import (
     any_item,
+    hint_on_none,
     is_inside,
     item_settings,
+    section_of_items,
+    setting_info,
     unknown_item_setting,
     with_setting,
 )
-from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.setting_names import (
+    all_settings,
+    full_key,
+    keys_named,
+    other_name,
+    suggest_key,
+)
 from tui_trainer.config.tree import COMMAND_LINE, Tree
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.reader import parse_value
@@ -62,7 +77,8 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
         if not equals or not key or key.endswith("."):
             problems.append(Problem(f"expected KEY=VALUE, got {shown!r}", "", COMMAND_LINE))
         elif dot and section not in SECTIONS:
-            hint = suggest_key(section, SECTIONS) or f"; available: {', '.join(SECTIONS)}"
+            hint = _hint_on_item(key) or suggest_key(section, SECTIONS)
+            hint = hint or f"; available: {', '.join(SECTIONS)}"
             problems.append(Problem(f"unknown section{hint}", clean(key, 80), COMMAND_LINE))
         else:
             try:
@@ -72,6 +88,26 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
     if problems:
         raise ConfigError(problems)
     return overrides
+
+
+def _hint_on_item(key: str) -> str:
+    """Return the whole key that `groups.0.lr` stands for, as a hint, or an empty string.
+
+    A setting inside of a list has no short name.
+    """
+    name, _, rest = key.partition(".")
+    keys = keys_named(name, all_settings()) or other_name(name, all_settings())
+    lists = [f"{whole}.{rest}" for whole in keys if _has_items(whole)] if is_inside(key) else []
+    if not lists:
+        return ""
+    return f" (did you mean {' or '.join(repr(clean(meant, 80)) for meant in lists)}?)"
+
+
+def _has_items(key: str) -> bool:
+    """Whether a setting is a list of sections in a type of its section."""
+    section, _, name = key.partition(".")
+    fields = [kind.model_fields[name] for kind in kinds_of(section) if name in kind.model_fields]
+    return any(section_of_items(info) is not None for info in fields)
 
 
 def with_full_keys(
@@ -165,6 +201,8 @@ def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
         new = type(old).model_validate({**old.model_dump(mode="json"), **given})
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
+        if hint := hint_on_none(setting_info(old, name), value):
+            message += f"{hint}, as {key}="
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error
     except Exception as error:
         # A plugin's section may have validators of its own.

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
-from tui_trainer.config.plugins import OPTIMIZER_FACTORIES
+from tui_trainer.config.plugin_loader import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
 from tui_trainer.config.sections.section import Spec
 from tui_trainer.config.signature_settings import settings_of

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import create_model
 
-from tui_trainer.config.plugins import PROBLEM_CLASSES
-from tui_trainer.config.problems import PROBLEMS, base_of, check_problem
+from tui_trainer.config.plugin_loader import PROBLEM_CLASSES
+from tui_trainer.config.problem_specs import PROBLEMS, base_of, check_problem
 from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec
 from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.config.sections.section import Spec

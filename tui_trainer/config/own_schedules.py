@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
 
-from tui_trainer.config.plugins import SCHEDULE_FACTORIES
+from tui_trainer.config.plugin_loader import SCHEDULE_FACTORIES
 from tui_trainer.config.sections.schedules import SCHEDULES, ScheduleSection
 from tui_trainer.config.sections.section import Spec
 from tui_trainer.config.signature_settings import settings_of

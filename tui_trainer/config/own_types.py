@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.plugins import LOADED, OWN_METRICS
+from tui_trainer.config.plugin_loader import LOADED, OWN_METRICS
 from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.config.user_code import file_of, is_of_user
 from tui_trainer.text.clean import clean

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from tui_trainer.config.collector import insist_on_last_collection
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 
@@ -29,6 +30,7 @@ _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist
 def add_folder(folder: str) -> None:
     """Take the files in a folder for the user's own code, except for libraries in it."""
     _FOLDERS.add(os.path.join(folder, ""))
+    insist_on_last_collection()
 
 
 def describe_user_error(error: BaseException) -> str:

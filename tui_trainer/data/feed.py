@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Batches, Order, Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Batches, Order, Split
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
 from tui_trainer.data.batches.read_rows import ReadSplit

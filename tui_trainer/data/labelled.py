@@ -27,7 +27,7 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -35,16 +35,16 @@ from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.own_problem import with_own_targets
+from tui_trainer.data.problem_override import with_own_targets
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.row_splits import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
-from tui_trainer.data.sources.plugin import load_to_measure
+from tui_trainer.data.sources.plugin_data import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
 from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.data.sources.table import select_rows
@@ -52,7 +52,7 @@ from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.data.sources.tokens import read_tokens_to_measure
-from tui_trainer.data.tokenizers.choice import tokenizer_of
+from tui_trainer.data.tokenizers.tokenizer_choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -166,7 +166,7 @@ def _pixels(
             "a label in each row"
         )
     source = read_pixels(section.model_copy(update={"path": path}))
-    return _of_source(source, preprocessing, info, "row")
+    return _of_source(source, preprocessing, info)
 
 
 def _pictures(
@@ -189,7 +189,7 @@ def _pictures(
     decode = "once" if section.decode == "once" else "auto"
     moved = section.model_copy(update={"path": path, "decode": decode, **columns})
     source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
-    return _of_source(source, preprocessing, info, "picture")
+    return _of_source(source, preprocessing, info)
 
 
 def _sequences(
@@ -197,14 +197,14 @@ def _sequences(
 ) -> Labelled:
     channels = tuple(preprocessing["inputs"])
     source, ignored = read_sequences_to_measure(section, channels, path, info.problem)
-    return _of_source(source, preprocessing, info, "sequence", _ignored_note(ignored))
+    return _of_source(source, preprocessing, info, _ignored_note(ignored))
 
 
 def _forecast(
     section: ForecastSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
 ) -> Labelled:
     source, ignored = read_forecast_to_measure(section, preprocessing["inputs"], path)
-    return _of_source(source, preprocessing, info, "window", _ignored_note(ignored))
+    return _of_source(source, preprocessing, info, _ignored_note(ignored))
 
 
 def _passages(
@@ -213,7 +213,7 @@ def _passages(
     # The tokenizer is that of the checkpoint; its file is not needed.
     moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
     source = read_passages(moved, whole=True)
-    return _of_source(source, preprocessing, info, source.noun)
+    return _of_source(source, preprocessing, info)
 
 
 def _text(
@@ -287,13 +287,14 @@ def _of_source(
     source: Source,
     preprocessing: dict[str, Any],
     info: DatasetInfo,
-    noun: str,
     more: list[str] | None = None,
 ) -> Labelled:
     encoded = source.encode(preprocessing["inputs"])
     notes = [*source.notes, *encoded.notes, *(more or [])]
     full = replace(encoded, notes=notes)
-    return _labelled(source.name, source.target, source.rows, full, preprocessing, info, noun)
+    return _labelled(
+        source.name, source.target, source.rows, full, preprocessing, info, source.noun
+    )
 
 
 def _labelled(

@@ -10,13 +10,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from tui_trainer.config.problems import base_of
+from tui_trainer.config.problem_specs import base_of
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
-from tui_trainer.data.own_problem import with_own_problem
-from tui_trainer.data.rows import load_rows
+from tui_trainer.data.problem_override import with_own_problem
+from tui_trainer.data.row_splits import load_rows
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
@@ -113,7 +113,7 @@ def _load(
 ) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
-        from tui_trainer.data.sources.plugin import load_plugged
+        from tui_trainer.data.sources.plugin_data import load_plugged
 
         return load_plugged(section, fitted, problem, record)
     try:

@@ -32,14 +32,12 @@ from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.hub_pictures import hub_columns, sample_of
 from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
+from tui_trainer.data.files.picture_opener import SUFFIXES, is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
-from tui_trainer.data.files.pictures import SUFFIXES, is_picture_name
-from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
-from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
 
@@ -104,7 +102,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
             return Recognised({"type": "huggingface", "path": where})
         if (pictures := _hub_pictures(where, stated)) is not None:
             return pictures
-        if "type" not in stated and is_dataset_folder(where):
+        if "type" not in stated and is_dataset_folder(where) and not _has_pictures(where):
             reason = {"type": "a data set of Hugging Face's library"}
             return Recognised({"type": "huggingface", "path": where}, reason)
         return _array_folder(where, stated) or _folder(where, stated)
@@ -339,6 +337,12 @@ def picture_settings(
     return Recognised(settings, reason)
 
 
+def _has_pictures(where: str) -> bool:
+    """Whether most files that are directly in a folder are pictures."""
+    here, _ = _suffixes(where)
+    return 2 * sum(here[end] for end in SUFFIXES) > here.total()
+
+
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:
     """Return how many files in a folder, and in its folders, have each ending."""
     here: Counter[str] = Counter()
@@ -352,47 +356,3 @@ def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:
     except OSError as error:
         raise BadInput(f"{clean(where, 200)}: cannot be read: {reason_of(error)}") from error
     return here, below
-
-
-def find_target(section: DelimitedSection) -> tuple[str, str]:
-    """Return the column of a table that its name or its place makes the target, and the reason.
-
-    Raises:
-        BadInput: the file is no table, or has nothing to predict from.
-    """
-    opened = open_table(section)
-    used = [getattr(section, name, None) for name in ("sequence", "step", "split", "group")]
-    left_out = {*getattr(section, "drop", ()), *used}
-    header = [name for name in opened.header if name not in {*left_out, opened.split}]
-    if len(header) < 2:
-        only = f" ('{clean(header[0], 80)}')" if header else ""
-        way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
-        if len(opened.header) > 1:
-            way = f"the file has {len(opened.header)}; leave fewer out"
-        raise BadInput(
-            f"{opened.file.name}: one column{only}, so there is nothing to predict from; {way}"
-        )
-    named = [column for column in header if column.strip().lower() in TARGETS]
-    if len(named) == 1:
-        return named[0], "by its name"
-    return header[-1], "the last column"
-
-
-def check_target(section: DelimitedSection) -> None:
-    """Raise BadInput if the texts of a table's target are too many to be classes."""
-    opened = open_table(section)
-    name = str(getattr(section, "target", ""))
-    table = read_table(opened.file, opened.header, {name: "auto_target"})
-    column, shown = table.columns[name], clean(name, 80)
-    if numbers := next((note for note in table.notes if note.startswith(f"{shown}: read as")), ""):
-        raise BadInput(
-            f"{opened.file.name}: {numbers}; to predict them, correct the others, or name those "
-            "that stand for a missing value in dataset.missing_values"
-        )
-    count, rows = len(getattr(column, "texts", ())), len(column.missing)
-    if 2 * count > rows and count > 2:
-        others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
-        raise BadInput(
-            f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "
-            f"no class; name the column to predict: --target COLUMN; available: {others}"
-        )

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tui_trainer.data.base.summary import DataSummary, shares_text
+from tui_trainer.data.base.data_summary import DataSummary, shares_text
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.position import SplitRows
-from tui_trainer.data.tokenizers.choice import unit_of
+from tui_trainer.data.tokenizers.tokenizer_choice import unit_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 

@@ -14,9 +14,9 @@ import numpy as np
 from tui_trainer.config.sections.datasets import RowsSection
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.source import Source, Target
-from tui_trainer.data.splits.keys import joined, target_keys
 from tui_trainer.data.splits.position import Ints
 from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.row_keys import joined, target_keys
 from tui_trainer.data.splits.row_split import (
     RowSplit,
     new_split,

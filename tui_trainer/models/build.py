@@ -23,16 +23,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tui_trainer.config.plugins import MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import MODEL_FACTORIES
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
-from tui_trainer.models.joined import build_joined
 from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.outputs import logits_of
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
+from tui_trainer.models.text_and_numbers import build_joined
 from tui_trainer.models.transformer import Transformer
 from tui_trainer.models.unet import UNet
 from tui_trainer.problems.signature import Signature

@@ -6,7 +6,7 @@ data.
 
 from __future__ import annotations
 
-from tui_trainer.config.problems import Places
+from tui_trainer.config.problem_specs import Places
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem

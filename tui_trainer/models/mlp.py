@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import LinearSection, MlpSection
 from tui_trainer.models.compatibility import check_fixed
+from tui_trainer.models.direct_calls import call
 from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
 from tui_trainer.problems.signature import Signature
 
@@ -35,9 +36,8 @@ class Mlp(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (B, ...) to (B, K)."""
-        features_BD = self.hidden(inputs.flatten(1))
-        logits_BK: Tensor = self.head(features_BD)
-        return logits_BK
+        features_BD = call(self.hidden, inputs.flatten(1))
+        return call(self.head, features_BD)
 
 
 def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:

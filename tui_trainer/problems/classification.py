@@ -11,12 +11,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.problems.binary import BinaryTotals, predicted_classes
 from tui_trainer.problems.class_metrics import ClassMetrics
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import (
+    Number,
     Prediction,
     Result,
     SampleMismatch,
@@ -109,7 +110,7 @@ class ClassTotals:
         return Result(confusion=tuple(map(tuple, table)))
 
 
-def class_sums(outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Tensor]:
+def class_sums(outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Number]:
     """Return the sums of a batch from which loss and accuracy are computed.
 
     Args:
@@ -117,12 +118,17 @@ def class_sums(outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Tens
         targets: classes (...); those that are IGNORED do not count.
         loss: the mean loss of the others.
     """
-    count = (targets != IGNORED).sum()
-    # In a batch of nothing but padding the count is 0, and the mean loss is undefined.
-    total = torch.where(count > 0, loss.double() * count, 0.0)
+    known = (targets != IGNORED).sum()
     # No class is IGNORED, which is negative.
     correct = (outputs.argmax(dim=-1) == targets).sum()
-    return {"count": count, "loss": total, "accuracy": correct}
+    # In a batch of nothing but padding the count is 0, and the mean loss is undefined.
+    if outputs.is_cpu:
+        # The same arithmetic in Python's numbers, which are float64 as well and take less time.
+        count = known.item()
+        mean = loss.item() if count else 0.0
+        return {"count": count, "loss": mean * count, "accuracy": correct.item()}
+    total = torch.where(known > 0, loss.double() * known, 0.0)
+    return {"count": known, "loss": total, "accuracy": correct}
 
 
 def _decoded(shares: Tensor, classes: Sequence[str]) -> Prediction:

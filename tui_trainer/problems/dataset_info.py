@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, Places, ProblemName, base_of
+from tui_trainer.config.problem_specs import PROBLEMS, Places, ProblemName, base_of
 from tui_trainer.problems.signature import SampleField, Signature
 
 Scale = float | tuple[float, ...]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui_trainer.config.plugins import PROBLEM_CLASSES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import PROBLEM_CLASSES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.problems.classification import Classification
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.language_modelling import LanguageModelling
+from tui_trainer.problems.language_model import LanguageModelling
 from tui_trainer.problems.multilabel import Multilabel
 from tui_trainer.problems.no_problem import NoProblem
 from tui_trainer.problems.own_problem import OwnKind
@@ -32,7 +32,7 @@ KINDS: dict[str, ProblemKind] = {
         NoProblem(),
     )
 }
-"""The built-in problems by name; as many as config/problems.py has specs."""
+"""The built-in problems by name; as many as config/problem_specs.py has specs."""
 
 _OWN: dict[tuple[type, Any], OwnKind] = {}
 """Those of plugins, by their class and settings: a kind is asked for with every sample."""

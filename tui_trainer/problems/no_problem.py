@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import TARGET, Batch
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Prediction, Totals

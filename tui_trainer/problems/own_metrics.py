@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import OWN_METRICS, RECIPE_METRICS, takes_targets
+from tui_trainer.config.plugin_loader import OWN_METRICS, RECIPE_METRICS, takes_targets
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo

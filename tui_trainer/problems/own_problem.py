@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import PROBLEM_CLASSES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import PROBLEM_CLASSES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.settled_objects import guarded, use_settings
 from tui_trainer.config.user_code import describe_error_near, described, place_of
 from tui_trainer.problems.batch import Batch, describe

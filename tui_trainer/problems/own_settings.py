@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.section import values_of
 from tui_trainer.problems.dataset_info import DatasetInfo

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.problems.classification import MOST_CLASSES
 from tui_trainer.problems.dataset_info import DatasetInfo

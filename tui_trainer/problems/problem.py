@@ -7,7 +7,7 @@ its metrics are computed, and says what the outputs of a model mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.dataset_info import DatasetInfo
 
@@ -23,6 +23,7 @@ Sample = dict[str, Tensor]
 """The fields of a sample by name, as those of a `Batch` without the batch dimension."""
 
 Rows = tuple[tuple[int, ...], ...]
+Number = Tensor | float
 
 
 Value = str | float | list[str] | list[float] | dict[str, float]
@@ -136,14 +137,22 @@ class Sums:
         self._values: Tensor | None = None
         self._on_host: list[float] | None = None
 
-    def add(self, values: dict[str, Tensor]) -> None:
-        """Add scalars, or vectors, of a batch; they have the same names and sizes each time."""
-        self._sizes = {name: value.numel() for name, value in values.items()}
-        if all(value.device.type == "cpu" for value in values.values()):
-            numbers = [float(number) for value in values.values() for number in _numbers(value)]
-            before = self._on_host
-            self._on_host = numbers if before is None else list(map(add, before, numbers))
+    def add(self, values: Mapping[str, Number]) -> None:
+        """Add numbers, or vectors, of a batch; they have the same names and sizes each time.
+
+        Those of a batch on the CPU may be Python's.
+        """
+        if any(isinstance(value, Tensor) and not value.is_cpu for value in values.values()):
+            self._add_on_device({name: torch.as_tensor(value) for name, value in values.items()})
             return
+        numbers = {name: _numbers(value) for name, value in values.items()}
+        self._sizes = {name: len(own) for name, own in numbers.items()}
+        part = [float(number) for own in numbers.values() for number in own]
+        before = self._on_host
+        self._on_host = part if before is None else list(map(add, before, part))
+
+    def _add_on_device(self, values: dict[str, Tensor]) -> None:
+        self._sizes = {name: value.numel() for name, value in values.items()}
         part = torch.cat([value.reshape(-1).double() for value in values.values()])
         self._values = part if self._values is None else self._values + part
 
@@ -159,8 +168,8 @@ class Sums:
         return {name: value[0] for name, value in self.read().items()}
 
 
-def _numbers(value: Tensor) -> list[float]:
-    numbers = value.tolist()
+def _numbers(value: Number) -> list[float]:
+    numbers = value.tolist() if isinstance(value, Tensor) else value
     return numbers if isinstance(numbers, list) else [numbers]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Prediction, Result, SampleMismatch, Sums, Totals

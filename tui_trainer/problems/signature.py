@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.problems import Places
+from tui_trainer.config.problem_specs import Places
 
 Kind = Literal["features", "image", "sequence", "tokens"]
 NUMBERS = "numbers"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.place_totals import PlaceProblem
 from tui_trainer.problems.problem import Prediction

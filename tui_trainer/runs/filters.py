@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.config.names import suggest_key
+from tui_trainer.config.setting_names import suggest_key
 from tui_trainer.runs.index import STATES, RunSummary
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput

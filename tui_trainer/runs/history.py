@@ -25,8 +25,8 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
-from tui_trainer.runs.numbers import CURVES
 from tui_trainer.runs.series import Points, Series, Times, smoothed
+from tui_trainer.runs.step_numbers import CURVES
 from tui_trainer.text.format import LATEST_S
 
 XAxis = Literal["step", "epoch", "time"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui_trainer.config.plugin_imports import line_sums
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import open_folder

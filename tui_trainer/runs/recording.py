@@ -22,10 +22,10 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted, ValidationEnded, to_dict
 from tui_trainer.runs.files import PREFIX, Files
 from tui_trainer.runs.history import History, HistoryParts, MarkKind
-from tui_trainer.runs.numbers import CURVES, other_keys
 from tui_trainer.runs.paths import read_file, size_of
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.series import Series, Times, are_times, is_series
+from tui_trainer.runs.step_numbers import CURVES, other_keys
 from tui_trainer.runs.tail import Follower, NewLines, Record, offset_after
 
 _MOST_WAITING = 256

@@ -30,9 +30,11 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
-from tui_trainer.runs.numbers import NUMBERS, StepNumbers
+from tui_trainer.runs.step_numbers import NUMBERS, StepNumbers
 
 Check = Callable[[object], bool]
+_COURSE = ("starting", "running", "testing")
+"""The states of a run that is left alone, in their order."""
 
 
 class Speed:
@@ -306,6 +308,9 @@ class RunView:
         if status.generation != self.generation:
             return
         self.process = status.process
+        if self.state in _COURSE and status.state in _COURSE[_COURSE.index(self.state) + 1 :]:
+            # The event that says so may only be read with the next lines.
+            self.state, self.reason, self.stage = status.state, status.reason, status.stage
         if status.final_test.part and not self.ended:
             # A copy, because events change it.
             self.final_test = replace(status.final_test)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
+from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import live_overrides, prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
@@ -35,19 +35,11 @@ if TYPE_CHECKING:
 def prepare_fork(
     origin: RunDirectory,
     runs_dir: Path,
-    overrides: Sequence[Override],
+    request: ForkRun,
     argv: Sequence[str],
     startup: Startup | None = None,
-    *,
-    which: str = "last",
-    name: str = "",
-    accept_data: bool = False,
-    now: datetime | None = None,
 ) -> PreparedRun:
-    """Make the copy, and record the overrides as edits at its step.
-
-    `which` is `last`, `best` or a step. The run's name begins with `name`, or with the experiment's
-    if it is empty, and ends with the time `now`. `accept_data` is that of `prepare_resume`.
+    """Make the copy of `origin`, which is the run requested, and record the overrides as edits.
 
     Raises:
         BadInput: an override is for a setting that is not live.
@@ -57,19 +49,20 @@ def prepare_fork(
     startup = startup or Startup()
     check_writable(runs_dir)
     experiment = read_config(origin)
-    overrides = live_overrides(origin, experiment, overrides)
+    overrides = live_overrides(origin, experiment, request.overrides)
     startup.use_torch()
     from tui_trainer.training.checkpoints import choose_checkpoint
 
     if not read_manifests(origin.checkpoints):
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
-    checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.command("fork"))
-    run = create_run(runs_dir, name or experiment.name, now)
+    checkpoint, _ = choose_checkpoint(origin.checkpoints, request.which, origin.command("fork"))
+    run = create_run(runs_dir, request.name or experiment.name, request.asked_at)
     startup.claim(run)
     try:
         _copy_until(origin, run, checkpoint)
         _write_config(origin, run, experiment, overrides)
-        return prepare_resume(run, overrides, argv, startup, accept_data=accept_data, origin="fork")
+        resume = ResumeRun(run.path, overrides, accept_data=request.accept_data)
+        return prepare_resume(run, resume, argv, startup, origin="fork")
     except BaseException as error:
         with contextlib.suppress(OSError):
             remove_tree(run.path)

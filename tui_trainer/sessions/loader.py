@@ -7,7 +7,6 @@ While a run is alive in this process it does nothing, because then the generator
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib.util
 import os
 import sys
@@ -21,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.config.collector import importing
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.text.progress import progress_words
+from tui_trainer.text.read_progress import progress_words
 
 MOMENT_S = 0.04
 LONGEST_PAINT_S = 2.0
@@ -208,8 +208,7 @@ def import_torch(say: Callable[[str], None]) -> None:
     """
     say("importing torch")
     _open_libraries()
-    gc.disable()
-    try:
+    with importing():
         import torch  # noqa: F401
 
         say("warming up torch")
@@ -219,10 +218,6 @@ def import_torch(say: Callable[[str], None]) -> None:
         say("loading the rest")
         import tui_trainer.models.summary
         import tui_trainer.training.loop  # noqa: F401
-    finally:
-        # What has been imported stays, so later collections need not go through it.
-        gc.freeze()
-        gc.enable()
 
 
 def _open_libraries() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import MODEL_FACTORIES
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.losses import LOSSES

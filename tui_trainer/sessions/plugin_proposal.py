@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.own_types import only_type, types_of_files
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 from tui_trainer.config.presets import PresetLibrary, compose
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.losses import MODEL_LOSS
 from tui_trainer.config.user_code import file_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import missing_plugins, plugin_facts
+from tui_trainer.config.plugin_loader import missing_plugins, plugin_facts
 from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
@@ -88,7 +88,7 @@ def read_config(run: RunDirectory) -> Experiment:
     document = read_config_file(run)
     tree = Tree(document.data, places_of(document.places, run.config))
     try:
-        return resolve(tree, run.path.name)
+        return resolve(tree, run.path.name, is_new=False)
     except ConfigError as error:
         if missing := missing_plugins(read_provenance(run.provenance)):
             words = " ".join(f"--plugin {clean(path)}" for path in missing)
@@ -216,6 +216,7 @@ def build_task(
         if count := count_parameters(layer):
             kind = clean(type(layer).__name__)
             startup.tell("layers", f"{clean(name)}: {kind}, {parameters_text(count)}")
+    startup.leave()
     return task, device
 
 

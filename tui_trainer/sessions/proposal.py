@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.names import all_settings
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import PresetLibrary, compose
 from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.config.setting_names import all_settings
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.proposal_lines import ProposalLine, lines_of
@@ -102,7 +102,7 @@ def propose(
             names the file and what to do.
         ConfigError: a setting of the user's is wrong.
     """
-    from tui_trainer.data.recognition import check_target
+    from tui_trainer.data.sources.target_column import check_target
 
     chosen = _dataset_overrides(overrides)
     recognised, section = _dataset_section(path, library, chosen)
@@ -190,7 +190,8 @@ def _dataset_section(
     path: str, library: PresetLibrary, chosen: Sequence[Override]
 ) -> tuple[Recognised, dict[str, Any]]:
     """Return what is recognised of the data, and the settings of the data set."""
-    from tui_trainer.data.recognition import Recognised, find_target, recognise
+    from tui_trainer.data.recognition import Recognised, recognise
+    from tui_trainer.data.sources.target_column import find_target
     from tui_trainer.data.sources.text_table import find_only_text
 
     stated = {override.field: override.value for override in chosen}

@@ -1,30 +1,19 @@
-"""The requests for a run (a new one, a resumed one, a fork), and their preparation.
+"""The requests for a run: a new one, a resumed one, a fork.
 
-Layer: sessions; imports torch only inside `prepare`. Requests are made before torch is imported,
-and `prepare` is called in the trainer thread.
+Layer: sessions. They are made before torch is imported; `requested_run.prepare` answers them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.sections.datasets import DATASETS
-from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.names import free_name
-from tui_trainer.runs.paths import exists
-from tui_trainer.text.clean import clean
-
-if TYPE_CHECKING:
-    from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.sessions.prepare import PreparedRun
-    from tui_trainer.sessions.startup import Startup
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,11 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRun:
-    """`resume RUN`; `which` is `last`, `best` or a step; the flags are those of the command."""
+    """`resume RUN`; `which` is `last`, `best` or a step.
+
+    `drop_edits` leaves out edits after that step, `force` takes the run over from another host that
+    has been silent for a while, and `accept_data` goes on with data that lack rows of the run.
+    """
 
     path: Path
     overrides: tuple[Override, ...] = ()
@@ -77,66 +70,3 @@ def planned_name(request: RunRequest, runs_dir: Path) -> str:
             return free_name(runs_dir, name or str(own), request.asked_at)
         case ResumeRun(path):
             return path.name
-
-
-def prepare(
-    request: RunRequest,
-    runs_dir: Path,
-    argv: Sequence[str],
-    library: PresetLibrary,
-    startup: Startup,
-) -> PreparedRun:
-    """Return the run, locked and ready to train; raises what `prepare_new` and its like raise."""
-    from tui_trainer.sessions.fork import prepare_fork
-    from tui_trainer.sessions.prepare import prepare_new
-    from tui_trainer.sessions.resume import prepare_resume
-
-    if isinstance(request, NewRun):
-        base = request.base or request.experiment.name
-        startup.tell_changes(library, base, request.experiment)
-        experiment, name, now = request.experiment, request.name, request.asked_at
-        prepared = prepare_new(experiment, runs_dir, name, argv, startup, now=now)
-        notes = _notes_on_new_rule(Path(base), experiment)
-        return replace(prepared, warnings=(*prepared.warnings, *notes))
-    run = find_run(str(request.path), runs_dir)
-    which, overrides, accept = request.which, request.overrides, request.accept_data
-    if isinstance(request, ForkRun):
-        return prepare_fork(
-            run,
-            runs_dir,
-            overrides,
-            argv,
-            startup,
-            which=which,
-            name=request.name,
-            accept_data=accept,
-            now=request.asked_at,
-        )
-    return prepare_resume(
-        run,
-        overrides,
-        argv,
-        startup,
-        which=which,
-        drop_edits=request.drop_edits,
-        force=request.force,
-        accept_data=accept,
-    )
-
-
-def _notes_on_new_rule(base: Path, experiment: Experiment) -> tuple[str, ...]:
-    """Return a note if a new run from the configuration of an older one has other rows.
-
-    `base` is the file that the experiment was made from.
-    """
-    older = RunDirectory.at(base.parent)
-    is_of_run = base.name == older.config.name and exists(older.provenance)
-    spec = DATASETS.find(experiment.dataset.type)
-    if not is_of_run or exists(older.splits) or spec is None or spec.origin:
-        return ()
-    if experiment.dataset.split_by != "auto":
-        return ()
-    return (
-        f"{clean(older.path.name)} was split by position, and this run is split again: other rows "
-        "are its test; dataset.split_by=position keeps those of the old one",
-    )

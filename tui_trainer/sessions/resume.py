@@ -1,4 +1,4 @@
-"""Resumes a run: its checkpoint, its edits, and the changes that the resume makes to them.
+"""Resumes a run: its checkpoint, its edits, and the settings that may change with the resume.
 
 Layer: sessions. Everything is decided before anything is written, so that a resume that is refused
 leaves the run as it was.
@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import (
     Override,
     check_live,
-    edited,
     overrides_of,
     with_value,
 )
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import (
-    Edit,
     facts_of_settings,
     in_force,
     read_edits,
-    record_edit,
-    rewrite_edits,
 )
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
@@ -44,6 +38,7 @@ from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
+from tui_trainer.sessions.edit_plan import EditPlan, plan_edits
 from tui_trainer.sessions.prepare import (
     DATA_PLACE,
     PreparedRun,
@@ -54,6 +49,7 @@ from tui_trainer.sessions.prepare import (
     split_of_other,
     warnings_of,
 )
+from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.text.shell import program_line
@@ -79,22 +75,16 @@ RUNTIME = (
 
 def prepare_resume(
     run: RunDirectory,
-    overrides: Sequence[Override],
+    request: ResumeRun,
     argv: Sequence[str],
     startup: Startup | None = None,
     *,
-    which: str = "last",
-    drop_edits: bool = False,
-    force: bool = False,
-    accept_data: bool = False,
     origin: str = "resume",
 ) -> PreparedRun:
     """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
     They hold until the next live edit: recorded edits of the same settings at later steps are not
-    repeated. `force` takes a run over from another host that has been silent for a while,
-    `accept_data` goes on with data that lack rows of the run, and `origin` is the command that
-    makes the edits.
+    repeated. `run` is the one that is requested, and `origin` the command that makes the edits.
 
     Raises:
         BadInput: another process holds the run, or an override is for a setting that is not live.
@@ -106,16 +96,17 @@ def prepare_resume(
     check_writable(run.path)
     config = read_config(run)
     startup.name(run, config)
-    overrides = live_overrides(run, config, overrides)
+    overrides = live_overrides(run, config, request.overrides)
     experiment = _with_runtime(config, overrides)
-    gone = gone_host(run, force=force)
+    gone = gone_host(run, force=request.force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
-        loaded = _load(run, experiment, which, startup, accept_data=accept_data)
+        loaded = _load(run, experiment, request, startup)
         edits = read_edits(run.edits)
+        made = [override for override in overrides if override.key not in RUNTIME]
         plan = plan_edits(
-            experiment, edits, overrides, loaded.step, drop_later=drop_edits, origin=origin
+            experiment, edits, made, loaded.step, drop_later=request.drop_edits, origin=origin
         )
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
@@ -148,7 +139,7 @@ class _Loaded(NamedTuple):
 
 
 def _load(
-    run: RunDirectory, experiment: Experiment, which: str, startup: Startup, *, accept_data: bool
+    run: RunDirectory, experiment: Experiment, request: ResumeRun, startup: Startup
 ) -> _Loaded:
     """Read the checkpoint, and build the task with the preprocessing in it."""
     startup.use_torch()
@@ -157,7 +148,7 @@ def _load(
     from tui_trainer.training.changes import check_model, load_whole
     from tui_trainer.training.split_file import read_record
 
-    checkpoint, notes = _choose(run, which)
+    checkpoint, notes = _choose(run, request.which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     record = read_record(run.splits)
@@ -168,7 +159,7 @@ def _load(
             experiment = with_value(experiment, "dataset.split_by", "position")
         else:
             record = split_of_other(experiment)
-    read = load if accept_data else load_whole
+    read = load if request.accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
@@ -236,81 +227,6 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
     return f"{limit.reason}; to train on: {on}"
 
 
-@dataclass(frozen=True, slots=True)
-class EditPlan:
-    """The edits of a resumed run, and how to record them in its file of edits."""
-
-    kept: tuple[Edit, ...]
-    """Recorded edits that stay."""
-    new: tuple[Edit, ...]
-    """Edits for the settings given to the resume itself."""
-    superseded: tuple[Edit, ...]
-    """Later edits of settings that were given to the resume; they are not repeated."""
-    step: int
-    drops_later: bool
-
-    @property
-    def edits(self) -> tuple[Edit, ...]:
-        """All edits in the order of their steps; at the same step the new ones come last."""
-        early = (edit for edit in self.kept if edit.apply_at_step <= self.step)
-        later = (edit for edit in self.kept if edit.apply_at_step > self.step)
-        return (*early, *self.new, *later)
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the user."""
-        return [
-            f"{edit.key} is set by this resume: its edit to {edit.new} at step "
-            f"{edit.apply_at_step:,} is not repeated"
-            for edit in self.superseded
-        ]
-
-    def write(self, run: RunDirectory) -> None:
-        """Bring the run's file of edits up to date."""
-        if self.drops_later or self.superseded:
-            # Rewritten, or the next resume would bring the dropped edits back.
-            rewrite_edits(run.edits, (*self.kept, *self.new))
-        else:
-            for edit in self.new:
-                record_edit(run.edits, edit)
-
-
-def plan_edits(
-    experiment: Experiment,
-    recorded: Sequence[Edit],
-    overrides: Sequence[Override],
-    step: int,
-    *,
-    drop_later: bool,
-    origin: str = "resume",
-) -> EditPlan:
-    """Turn a resume's overrides into edits at `step`, and merge them with the recorded ones.
-
-    `drop_later` leaves out the edits that were made after `step`.
-
-    Raises:
-        BadInput: an override is for a setting that is not live, or an edit no longer fits.
-    """
-    kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
-    new = _as_edits(experiment, kept, overrides, step, origin)
-    given = {edit.key for edit in new}
-    superseded = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
-    plan = EditPlan(
-        kept=tuple(edit for edit in kept if edit not in superseded),
-        new=tuple(new),
-        superseded=tuple(superseded),
-        step=step,
-        drops_later=drop_later,
-    )
-    try:
-        in_force(experiment, plan.edits)
-    except BadInput as error:
-        # Better to fail now than when training reaches its step.
-        hint = "--drop-edits leaves out the edits that come later"
-        raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
-    return plan
-
-
 def _put_in_order(run: RunDirectory, *, may_be_alive: bool) -> None:
     """Take the directory over from the previous process, and remove what it left half done."""
     if may_be_alive:
@@ -348,24 +264,29 @@ def live_overrides(
     """Return the overrides with their full keys, each for a setting that may change in this run.
 
     Raises:
-        BadInput: one is for a setting that cannot change; says how a new run takes it.
+        BadInput: one is for a setting that cannot change, which says how a new run takes it; or its
+            value is invalid.
     """
     complete = overrides_of(config, overrides)
     for override in complete:
-        if override.key in RUNTIME:
-            continue
-        try:
-            check_live(config, override.key)
-        except BadInput as error:
-            known = (*SECTIONS, *config.all_keys())
-            if override.key not in known or override.key == "training.init_from":
-                raise
-            words = ("train", str(run.config), f"training.init_from={run.path}")
-            new = f"{program_line(*words)} {override.key}=..."
-            raise BadInput(
-                f"{error}; start a new run from its weights to change it: {new}"
-            ) from error
+        _check_can_change(run, config, override.key)
+        with_value(config, override.key, override.value)
     return complete
+
+
+def _check_can_change(run: RunDirectory, config: Experiment, key: str) -> None:
+    """Raise BadInput unless a setting may change in this run."""
+    if key in RUNTIME:
+        return
+    try:
+        check_live(config, key)
+    except BadInput as error:
+        known = (*SECTIONS, *config.all_keys())
+        if key not in known or key == "training.init_from":
+            raise
+        words = ("train", str(run.config), f"training.init_from={run.path}")
+        new = f"{program_line(*words)} {key}=..."
+        raise BadInput(f"{error}; start a new run from its weights to change it: {new}") from error
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
@@ -374,23 +295,3 @@ def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Expe
         if override.key in RUNTIME:
             experiment = with_value(experiment, override.key, override.value)
     return experiment
-
-
-def _as_edits(
-    experiment: Experiment,
-    edits: Sequence[Edit],
-    overrides: Sequence[Override],
-    step: int,
-    origin: str,
-) -> list[Edit]:
-    """Turn the overrides of a resume into edits at the step of its checkpoint."""
-    now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
-    made = []
-    for override in overrides:
-        if override.key in RUNTIME:
-            continue
-        changed = edited(now, override.key, override.value)
-        old, new = now.get(override.key), changed.get(override.key)
-        made.append(Edit(new_id(), step, override.key, old, new, origin))
-        now = changed
-    return made

@@ -28,12 +28,12 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
-from tui_trainer.runs.numbers import NUMBERS, StepNumber, other_keys
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import ASK_EVERY_S, LOST_AFTER_S, conclude, read_status
+from tui_trainer.runs.step_numbers import NUMBERS, StepNumber, other_keys
 from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.prepare import read_config

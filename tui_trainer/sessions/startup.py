@@ -22,6 +22,7 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.loader import import_torch
 from tui_trainer.text.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ class Startup:
             self.stage = stage
             self._emit(StageStarted(self.step, stage))
 
+    def leave(self) -> None:
+        """End the stage: what fails before the next one has nothing to do with it."""
+        self.stage = None
+
     def tell(self, topic: Topic, text: str) -> None:
         """Report what has become known about the run."""
         self._emit(FactFound(self.step, topic, text))
@@ -153,15 +158,14 @@ class Startup:
         if self._has_torch:
             return
         # The loader of the app imports this module last.
-        if "tui_trainer.training.loop" not in sys.modules:
+        has_loaded = "tui_trainer.training.loop" in sys.modules
+        if not has_loaded:
             self.enter("import torch")
         self._torch_free()
-        from tui_trainer.training.task import warm_up
-
-        warm_up()
+        if not has_loaded:
+            import_torch(lambda stage: self._check())
         self._has_torch = True
-        # Whatever fails before the next stage has nothing to do with the import.
-        self.stage = None
+        self.leave()
 
     def commit(self) -> None:
         """Make the start final: from now on the training answers the commands.

@@ -43,7 +43,7 @@ class Thumbnail:
 
 def is_picture(path: Path) -> bool:
     """Whether the name of a file is one of a picture."""
-    from tui_trainer.data.files.pictures import SUFFIXES
+    from tui_trainer.data.files.picture_opener import SUFFIXES
 
     return path.suffix.lower() in SUFFIXES
 
@@ -95,7 +95,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _read(file: Path, above: Path, size: tuple[int, int]) -> Thumbnail:
-    from tui_trainer.data.files.pictures import open_picture
+    from tui_trainer.data.files.picture_opener import open_picture
 
     name = file.name if file == above else str(file.relative_to(above))
     with open_picture(os.fspath(file)) as picture:
@@ -105,7 +105,7 @@ def _read(file: Path, above: Path, size: tuple[int, int]) -> Thumbnail:
 def _small(picture: Image, name: str, size: tuple[int, int]) -> Thumbnail:
     from PIL import Image, ImageOps
 
-    from tui_trainer.data.files.pictures import with_8_bits
+    from tui_trainer.data.files.picture_opener import with_8_bits
 
     columns, lines = size
     picture.draft("RGB", (4 * columns, 8 * lines))

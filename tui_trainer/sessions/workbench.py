@@ -6,7 +6,7 @@ functions, so call them in a loader thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +109,6 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
     parameters = count_parameters(task.model)
     trained = count_trained_parameters(task.model)
     dataset = task.dataset
-    groups = summarize_groups(experiment.optimizer, task.model)
-    total_steps = horizon(experiment, task.steps_per_epoch)
     return Preview(
         device=device.label,
         layers=layers,
@@ -120,23 +118,13 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         samples=(len(dataset.train), len(dataset.val), len(dataset.test)),
         classes=dataset.classes,
         steps_per_epoch=task.steps_per_epoch,
-        total_steps=total_steps,
+        total_steps=horizon(experiment, task.steps_per_epoch),
         memory_bytes=_memory_bytes(task, layers, parameters + 3 * trained, batch),
-        notes=(*dataset.notes, *unlisted, *_never_trained(groups, total_steps)),
+        notes=(*dataset.notes, *unlisted),
         warning=device.warning,
         split=dataset.split_summary,
-        groups=groups,
+        groups=summarize_groups(experiment.optimizer, task.model),
     )
-
-
-def _never_trained(groups: Iterable[GroupFacts], total_steps: int | None) -> Iterator[str]:
-    """Yield a note for each group of parameters whose first step comes after the end of the run."""
-    for group in groups:
-        if not group.is_frozen and total_steps and group.first_step > total_steps:
-            yield (
-                f"{group.match} is never trained: freeze_until is {group.first_step:,}, and the "
-                f"run ends at step {total_steps:,}"
-            )
 
 
 def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:

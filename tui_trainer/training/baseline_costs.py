@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.split import Split
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.training.baselines import Baseline, baselines_of

@@ -15,9 +15,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
-from tui_trainer.data.base.batch import Split
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.read_rows import ReadSplit
 from tui_trainer.data.batches.tensors import TensorSplit

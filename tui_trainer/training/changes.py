@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from tui_trainer.config.plugins import LOADED, plugin_lines
+from tui_trainer.config.plugin_loader import LOADED, plugin_lines
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.dataset import Dataset
@@ -33,15 +33,6 @@ def sizes_of(task: Task) -> list[int]:
     return [len(split) for split in (data.train, data.val, data.test)]
 
 
-_NOUNS = {
-    "pixels": "image",
-    "sequences": "sequence",
-    "text": "text",
-    "text_folders": "passage",
-}
-"""A row of each type of data, where it is not called so."""
-
-
 def load_whole(
     section: DatasetSection,
     fitted: dict[str, Any] | None,
@@ -57,21 +48,19 @@ def load_whole(
     changes = dataset.changes
     if changes is not None and changes.gone:
         raise CheckpointUnusable(
-            f"{_gone_text(section, changes)}; restore the data, or go on without what is missing, "
-            "not bit for bit: --accept-data"
+            f"{_gone_text(dataset.noun, changes)}; restore the data, or go on without what is "
+            "missing, not bit for bit: --accept-data"
         )
     return dataset
 
 
-def _gone_text(section: DatasetSection, changes: RowChanges) -> str:
-    noun = _NOUNS.get(section.type, "row")
+def _gone_text(noun: str, changes: RowChanges) -> str:
     gone, total = changes.gone, counted(changes.total, noun)
     text = f"{gone:,} of {total} of the run {_are(gone)} gone or changed"
-    return f"{text}, and {_new_text(section, changes)}" if changes.new else text
+    return f"{text}, and {_new_text(noun, changes)}" if changes.new else text
 
 
-def _new_text(section: DatasetSection, changes: RowChanges) -> str:
-    noun = _NOUNS.get(section.type, "row")
+def _new_text(noun: str, changes: RowChanges) -> str:
     return f"{counted(changes.new, noun)} {_are(changes.new)} new and left out"
 
 
@@ -84,7 +73,7 @@ def growth_notes(task: Task) -> list[str]:
     changes = task.dataset.changes
     if changes is None or changes.gone or not changes.new:
         return []
-    new = _new_text(task.experiment.dataset, changes)
+    new = _new_text(task.dataset.noun, changes)
     return [f"{new}: the data grew since the run began"]
 
 
@@ -136,7 +125,7 @@ def data_change(task: Task, origin: Origin) -> str:
     is_known_by_name = bool(fingerprint.by_second_rule)
     if changes is not None and (changes.gone or changes.new or not is_known_by_name):
         # The rows are compared one by one, so a file that grew or was sorted has the same data.
-        gone = _gone_text(task.experiment.dataset, changes)
+        gone = _gone_text(task.dataset.noun, changes)
         return f"the data changed: {gone}" if changes.gone else ""
     if fingerprint.is_same(origin.fingerprint):
         return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tui_trainer.config.overrides import edited
 from tui_trainer.config.sections.schedules import needs_horizon
-from tui_trainer.data.base.batch import BatchLost
+from tui_trainer.data.base.split import BatchLost
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.edits import Edit, in_force, record_edit

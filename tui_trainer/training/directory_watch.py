@@ -17,9 +17,12 @@ from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.saver import Saver
 
+MOST_OFTEN_S = 0.1
+"""Seconds between two looks. Each takes a third of the time of a small validation."""
+
 
 class DirectoryWatch(Part):
-    """Checks after each reading of the numbers whether the run directory still exists."""
+    """Checks whether the run directory still exists, after numbers of steps were read."""
 
     def __init__(
         self,
@@ -41,8 +44,10 @@ class DirectoryWatch(Part):
 
     @property
     def is_due(self) -> bool:
-        """Whether numbers were read since the last check; validations and saves read them too."""
-        return self._looked_at_s != self._recorder.read_at_s
+        """Whether numbers were read some time after the last check; validations read them too."""
+        since_s = self._recorder.read_at_s - self._looked_at_s
+        every_s = min(self._settings.experiment.logging.every_seconds, MOST_OFTEN_S)
+        return since_s > 0 and since_s >= every_s
 
     def check(self) -> None:
         """Wait while the directory is gone; raises like `_wait`."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.base.batch import Measurable, Split
+from tui_trainer.data.base.split import Measurable, Split
 from tui_trainer.data.batches.joined import JoinedSplits
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -124,8 +124,8 @@ def evaluate(
     if not len(chosen):
         key = {"val": "val_fraction", "test": "test_fraction"}[split]
         raise BadInput(
-            f"{run.path.name} has no rows in the split {split}: dataset.{key} is 0; "
-            "--split measures on another one"
+            f"{run.path.name} has no {task.dataset.noun}s in the split {split}: dataset.{key} is "
+            "0; --split measures on another one"
         )
     notes += evaluation_notes(task, data.origin, run)
     measured = None if only_baselines else _measured(task, chosen)

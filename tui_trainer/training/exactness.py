@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugins import LOSS_FACTORIES, OWN_METRICS
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES, OWN_METRICS
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.data.base.random import GeneratorStates, preserved_generators
 from tui_trainer.problems.batch import Batch

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.config.plugins import LOSS_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of_users
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.text.errors import ConfigError, Problem
@@ -35,7 +35,9 @@ def check_measured(experiment: Experiment, dataset: Dataset) -> None:
         "checkpoint.monitor": experiment.checkpoint.monitor != default,
     }
     problems = [
-        Problem("needs a validation, and dataset.val_fraction=0 leaves no rows for one", key)
+        Problem(
+            f"needs a validation, and dataset.val_fraction=0 leaves no {dataset.noun}s for one", key
+        )
         for key, is_set in needed.items()
         if is_set
     ]
@@ -50,23 +52,23 @@ def uncertainty_notes(dataset: Dataset) -> list[str]:
     errors it is that of the standard deviation of n normal numbers, 1 / sqrt(2 n) of it (S. Ahn and
     J. Fessler, Standard Errors of Mean, Variance, and Standard Deviation Estimators, 2003).
     """
-    notes = []
+    notes, no_samples = [], f"no {dataset.noun}s"
     if not len(dataset.val):
-        notes.append("no rows for validation: no step is the best, and the last one is kept")
+        notes.append(f"{no_samples} for validation: no step is the best, and the last one is kept")
     count = len(dataset.test)
     if not count:
-        notes.append("no rows for a test: nothing shows how good the model is on new data")
+        notes.append(f"{no_samples} for a test: nothing shows how good the model is on new data")
     if not 0 < count < FEW or dataset.signature.places != "one":
         return notes
-    rows = f"the test has {counted(count, 'row')}"
+    size = f"the test has {counted(count, dataset.noun)}"
     if not PROBLEMS[dataset.problem].is_measured_as_its_base:
         return notes
     if dataset.base in ("classification", "multilabel"):
         points = 100 * _OF_95_PERCENT * math.sqrt(0.25 / count)
         notes.append(
-            f"{rows}: an accuracy is known to {points:.0f} points or better (95 % of the time)"
+            f"{size}: an accuracy is known to {points:.0f} points or better (95 % of the time)"
         )
     elif dataset.base == "regression":
         percent = 100 * _OF_95_PERCENT / math.sqrt(2 * count)
-        notes.append(f"{rows}: an RMSE is known to about {percent:.0f} % (95 % of the time)")
+        notes.append(f"{size}: an RMSE is known to about {percent:.0f} % (95 % of the time)")
     return notes

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tui_trainer.data.base.batch import BatchLost, Split
+from tui_trainer.data.base.split import BatchLost, Split
 from tui_trainer.runs.events import MeasurementAdvanced
 from tui_trainer.text.format import counted
 from tui_trainer.training.baseline_costs import choose_baselines
@@ -173,8 +173,9 @@ def _then(baselines: list[Baseline]) -> str:
 
 
 def _plan(training: Training, chosen: list[Baseline], results: FinalResults) -> str:
-    if not len(training.task.dataset.test):
-        return "the validation split alone: there are no rows for a test"
+    dataset = training.task.dataset
+    if not len(dataset.test):
+        return f"the validation split alone: there are no {dataset.noun}s for a test"
     first = "" if results.validated else "; the last step is validated first"
     return f"{_samples(training)}{_then(chosen)}{first}"
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.data.base.batch import LINE_BYTES
+from tui_trainer.data.base.split import LINE_BYTES
 
 
 class FlatBuffer:

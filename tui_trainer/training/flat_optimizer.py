@@ -234,6 +234,12 @@ class FlatOptimizer:
                 store.load(entries)
 
 
+def _alike(groups: list[Group]) -> tuple[int, ...]:
+    """Return the first group with the same settings for each: these are updated as one."""
+    settings = [(group["lr"], group["weight_decay"], group.get("momentum")) for group in groups]
+    return tuple(map(settings.index, settings))
+
+
 class _Store:
     """A buffer with the running means of its parameters, cut into blocks for the next step."""
 
@@ -251,9 +257,7 @@ class _Store:
     def update(self, groups: list[Group]) -> None:
         """Take a step."""
         self._buffer.hold_values()
-        settings = [(group["lr"], group["weight_decay"], group.get("momentum")) for group in groups]
-        # Groups that have the same settings now are updated as one.
-        alike = tuple(map(settings.index, settings))
+        alike = (0,) if len(groups) == 1 else _alike(groups)
         if alike != self._alike or self._lacks_moments(groups):
             self._cut(groups, alike)
         for number, blocks in self._blocks:

@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
+from tui_trainer.models.modes import Modes
 from tui_trainer.models.outputs import as_float32, entries_of, logits_of
 from tui_trainer.problems.batch import TARGET, Batch, describe, is_on_host, lengths_of
 
@@ -53,6 +54,8 @@ class Forward:
             BadInput: a parameter of its `forward` has neither a default nor a field.
         """
         self.model = model
+        self.modes = Modes(model)
+        self._parameter = next(model.parameters(), None)
         self.fields = tuple(fields)
         """The names of the fields of a batch that the model may read, without the target."""
         self.stateful = stateful
@@ -108,7 +111,7 @@ class Forward:
     @property
     def device(self) -> torch.device:
         """The device that the model is on now; a pause may move it to the host."""
-        first = next(self.model.parameters(), None)
+        first = self._parameter
         return torch.device("cpu") if first is None else first.device
 
     def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Any, RecurrentState]:

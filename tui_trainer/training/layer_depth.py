@@ -1,4 +1,4 @@
-"""`depths_of`: how many layers each parameter of a model is away from its output.
+"""`depths_of`: counts the layers between each parameter of a model and its output.
 
 Layer: training. For the layer-wise decay of the learning rate, counted as in BEiT: what comes
 before the blocks is the first layer, each block is one more, and all that comes after them is the

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.base.batch import BatchLost
+from tui_trainer.data.base.split import BatchLost
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force

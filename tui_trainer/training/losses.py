@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.plugins import LOSS_FACTORIES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
     MODEL_LOSS,

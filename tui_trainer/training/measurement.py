@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Measurable
+from tui_trainer.data.base.split import Measurable
 from tui_trainer.data.base.to_device import copied_ahead, placed_on
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.own_metrics import totals_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Measurable
 from tui_trainer.data.base.to_device import copied_ahead, placed_on
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -49,22 +49,22 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    totals = totals_of(dataset.info, forward.device, extras, with_result=with_result)
-    model = forward.model
+    device = forward.device
+    totals = totals_of(dataset.info, device, extras, with_result=with_result)
     carry: RecurrentState = None
-    was_training = model.training
-    model.eval()
+    was_training = forward.model.training
+    forward.modes.set(training=False)
     try:
         for batch in copied_ahead(split.in_order(batch_size), forward.device):
             if interrupted():
                 return None
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
-                placed = placed_on(forward.device, batch, split)
+                placed = placed_on(device, batch, split)
                 outputs, carry = forward(placed, carry)
                 totals.update(logits_of(outputs), placed, loss(outputs, placed))
     finally:
-        model.train(was_training)
+        forward.modes.set(training=was_training)
     return Measurement(_per_byte(totals.compute(), split), totals.result())
 
 
@@ -84,18 +84,18 @@ def why_undefined(name: str, dataset: Dataset) -> str:
 
     Also "" if that is known only when the samples of a plugin are read.
     """
-    split, rows = dataset.val, counted(len(dataset.val), "row")
+    split, samples = dataset.val, counted(len(dataset.val), dataset.noun)
     if name == "auroc":
         there = [place for place, count in enumerate(dataset.val_counts) if count]
         if len(there) == 1:
             only = clean(dataset.classes[there[0]], 80)
-            return f"it needs two classes, and the {rows} there have the class '{only}'"
+            return f"it needs two classes, and the {samples} there have the class '{only}'"
     positive = dataset.info.positive
     if name in ("f1", "recall") and positive is not None and dataset.val_counts:
         shown = clean(dataset.classes[positive], 80)
-        return "" if dataset.val_counts[positive] else f"none of the {rows} there is '{shown}'"
+        return "" if dataset.val_counts[positive] else f"none of the {samples} there is '{shown}'"
     if name == "r2" and isinstance(split, TensorSplit):
         low, high = split.targets.aminmax()
         if low == high:
-            return f"it needs different numbers to predict, and the {rows} there have the same"
+            return f"it needs different numbers to predict, and the {samples} there have the same"
     return ""

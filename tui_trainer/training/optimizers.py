@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.config.plugins import OPTIMIZER_FACTORIES
+from tui_trainer.config.plugin_loader import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import (
     NO_ARGUMENTS,
     AdamSection,

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.config.plugins import takes_targets
+from tui_trainer.config.plugin_loader import takes_targets
 from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch, describe

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.config.plugins import RECIPE_FACTORIES
+from tui_trainer.config.plugin_loader import RECIPE_FACTORIES
 from tui_trainer.config.sections.metrics import Direction
 from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.settled_objects import guarded, use_settings

@@ -10,7 +10,7 @@ import inspect
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import TRANSFORM_FACTORIES
+from tui_trainer.config.plugin_loader import TRANSFORM_FACTORIES
 from tui_trainer.config.sections.section import TypedSection, values_of
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import Batch

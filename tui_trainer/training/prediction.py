@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import RECIPE_FACTORIES
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.plugin_loader import RECIPE_FACTORIES
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.base.to_device import placed_on
@@ -24,9 +24,9 @@ from tui_trainer.data.files.mask_colours import colour_of
 from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
-from tui_trainer.data.sources.plugin import why_no_files
-from tui_trainer.data.tokenizers.choice import tokenizer_of
+from tui_trainer.data.sources.plugin_data import why_no_files
 from tui_trainer.data.tokenizers.tokenizer import continuation
+from tui_trainer.data.tokenizers.tokenizer_choice import tokenizer_of
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of

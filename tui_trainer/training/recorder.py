@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batches
+from tui_trainer.data.base.split import Batches
 from tui_trainer.runs.events import StepsTaken
-from tui_trainer.runs.journal import encode, encode_rows
+from tui_trainer.runs.journal import encode_line, encode_rows
 from tui_trainer.text.format import counted
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.state import State
@@ -44,9 +44,20 @@ def is_logged(step: int, every: int | None) -> bool:
     Without `every`, each step up to 4096 gets one, then every 2nd up to 8192, every 4th up to
     16384, and so on, which keeps a million steps in some 20,000 lines.
     """
+    return step % _steps_per_line(step, every) == 0
+
+
+def _steps_per_line(step: int, every: int | None) -> int:
     if every is not None:
-        return step % every == 0
-    return step % (1 << max(0, (step - 1).bit_length() - FULL_RESOLUTION.bit_length() + 1)) == 0
+        return every
+    return 1 << max(0, (step - 1).bit_length() - FULL_RESOLUTION.bit_length() + 1)
+
+
+def _logged(steps: list[MeasuredStep], every: int | None) -> list[MeasuredStep]:
+    """Return those of some steps, in their order, that get a line."""
+    if _steps_per_line(steps[-1].record.step, every) == 1:
+        return list(steps)
+    return [entry for entry in steps if is_logged(entry.record.step, every)]
 
 
 class Recorder(Part):
@@ -159,7 +170,7 @@ class Recorder(Part):
             return None
         rate = self._samples / max(now_s - self.read_at_s, 1e-9)
         every = self._settings.experiment.logging.every_steps
-        logged = [entry for entry in steps if is_logged(entry.record.step, every)]
+        logged = _logged(steps, every)
         bad = self._first_bad(steps)
         self._unreported += steps
         self._unreported_samples += self._samples
@@ -168,7 +179,7 @@ class Recorder(Part):
         newest = logged.pop() if logged and logged[-1].record.step == self._progress.step else None
         self.write_held_line()
         if logged:
-            self._write(encode_rows(_names(logged[0]), [_numbers(entry, rate) for entry in logged]))
+            self._write(encode_rows(_names(logged[0]), _rows(logged, rate)))
         if newest is not None:
             self._progress.held_line = line_of(newest, rate)
         return bad
@@ -210,7 +221,7 @@ class Recorder(Part):
                 "elapsed_s": round(self._watch.elapsed_s(), 4),
             }
         if line is not None:
-            self._write(encode([{**line, **(more or {})}]))
+            self._write(encode_line({**line, **(more or {})}))
 
     def _write(self, lines: bytes) -> None:
         """Hand lines to the writer, and count their bytes for the next checkpoint."""
@@ -224,6 +235,8 @@ class Recorder(Part):
         scale halved. Only `MOST_OVERFLOWS` of them in a row are a fault.
         """
         if not self._state.scaled:
+            if math.isfinite(sum([entry.loss + entry.grad_norm for entry in steps])):
+                steps = [entry for entry in steps if entry.others]
             return next((entry for entry in steps if entry.fault), None)
         skipped = []
         for entry in steps:
@@ -260,7 +273,8 @@ def _listed(steps: list[int]) -> str:
 
 def line_of(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
     """Return the line of a step in metrics.jsonl."""
-    return dict(zip(_names(entry), _numbers(entry, samples_per_s), strict=True))
+    (row,) = _rows([entry], samples_per_s)
+    return dict(zip(_names(entry), row, strict=True))
 
 
 def _names(entry: MeasuredStep) -> list[str]:
@@ -270,9 +284,10 @@ def _names(entry: MeasuredStep) -> list[str]:
     return [*names, "lr", "grad_norm", "samples_per_s"]
 
 
-def _numbers(entry: MeasuredStep, samples_per_s: float) -> list[float]:
-    """Return the numbers of a line, in the order of `_names`."""
-    record = entry.record
-    begin = (record.step, record.epoch, round(record.elapsed_s, 4), entry.loss)
-    end = (record.lr, entry.grad_norm, round(samples_per_s, 1))
-    return [*begin, *entry.others.values(), *end]
+def _rows(entries: list[MeasuredStep], samples_per_s: float) -> list[tuple[float, ...]]:
+    """Return the numbers of a line for each step, in the order of `_names`."""
+    rate = round(samples_per_s, 1)
+    return [
+        (step, epoch, round(elapsed_s, 4), loss, *others.values(), lr, grad_norm, rate)
+        for (step, epoch, _, lr, elapsed_s), loss, grad_norm, others in entries
+    ]

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tui_trainer.config.overrides import edited
-from tui_trainer.config.plugins import plugin_words
+from tui_trainer.config.plugin_loader import plugin_words
 from tui_trainer.problems.problem import Result
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits

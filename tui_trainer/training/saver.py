@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from copy import copy
+from dataclasses import replace
 
 import torch
 
-from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.config.plugin_loader import plugin_lines
 from tui_trainer.data.base.augment import version_of_moves
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed
 from tui_trainer.text.clean import clean
@@ -46,6 +47,8 @@ class Saver(Part):
         self._writer = writer
         self._recorder = recorder
         self._stepper = stepper
+        self._dataset = task.dataset.info.to_dict()
+        self._origin = origin_of(task)
         self.best_weights = None if saved is None else saved.best_weights
         """The weights of the best validation so far."""
         self.failure: Exception | None = None
@@ -209,15 +212,15 @@ class Saver(Part):
             progress=copy(progress),
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
-            dataset=task.dataset.info.to_dict(),
+            dataset=self._dataset,
             left_out=None if left_out is None else left_out.to_list(),
-            origin=origin_of(task, broken=self.step_failed),
+            origin=replace(self._origin, broken=self.step_failed),
         )
         keep_last = self._settings.experiment.checkpoint.keep_last
         return SaveJob(data, keep_last, self._protected)
 
 
-def origin_of(task: Task, *, broken: bool = False) -> Origin:
+def origin_of(task: Task) -> Origin:
     """Return the origin that a checkpoint of this task has if it is made in this process."""
     return Origin(
         device=task.device.type,
@@ -225,7 +228,6 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         threads=torch.get_num_threads(),
         world=task.ranks.world,
         fingerprint=task.dataset.fingerprint.value,
-        broken=broken,
         plugins=plugin_lines(),
         samples=sizes_of(task),
         helpers="" if task.recipe is None else task.recipe.helpers,

@@ -104,7 +104,7 @@ class StepBuffer:
         if not self._records:
             return []
         losses, norms = _values_of(self._losses), _values_of(self._norms)
-        steps = [MeasuredStep(*row) for row in zip(self._records, losses, norms, strict=True)]
+        steps = list(map(MeasuredStep, self._records, losses, norms))
         if self._others:
             columns = [_values_of(column) for column in self._others.values()]
             steps = [
@@ -119,5 +119,8 @@ class StepBuffer:
 
 def _values_of(scalars: list[Tensor]) -> list[float]:
     """Return the values of scalars, rounded to float32; waits for the device."""
+    if all(scalar.is_cpu and scalar.dtype is torch.float32 for scalar in scalars):
+        # There is nothing to wait for, and to stack them takes as long as this does in all.
+        return [scalar.item() for scalar in scalars]
     values: list[float] = torch.stack(scalars).flatten().float().tolist()
     return values

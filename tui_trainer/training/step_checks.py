@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.config.plugin_loader import LOSS_FACTORIES
 from tui_trainer.config.sections.optimizers import AdamSection, AdamWSection, SgdSection
 from tui_trainer.text.errors import ConfigError, Problem
 

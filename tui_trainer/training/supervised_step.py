@@ -118,9 +118,9 @@ class GradientStep(ABC):
         state = self._state
         state.clear_gradients()
         if len(batches) == 1:
-            taken = self.loss_of(batches[0], carry, step, 0)
-            state.backward(taken.loss)
-            taken = taken._replace(loss=taken.loss.detach())
+            loss, carry, others = self.loss_of(batches[0], carry, step, 0)
+            state.backward(loss)
+            taken = LossTaken(loss.detach(), carry, others)
         else:
             taken = self._accumulate(step, batches, shares, carry)
         state.unscale_gradients()

@@ -20,10 +20,10 @@ from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.config.sections.transforms import NO_TRANSFORM
 from tui_trainer.config.tree import placed_problems
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.in_turn import combine_augments
 from tui_trainer.data.base.random import derive_seed, seed_all
+from tui_trainer.data.base.split import Order
 from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -46,7 +46,12 @@ from tui_trainer.training.parameter_groups import check_trains
 from tui_trainer.training.preparation import read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 from tui_trainer.training.step_checks import check_graphs
-from tui_trainer.training.task_checks import check_batches, check_measurable, check_norm
+from tui_trainer.training.task_checks import (
+    check_batches,
+    check_measurable,
+    check_norm,
+    notes_on_length,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ def _build_on(
         own_model = subject_of(model, experiment.model.type)
         criterion = build_criterion(experiment.loss, dataset, device, own_model)
         check_graphs(experiment, model, device, stateful=stateful, is_new=is_new)
-    return Task(
+    task = Task(
         experiment,
         device,
         ranks,
@@ -187,6 +192,10 @@ def _build_on(
         _optimizer(experiment, model, recipe),
         feed,
     )
+    if not is_new:
+        return task
+    notes = notes_on_length(experiment, model, task.steps_per_epoch)
+    return replace(task, dataset=replace(placed, notes=(*placed.notes, *notes)))
 
 
 def _transformed(dataset: Dataset, transform: OwnTransform | None) -> Dataset:
@@ -243,6 +252,10 @@ def _model(
     if training.init_from and is_new:
         weights, source = read_weights(training.init_from)
         notes = [take_weights(model, weights, training.init_skip, source)]
+    elif training.init_skip and is_new:
+        notes = [
+            "training.init_skip has no effect: name what to take weights from (training.init_from)"
+        ]
     freeze(model, training.freeze, experiment.optimizer.groups)
     return model, notes
 

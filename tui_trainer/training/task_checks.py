@@ -5,23 +5,27 @@ Layer: training.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.horizon import horizon
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.config.sections.recipes import SUPERVISED
-from tui_trainer.data.base.batch import Batches
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Batches
 from tui_trainer.problems.class_metrics import MEANS
 from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.metrics import why_undefined
+from tui_trainer.training.parameter_groups import summarize_groups
 
 
 def check_measurable(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> Dataset:
@@ -69,7 +73,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
         if why and name == monitored and is_new:
             message = (
                 f"{name} cannot be computed on the validation split: {why}; monitor another "
-                "metric, such as loss, or have other rows for validation: change "
+                f"metric, such as loss, or have other {dataset.noun}s for validation: change "
                 "dataset.val_fraction or dataset.split_seed"
             )
             raise ConfigError([Problem(message, "checkpoint.monitor")])
@@ -80,7 +84,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     if means and 0 < there < dataset.outputs:
         notes.append(
             f"{', '.join(means)}: in validation the mean over the {there} of {dataset.outputs} "
-            "classes that have a row there"
+            f"classes that have a {dataset.noun} there"
         )
     return notes
 
@@ -103,3 +107,32 @@ def check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> No
             f"{experiment.training.batch_size} leaves a batch of one; "
             f"{against_batches_of_one(experiment)}"
         )
+
+
+def notes_on_length(
+    experiment: Experiment, model: nn.Module, steps_per_epoch: int
+) -> Iterator[str]:
+    """Yield notes on warm-ups that the run is too short for, and on groups that it never trains."""
+    total_steps = horizon(experiment, steps_per_epoch)
+    if total_steps is None:
+        return
+    end = f"the run ends at step {total_steps:,}"
+    for key, schedule, start in _schedules(experiment):
+        warmup_steps = getattr(schedule, "warmup_steps", 0)
+        if start < total_steps < start + warmup_steps:
+            since = f" from step {start + 1:,}" if start else ""
+            yield (
+                f"the warm-up lasts longer than the run: {key}.warmup_steps is "
+                f"{warmup_steps:,}{since}, and {end}"
+            )
+    for group in summarize_groups(experiment.optimizer, model):
+        if not group.is_frozen and group.first_step > total_steps:
+            yield f"{group.match} is never trained: freeze_until is {group.first_step:,}, and {end}"
+
+
+def _schedules(experiment: Experiment) -> Iterator[tuple[str, TypedSection, int]]:
+    """Yield each schedule with its key, and the number of steps before the first that it is for."""
+    yield "schedule", experiment.schedule, 0
+    for number, group in enumerate(experiment.optimizer.groups):
+        if group.schedule is not None and not group.freeze:
+            yield f"optimizer.groups.{number}.schedule", group.schedule, group.first_step - 1

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.config.plugins import (
+from tui_trainer.config.plugin_loader import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
     MODEL_FACTORIES,
@@ -27,12 +27,12 @@ from tui_trainer.config.plugins import (
     SCHEDULE_FACTORIES,
     TRANSFORM_FACTORIES,
 )
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.schedules import factor
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
-from tui_trainer.data.base.batch import BatchLost, Split
 from tui_trainer.data.base.random import GeneratorStates, seeded
+from tui_trainer.data.base.split import BatchLost, Split
 from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit

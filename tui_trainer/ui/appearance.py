@@ -13,7 +13,7 @@ from textual.theme import Theme
 
 from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.ui.run.status import plain_terminal
+from tui_trainer.ui.run.state_label import plain_terminal
 from tui_trainer.ui.terminal.driver import TerminalDriver
 
 

@@ -13,7 +13,7 @@ from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
-from tui_trainer.text.progress import print_progress
+from tui_trainer.text.read_progress import print_progress
 from tui_trainer.ui.process import CurrentRun, EventPrinter, run_app
 from tui_trainer.ui.terminal.terminal import Terminal
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest
+    from tui_trainer.ui.app_setup import AppArguments, AttachRequest, ComposeRequest
     from tui_trainer.ui.shared.services import Opening
 
 
@@ -59,7 +59,7 @@ def open_app(
         from tui_trainer.ui.shared.first import FirstScreen, first_title
 
         def opening() -> Opening:
-            from tui_trainer.ui.assembly import assemble
+            from tui_trainer.ui.app_setup import assemble
 
             return assemble(*ask(), terminal, live, loader, launched)
 

@@ -1,8 +1,8 @@
 """Specs of the metrics: which direction is better, and how they are shown.
 
 Layer: config. In files the keys are `val/accuracy`; in results of one split, `accuracy`. A new
-metric needs a spec here, a place in config/problems.py among the metrics of each problem that has
-it, and a formula in the totals of that problem.
+metric needs a spec here, a place in config/problem_specs.py among the metrics of each problem that
+has it, and a formula in the totals of that problem.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.plugins import may_have_it
-from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric, base_of
+from tui_trainer.config.plugin_loader import may_have_it
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName, add_metric, base_of
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import measured
 

@@ -26,6 +26,7 @@ from tui_trainer.config.sections.schedules import (
     needs_length,
 )
 from tui_trainer.config.sections.section import Items, Section, TypedSection, setting
+from tui_trainer.config.tree import Path_
 from tui_trainer.text.clean import suggest
 from tui_trainer.text.value_errors import worded
 
@@ -128,17 +129,32 @@ class MomentumGroupSection(GroupSection):
 
 def group_contradictions(
     groups: tuple[GroupSection, ...], *, has_length: bool
-) -> list[tuple[int, str, str]]:
-    """Return contradictions inside of groups: the index, the field to blame, and the message.
+) -> list[tuple[Path_, str]]:
+    """Return contradictions inside of groups: the key to blame, and the message.
 
     `has_length`: the total number of steps is known.
     """
-    found = []
+    found: list[tuple[Path_, str]] = []
     for index, group in enumerate(groups):
+        key = ("optimizer", "groups", index)
         if group.schedule is not None and needs_horizon(group.schedule) and not has_length:
-            found.append((index, "schedule", needs_length(group.schedule)))
+            found.append(((*key, "schedule"), needs_length(group.schedule)))
         if group.lr is not None and group.lr_factor is not None:
-            found.append((index, "lr_factor", "set this or lr, not both"))
+            found.append(((*key, "lr_factor"), "set this or lr, not both"))
         if group.freeze and group.freeze_until is not None:
-            found.append((index, "freeze_until", "set this or freeze, not both"))
+            found.append(((*key, "freeze_until"), "set this or freeze, not both"))
     return found
+
+
+def idle_settings(groups: tuple[GroupSection, ...]) -> list[tuple[Path_, str]]:
+    """Return settings without effect, because their group is frozen for good, as above."""
+    return [
+        (
+            ("optimizer", "groups", index, name),
+            "has no effect in a group with freeze: true; leave out one of the two",
+        )
+        for index, group in enumerate(groups)
+        if group.freeze
+        for name in type(group).model_fields
+        if name not in ("match", "freeze", "freeze_until") and getattr(group, name) is not None
+    ]

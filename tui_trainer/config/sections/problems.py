@@ -1,7 +1,7 @@
 """Sections and specs of the problems: what is predicted, where the data leave it open.
 
 Layer: config. `auto` infers the problem from the data, and the first lines of a run say which one
-and why. `config.problems` has what each problem is trained and measured with.
+and why. `config.problem_specs` has what each problem is trained and measured with.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 PROBLEM_TYPES = Registry("problem")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
-from tui_trainer.config.plugins import SCHEDULE_FACTORIES
+from tui_trainer.config.plugin_loader import SCHEDULE_FACTORIES
 from tui_trainer.config.sections.section import (
     Items,
     Registry,

@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import VERSION, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from tui_trainer.config.plugins import may_have_it
-from tui_trainer.config.problems import Places
+from tui_trainer.config.plugin_loader import may_have_it
+from tui_trainer.config.problem_specs import Places
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.value_errors import worded
 

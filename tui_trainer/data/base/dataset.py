@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.problems import ProblemName
-from tui_trainer.data.base.batch import Split
+from tui_trainer.config.problem_specs import ProblemName
+from tui_trainer.data.base.data_summary import DataSummary
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.in_turn import Augment
-from tui_trainer.data.base.summary import DataSummary
+from tui_trainer.data.base.split import Split
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
@@ -41,6 +41,8 @@ class Dataset:
     """Identifies the raw data and the settings."""
     notes: tuple[str, ...]
     """Notes for the user, one line each, already cleaned for display."""
+    noun: str = "sample"
+    """The noun for one of its samples: row, picture, text."""
     soft_targets: bool = False
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
@@ -94,12 +96,15 @@ def absent_notes(
     train: Sequence[int],
     val: Sequence[int],
     test: Sequence[int],
+    *,
+    noun: str = "sample",
 ) -> tuple[str, ...]:
     """Return a note for each measured split without a sample of some class.
 
     Args:
         classes: the names of the classes, as in the file.
         train: training samples per class, empty if unknown; `val` and `test` likewise.
+        noun: the noun for a sample.
     """
     counts = {"training": train, "validation": val, "test": test}
     notes = []
@@ -113,7 +118,7 @@ def absent_notes(
         ]
         if absent:
             shown = clean(", ".join(absent), 200)
-            notes.append(f"classes without a row in the {split} split: {shown}")
+            notes.append(f"classes without a {noun} in the {split} split: {shown}")
     return tuple(notes)
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Chunk
+from tui_trainer.data.base.split import Chunk
 from tui_trainer.problems.batch import Batch
 
 Augment = Callable[[Batch, torch.Generator], Batch]

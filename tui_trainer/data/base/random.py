@@ -47,8 +47,23 @@ def permutation(count: int, seed: int, epoch: int) -> Tensor:
 
 def seed_all(seed: int) -> None:
     """Seed the global generators of torch (on the CPU), numpy and Python."""
+    seed_torch(seed)
+    seed_numpy(seed)
+    seed_python(seed)
+
+
+def seed_torch(seed: int) -> None:
+    """Seed the global generator of torch on the CPU."""
     torch.default_generator.manual_seed(seed)
+
+
+def seed_numpy(seed: int) -> None:
+    """Seed the global generator of numpy."""
     np.random.seed(seed % 2**32)
+
+
+def seed_python(seed: int) -> None:
+    """Seed the global generator of Python."""
     random.seed(seed)
 
 

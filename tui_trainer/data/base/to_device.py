@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batches, Chunk, ChunkedBatches, Measurable
 from tui_trainer.data.base.in_turn import Augment, InTurn, size_of
 from tui_trainer.data.base.random import seeded
+from tui_trainer.data.base.split import Batches, Chunk, ChunkedBatches, Measurable
 from tui_trainer.problems.batch import Batch, device_of, is_on_host, to_device
 
 _AUGMENTED_BYTES = 1 << 19

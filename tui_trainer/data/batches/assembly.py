@@ -8,6 +8,7 @@ the batch is sent. All else goes through `Collation`, which gives the same bits.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -59,8 +60,9 @@ class Assembly:
     def settle(self) -> None:
         """Add the samples that wait; as `add`, raises what is wrong with sample `count`."""
         waiting, self._deferred = self._deferred, []
-        for raw in waiting:
-            self._add(raw)
+        if waiting and not self._take_all(waiting):
+            for raw in waiting:
+                self._add(raw)
 
     def add(self, raw: Any) -> None:
         """Add what the data set returned for the next sample; raises what is wrong with it."""
@@ -99,6 +101,19 @@ class Assembly:
         names = tuple(self._columns)
         columns = [column.tensors() for column in self._columns.values()]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _take_all(self, pairs: Sequence[Any]) -> bool:
+        """Add some pairs that have the form of the first; return whether all of them have."""
+        spec, column = self._spec, self._columns["input"]
+        assert spec is not None, "without it no sample waits"
+        inputs = [inputs for inputs, _ in pairs]
+        numbers = [spec.plain_target(target) for _, target in pairs]
+        if None in numbers or spec.has_tokens or not all(map(column.takes, inputs)):
+            return False
+        column.values += inputs
+        self._columns["target"].values += numbers
+        self.count += len(pairs)
+        return True
 
     def _take(self, raw: Any) -> bool:
         """Add a sample that has the form of the first; return whether it has."""

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import BatchLost, Order, Ready
 from tui_trainer.data.base.random import (
     GeneratorStates,
     derive_seed,
     preserved_generators,
     seed_all,
 )
+from tui_trainer.data.base.split import BatchLost, Order, Ready
 from tui_trainer.data.batches.collation import STANDARD, Collation, CollationError
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import place_of_samples, unreadable

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.data.base.batch import Measurable, Ready
+from tui_trainer.data.base.split import Measurable, Ready
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import Batch
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tui_trainer.data.base.batch import BatchLost
+from tui_trainer.data.base.split import BatchLost
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted

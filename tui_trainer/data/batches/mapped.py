@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import BatchLost, Order, Ready
+from tui_trainer.data.base.split import BatchLost, Order, Ready
 from tui_trainer.data.batches.collation import STANDARD, Collation
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.order import epoch_order

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation, seeded
+from tui_trainer.data.base.split import Order
 
 POOL_BATCHES = 50
 """So many batches are filled by length from samples drawn by chance: the usual compromise, as with

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Order, Ready, SampleLost
+from tui_trainer.data.base.split import Order, Ready, SampleLost
 from tui_trainer.data.batches.left_out import MANY, LeftOut, lost_field
 from tui_trainer.data.batches.mapped import MEASURED, LoadedBatches
 from tui_trainer.data.batches.samples import Failure

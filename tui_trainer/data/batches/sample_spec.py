@@ -93,9 +93,13 @@ class SampleSpec:
         for field in self.info.fields[1:]:
             _check_field(field, sample[field.name])
 
+    @property
+    def has_tokens(self) -> bool:
+        return self.info.signature.kind == "tokens"
+
     def check_tokens(self, sample: Sample) -> None:
         """Raise SampleMismatch if the first field has tokens that are none of the vocabulary's."""
-        if self.info.signature.kind == "tokens":
+        if self.has_tokens:
             tokens = sample[self.info.names[0]]
             check_range(tokens, self.info.signature.vocabulary, "a token", "tokens")
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import get_worker_info
 
 from tui_trainer.config.user_code import describe_user_error, is_of_user, place_of_users
 from tui_trainer.config.user_code import described as described_error
@@ -71,19 +70,17 @@ class SampleMaker:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
-        with worker_conditions():
-            # Derived together, which takes a fraction of the time between two samples.
-            seeds = derive_seeds(self.seed, self.purpose, epoch, indices)
-            return self.seeds.make(self.dataset, seeds, partial(self._make, indices, seeds))
+        with one_thread():
+            derive = partial(derive_seeds, self.seed, self.purpose, epoch)
+            make = partial(self._make, indices)
+            return self.seeds.make(self.dataset, indices, derive, make)
 
-    def _make(
-        self, indices: Sequence[int], seeds: Sequence[int], seed_generators: Callable[[int], None]
-    ) -> Batch | Failure:
+    def _make(self, indices: Sequence[int], seeded: Iterable[int]) -> Batch | Failure:
+        """Return the batch of the samples; `seeded` are their indices, see `SampleSeeds.make`."""
         failure: Failure | None
         assembly = Assembly(self.collation, self.form)
-        for index, seed in zip(indices, seeds, strict=True):
+        for index in seeded:
             try:
-                seed_generators(seed)
                 raw = self.dataset[index]
             except (Exception, SystemExit) as error:
                 failure = self._failure(index, error)
@@ -192,20 +189,22 @@ def proof_of(maker: SampleMaker) -> tuple[str, ...]:
 
 @contextmanager
 def worker_conditions() -> Iterator[None]:
-    """Restore the global generators afterwards, and compute with one thread, as a worker does.
+    """Compute with one thread, as a worker does, and restore the global generators afterwards."""
+    with one_thread(), preserved_generators():
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, as a worker does.
 
     A sum over many numbers differs in its last bits with another number of threads.
     """
-    if get_worker_info() is not None:
-        # It has one thread already, and nothing else in it draws from the generators.
-        yield
-        return
     threads = torch.get_num_threads()
     if threads > 1:
         torch.set_num_threads(1)
     try:
-        with preserved_generators():
-            yield
+        yield
     finally:
         if threads > 1:
             torch.set_num_threads(threads)

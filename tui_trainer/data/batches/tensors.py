@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Chunk, Order, Ready
+from tui_trainer.data.base.split import Chunk, Order, Ready
 from tui_trainer.data.batches.order import epoch_order
 from tui_trainer.data.batches.reused_memory import take_tensor
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
@@ -25,6 +25,8 @@ _MOST_UINT16 = 0xFFFF
 _SMALL = (torch.uint8, torch.int8, torch.int16)
 """The types of the numbers that are stored in fewer bits than those of a model."""
 _PART_NUMBERS = 1 << 17
+_MOST_VIEWS = 64
+"""So many batches of a split are kept as views; to make one takes little beside more of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +108,8 @@ class TensorSplit:
     check: Callable[[], None] | None = None
     """Is called before samples are read one after the other; raises BadInput if the file that they
     are mapped from is no more as it was."""
+    _views: dict[int, tuple[Batch, ...]] = field(default_factory=dict, init=False, repr=False)
+    """The batches in order by their size: to make them takes a good part of a small validation."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -120,6 +124,11 @@ class TensorSplit:
         """Whether a batch is nothing but gathered inputs and targets."""
         is_tokens = self.inputs.dtype == torch.uint8 and self.inputs.dim() == 2
         return self.lengths is None and not (is_tokens or self.others or self.name != "input")
+
+    @property
+    def _yields_views(self) -> bool:
+        """Whether a slice of the samples copies nothing."""
+        return self.is_plain and self.places is None and not _are_tokens(self.inputs)
 
     @property
     def ready(self) -> Ready | None:
@@ -197,6 +206,14 @@ class TensorSplit:
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         if self.check is not None:
             self.check()
+        if not self._yields_views or self.count(batch_size) > _MOST_VIEWS:
+            yield from self._slices(batch_size)
+            return
+        if batch_size not in self._views:
+            self._views[batch_size] = tuple(self._slices(batch_size))
+        yield from map(dict, self._views[batch_size])
+
+    def _slices(self, batch_size: int) -> Iterator[Batch]:
         for start in range(0, len(self), batch_size):
             positions = slice(start, start + batch_size)
             yield self.batch_at(positions, positions)
@@ -226,9 +243,13 @@ def gathered(inputs: Tensor, places: Tensor, device: torch.device | str) -> Tens
 
 
 def _as_tokens(values: Tensor) -> Tensor:
+    return values.long() if _are_tokens(values) else values
+
+
+def _are_tokens(values: Tensor) -> bool:
+    """Whether they are tokens in fewer bits than a model takes."""
     # Pictures have more dimensions, and become float32 on the device.
-    is_token = values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
-    return values.long() if is_token else values
+    return values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
 
 
 class TensorBatches:

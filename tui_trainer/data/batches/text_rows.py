@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.random import permutation, seeded
+from tui_trainer.data.base.split import Batches, Order
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.files.token_files import TokenFile
-from tui_trainer.data.tokenizers.choice import BYTES
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer, dtype_for, start_of
+from tui_trainer.data.tokenizers.tokenizer_choice import BYTES
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 

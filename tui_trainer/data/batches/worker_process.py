@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.plugin_loader import LOADED
 from tui_trainer.config.processes import start_resource_tracker
 from tui_trainer.config.user_code import describe_user_error, described
 from tui_trainer.data.batches.samples import Failure

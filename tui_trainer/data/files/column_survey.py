@@ -5,6 +5,7 @@ Layer: data.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,10 +21,11 @@ from tui_trainer.data.files.number_forms import (
     FormSurvey,
     NumberForm,
 )
-from tui_trainer.data.files.rows import Rows
+from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
+_WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
 MOSTLY = 0.9
 """A column with at least this share of numbers is numeric, and any text in it an error."""
 
@@ -33,6 +35,8 @@ class ColumnSurvey:
     """Counts the numbers and texts of a column over all rows, and notes the first text."""
 
     is_target: bool = False
+    may_round: bool = False
+    """Whether whole numbers are numbers even where float64 rounds them."""
     distinct: set[float] = field(default_factory=set)
     """Of a target, some of its different numbers: all if they are two."""
     numbers: int = 0
@@ -46,6 +50,9 @@ class ColumnSurvey:
     """Whether all numbers so far could have points between thousands instead, as `7.084`."""
     suspect: float = 0.0
     """Of these, one with three digits behind the point."""
+    rounded_line: int = 0
+    """The line of the first whole number that float64 rounds; 0 if there is none."""
+    rounded_text: str = ""
 
     @property
     def decimal(self) -> str:
@@ -64,12 +71,26 @@ class ColumnSurvey:
         """Count the cells of rows that are all numbers, NaN where one is missing."""
         present = values[~np.isnan(values)]
         self.numbers += len(present)
+        if self._has_large(present):
+            self._look_for_rounded(*rows.distinct(name), rows.lines)
         if self.may_be_thousands:
             self._look_for_points(present)
         if self.is_target and len(self.distinct) < 3:
             self.distinct.update(np.unique(present)[:3].tolist())
         if self.forms.wants_point and rows.has_point(name):
             self.forms.has_point = True
+
+    def _has_large(self, values: NDArray[np.float64]) -> bool:
+        """Whether numbers are to be looked at for one that is rounded."""
+        return not (self.may_round or self.rounded_line) and bool((np.abs(values) >= EXACT).any())
+
+    def _look_for_rounded(
+        self, texts: Sequence[str], codes: NDArray[np.int64], lines: NDArray[np.int64]
+    ) -> None:
+        is_rounded = np.array([_is_rounded(text.strip()) for text in texts], dtype=np.bool_)
+        rows = np.flatnonzero(is_rounded[codes])
+        if len(rows):
+            self.rounded_line, self.rounded_text = int(lines[rows[0]]), texts[codes[rows[0]]]
 
     def _look_for_points(self, present: NDArray[np.float64]) -> None:
         with_point = present[present != np.floor(present)]
@@ -100,6 +121,8 @@ class ColumnSurvey:
         """
         values, foreign = converted
         counts = np.bincount(codes, minlength=len(texts))
+        if self._has_large(values):
+            self._look_for_rounded(texts, codes, lines)
         self.numbers += int(counts[~np.isnan(values)].sum())
         self.texts += int(counts[foreign].sum())
         if self.is_target and len(self.distinct) < 3:
@@ -163,6 +186,13 @@ class ColumnSurvey:
             return [f"{shown}: {self._read_as(FORMS[column.form], place)}"] if column.form else []
         if not self.numbers:
             return []
+        if self.rounded_line:
+            way = "problem=regression" if self.is_target else f"dataset.kinds={{{shown}: number}}"
+            return [
+                f"{shown}: its values are texts, because a number would be rounded, as "
+                f"{clean(self.rounded_text, 40)} in {place} {self.rounded_line}; {way} takes them "
+                "for numbers"
+            ]
         if self.texts:
             return [
                 f"{shown}: read as categories, because {place} {self.line} has "
@@ -192,6 +222,8 @@ class ColumnSurvey:
             raise BadInput(
                 f"{file.name}: column '{shown}' has no values at all; add it to dataset.drop"
             )
+        if self.rounded_line:
+            return "category"
         if self.texts == 0:
             return "category" if len(self.distinct) == 2 else "number"
         if self.numbers >= MOSTLY * (self.numbers + self.texts):
@@ -200,3 +232,8 @@ class ColumnSurvey:
                 "numbers; correct it, leave it empty, or name the column in dataset.categorical"
             )
         return "category"
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a text is a whole number of which float64 has another one only."""
+    return bool(_WHOLE.fullmatch(text)) and int(text) != int(float(text))

@@ -15,7 +15,7 @@ from tui_trainer.data.files.column_survey import ColumnSurvey
 from tui_trainer.data.files.columns import Kind, RequestedKind
 from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.number_forms import NumberForm
-from tui_trainer.data.files.rows import Rows
+from tui_trainer.data.files.table_rows import Rows
 
 _MOST_NUMBERS_AS_TEXTS = 1000
 """A target of more different numbers is no class."""
@@ -129,7 +129,10 @@ class ColumnValues:
 
     def __post_init__(self) -> None:
         if self.requested != "category":
-            self.survey = ColumnSurvey(is_target=self.requested == "auto_target")
+            self.survey = ColumnSurvey(
+                is_target=self.requested == "auto_target",
+                may_round=self.requested == "auto_rounded",
+            )
             self.numbers = NumberValues()
         if self.requested in ("category", "auto_target"):
             self.texts = TextValues()

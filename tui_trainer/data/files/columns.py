@@ -6,19 +6,30 @@ Layer: data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["number", "category"]
-RequestedKind = Kind | Literal["auto", "auto_target"]
-"""`auto`: numbers if every value is one. `auto_target`: so too, but two numbers are categories."""
+RequestedKind = Kind | Literal["auto", "auto_rounded", "auto_target"]
+"""`auto`: numbers if every value is one that float64 has. `auto_rounded`: numbers even if some are
+rounded. `auto_target`: as `auto`, but two numbers are categories.
+"""
 
 _FIRST_ROWS = 100
 
 
-@dataclass(frozen=True, slots=True)
+def _mask(is_missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask that cannot be written to; it takes no memory if nothing is missing."""
+    if not is_missing.any():
+        return np.broadcast_to(np.False_, is_missing.shape)
+    is_missing.flags.writeable = False
+    return is_missing
+
+
+@dataclass(frozen=True)
 class NumberColumn:
     """A column of finite numbers; NaN where a value is missing."""
 
@@ -30,9 +41,9 @@ class NumberColumn:
     def kind(self) -> Kind:
         return "number"
 
-    @property
+    @cached_property
     def missing(self) -> NDArray[np.bool_]:
-        return np.isnan(self.values)
+        return _mask(np.isnan(self.values))
 
     @property
     def counts_rows(self) -> bool:
@@ -48,7 +59,7 @@ class NumberColumn:
         return NumberColumn(self.values[rows], self.form)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextColumn:
     """A column of texts as codes: positions in `texts`, -1 where a value is missing."""
 
@@ -59,9 +70,9 @@ class TextColumn:
     def kind(self) -> Kind:
         return "category"
 
-    @property
+    @cached_property
     def missing(self) -> NDArray[np.bool_]:
-        return self.codes < 0
+        return _mask(self.codes < 0)
 
     def take(self, rows: NDArray[np.int64]) -> TextColumn:
         """Return some rows, with only the texts that occur in them."""

@@ -25,7 +25,7 @@ from tui_trainer.data.files.formats import refuse_binary
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 CHUNK_ROWS = 4096
 

@@ -19,7 +19,7 @@ from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.arrow_rows import ArrowTexts
 from tui_trainer.data.files.csv import CHUNK_ROWS, Records, checked_rows
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.rows import RecordRows, Rows
+from tui_trainer.data.files.table_rows import RecordRows, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,7 +25,7 @@ from tui_trainer.data.files.cache_store import FileState, find_sum
 from tui_trainer.data.files.content import Content, StoredContent, open_stream, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 SUMS = "sums.json"
 MAX_BYTES = 4 * 1024**3

@@ -7,17 +7,17 @@ ends. Files come in the order of their names, which is the same on every machine
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import stat
 import sysconfig
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from tui_trainer.config.collector import collector_paused
 from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.files.disk import NoSuchData, reason_of
 from tui_trainer.text.clean import clean
@@ -169,24 +169,11 @@ def walk_files(folder: SourceFolder, matches: Callable[[str], bool]) -> Listing:
         BadInput: the folder cannot be read.
     """
     listing = Listing()
-    with _collector_paused():
+    # It would look again and again through all files listed so far, none of which is in a cycle,
+    # and that took half of the time of a walk.
+    with collector_paused():
         _Walk(folder, matches, listing).run()
     return listing
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the search for cycles of references, which took half of the time of a walk.
-
-    It would look again and again through all files listed so far, none of which is in a cycle.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _other_files(listing: Listing) -> str:

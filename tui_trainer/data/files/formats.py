@@ -72,6 +72,11 @@ def refuse_binary(file: DataFile) -> None:
                 f"{file.name}: has NumPy arrays (.npz); dataset.type=arrays trains on them, and "
                 "they are not a table"
             )
+        if b"data.pkl" in first[_ZIP_NAME:].partition(b"PK")[0]:
+            raise BadInput(
+                f"{file.name}: was written by torch.save, as a pickle, which can run code and is "
+                "never loaded; write its tensors by numpy.savez or safetensors.torch.save_file"
+            )
         raise BadInput(f"{file.name}: is a zip archive; unpack it, and name a file out of it")
     if first.startswith(_PICKLES):
         raise BadInput(

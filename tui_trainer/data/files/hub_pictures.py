@@ -25,8 +25,8 @@ from tui_trainer.data.files.huggingface import (
     parts_in,
     parts_on_hub,
 )
+from tui_trainer.data.files.picture_opener import NotAPicture, open_regular
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import NotAPicture, open_regular
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -15,7 +15,7 @@ from unicodedata import normalize
 from tui_trainer.data.files.content import Content, pieces
 from tui_trainer.data.files.csv import CHUNK_ROWS
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.rows import RecordRows
+from tui_trainer.data.files.table_rows import RecordRows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

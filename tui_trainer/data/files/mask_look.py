@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.picture_form import MaskValues
+from tui_trainer.data.files.picture_opener import NotAPicture
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import NotAPicture
 
 _LOOKED_AT = 40
 

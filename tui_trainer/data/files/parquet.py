@@ -18,7 +18,7 @@ from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.arrow_rows import ArrowTexts, array_of, floats_of, text_array
 from tui_trainer.data.files.content import open_stream
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile
-from tui_trainer.data.files.rows import EXACT, Rows, rounded
+from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -36,6 +36,18 @@ def read_names(file: DataFile) -> list[str]:
     """
     names: list[str] = _open(file).schema_arrow.names
     return names
+
+
+def text_names(file: DataFile, header: Sequence[str]) -> list[str]:
+    """Return the names of the columns of texts; `header` has the names of all."""
+    import pyarrow as pa
+
+    kinds = _open(file).schema_arrow.types
+    return [
+        name
+        for name, kind in zip(header, kinds, strict=True)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    ]
 
 
 def _open(file: DataFile) -> Any:
@@ -206,7 +218,6 @@ class TypedRows:
         self._numbers = numbers
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
-        """Return numbers as `Rows` does; BadInput for one that would be rounded."""
         import pyarrow as pa
 
         column = self._numbers.get(name)
@@ -214,10 +225,6 @@ class TypedRows:
             return self._texts.numbers(name)
         # Arrow refuses to cast whole numbers that may be rounded.
         values = floats_of(column.cast(pa.float64(), safe=False))
-        if pa.types.is_integer(column.type):
-            for row in np.flatnonzero(np.abs(values) >= EXACT).tolist():
-                if column[row].as_py() != int(values[row]):
-                    raise rounded(self._file, int(self.lines[row]), name, self.text(name, row))
         if marks := self._file.style.marks:
             values = values.copy()
             texts, codes = self.distinct(name)

@@ -29,7 +29,7 @@ from tui_trainer.data.files.picture_reader import (
     Records,
     sample_bytes,
 )
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 _MAGIC = b"tui-trainer pictures\n"
 _MOST_DESCRIPTION_BYTES = 256 << 20

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.sections.picture_datasets import Fit
-from tui_trainer.data.files.pictures import NotAPicture, with_8_bits
+from tui_trainer.data.files.picture_opener import NotAPicture, with_8_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -36,10 +36,10 @@ from tui_trainer.data.files.picture_form import (
     is_grey,
     upright_size,
 )
-from tui_trainer.data.files.pictures import MOST_BYTES, NotAPicture, open_regular, picture_in
+from tui_trainer.data.files.picture_opener import MOST_BYTES, NotAPicture, open_regular, picture_in
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 if TYPE_CHECKING:
     from PIL.Image import Image

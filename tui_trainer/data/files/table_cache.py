@@ -12,6 +12,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BufferedReader
 from typing import Any
@@ -38,11 +39,13 @@ from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, 
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import FORMS, NumberForm
 
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of what is read from a file, or how it is kept."""
 _MAGIC = b"tui-trainer table\n"
 _MOST_HEADER_BYTES = 64 << 20
 _ALIGNMENT = 64
+_SUM_THREADS = 2
+"""More would wait for the memory."""
 _NOT_A_TABLE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError),
     *(OverflowError, RecursionError, MemoryError),
@@ -167,16 +170,20 @@ def _header(file: BufferedReader) -> dict[str, Any]:
 class _Arrays:
     """Reads the arrays of a file, one after another, and checks each."""
 
-    def __init__(self, file: BufferedReader, known: list[list[int]]) -> None:
+    def __init__(
+        self, file: BufferedReader, known: list[list[int]], threads: ThreadPoolExecutor
+    ) -> None:
         # A file of the cache is never written to again, and what is changed in memory stays there.
         self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self._known = known
+        self._threads = threads
+        self._sums: list[Future[int]] = []
         self._next = 0
         self._place = file.tell()
 
     def next(self, kind: str, count: int) -> NDArray[Any]:
-        """Return the next array, of `count` values."""
-        length, total = self._known[self._next]
+        """Return the next array, of `count` values; whether it is damaged is known at the end."""
+        length, _ = self._known[self._next]
         self._next += 1
         start = self._place + -self._place % _ALIGNMENT
         size = np.dtype(kind).itemsize
@@ -184,8 +191,7 @@ class _Arrays:
             raise ValueError("an array of another length")
         self._place = start + length
         values = np.frombuffer(self._memory, kind, count, start)
-        if zlib.crc32(values.data) != total:
-            raise ValueError("a damaged array")
+        self._sums.append(self._threads.submit(zlib.crc32, values.data))
         return values
 
     def next_texts(self, count: int) -> tuple[str, ...]:
@@ -197,6 +203,10 @@ class _Arrays:
         return tuple(texts)
 
     def end(self) -> None:
+        """Raise ValueError unless all arrays were read, and none is damaged."""
+        for (_, total), computed in zip(self._known, self._sums, strict=True):
+            if computed.result() != total:
+                raise ValueError("a damaged array")
         if self._place != len(self._memory):
             raise ValueError("more than a table")
 
@@ -204,7 +214,11 @@ class _Arrays:
 def _read(file: BufferedReader) -> Table:
     """Read a table; any of several errors if the file is not one."""
     header = _header(file)
-    arrays = _Arrays(file, header["arrays"])
+    with ThreadPoolExecutor(_SUM_THREADS, thread_name_prefix="cache") as pool:
+        return _read_arrays(header, _Arrays(file, header["arrays"], pool))
+
+
+def _read_arrays(header: dict[str, Any], arrays: _Arrays) -> Table:
     rows, first = header["rows"], header["first_line"]
     columns: dict[str, Column] = {}
     for column in header["columns"]:

@@ -33,13 +33,14 @@ from tui_trainer.data.files.csv import is_missing, to_numbers
 from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
 from tui_trainer.data.files.disk import DataFile, TableFormat
 from tui_trainer.data.files.json_lines import JsonLinesReader
+from tui_trainer.data.files.look_ahead import made_ahead
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.parquet import ParquetReader
-from tui_trainer.data.files.rows import Rows, TableReader
 from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
+from tui_trainer.data.files.table_rows import Rows, TableReader
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
@@ -100,8 +101,11 @@ def collect_table(
     stated = forms or {}
     collected = {name: ColumnValues(kind) for name, kind in requested.items()}
     lines = GrowingArray(np.int64)
+    blocks = read(requested)
+    if len(file.content) >= LITTLE_BYTES:
+        blocks = made_ahead(blocks)
     with ReadProgress(file.name, len(file.content)) as progress:
-        for rows in read(requested):
+        for rows in blocks:
             lines.add(rows.lines, rows.share)
             for name, values in collected.items():
                 values.add(rows, name, file.style.marks)
@@ -119,7 +123,7 @@ def collect_table(
     }
     kinds = {
         name: surveys[name].decide(file, name, known[name])
-        if kind in ("auto", "auto_target")
+        if kind in ("auto", "auto_rounded", "auto_target")
         else cast(Kind, kind)
         for name, kind in requested.items()
     }
@@ -127,7 +131,8 @@ def collect_table(
     columns, notes = _columns(file, kinds, known, numbers, texts, classes)
     for name, survey in surveys.items():
         column = columns[name]
-        if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
+        are_numbers = survey.numbers and not survey.texts and not survey.rounded_line
+        if isinstance(column, TextColumn) and are_numbers:
             columns[name] = column = _of_numbers(column)
         if name not in stated:
             notes += survey.notes(clean(name, 80), column, file.style.place)

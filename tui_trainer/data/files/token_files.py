@@ -29,7 +29,7 @@ from tui_trainer.data.files.cache_store import (
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 TokenType = Literal["uint16", "uint32"]
 _PIECE_TOKENS = 1 << 21

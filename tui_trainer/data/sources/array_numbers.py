@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.array_cache import Results
-from tui_trainer.data.splits.keys import Keys, text_key, vector_keys
+from tui_trainer.data.splits.row_keys import Keys, text_key, vector_keys
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.progress import ReadProgress
+from tui_trainer.text.read_progress import ReadProgress
 
 Array = NDArray[Any]
 

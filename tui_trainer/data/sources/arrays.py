@@ -38,7 +38,7 @@ from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_w
 from tui_trainer.data.sources.array_targets import target_of
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import Keys, joined
+from tui_trainer.data.splits.row_keys import Keys, joined
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -81,9 +81,12 @@ class ArraySource:
         return np.arange(len(self.target.values))
 
     @property
+    def noun(self) -> str:
+        return {"image": "picture", "sequence": "sequence"}.get(self.kind, "row")
+
+    @property
     def contents(self) -> str:
-        nouns = {"image": "picture", "sequence": "sequence"}
-        count = counted(len(self.target.values), nouns.get(self.kind, "row"))
+        count = counted(len(self.target.values), self.noun)
         return f"{count}, {self.inputs[0].dtype.name}"
 
     @property

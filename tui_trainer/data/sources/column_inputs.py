@@ -33,7 +33,7 @@ from tui_trainer.data.sources.text_columns import (
     fit_texts,
     fit_words,
 )
-from tui_trainer.data.tokenizers.choice import TokenizerChoice
+from tui_trainer.data.tokenizers.tokenizer_choice import TokenizerChoice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted, size_text

@@ -67,7 +67,7 @@ def requested_kinds(
             continue
         # A checkpoint's column of numbers is found to be one again, and refused if it is none now.
         is_number = known == "number"
-        kinds[name] = ("auto" if layout else "number") if is_number else "auto"
+        kinds[name] = "auto_rounded" if layout else "number" if is_number else "auto"
         if known is not None and not is_number:
             kinds[name] = "category"
     return kinds

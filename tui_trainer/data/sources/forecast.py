@@ -29,8 +29,8 @@ from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import joined, mixed, number_keys, text_key, text_keys
 from tui_trainer.data.splits.position import val_count
+from tui_trainer.data.splits.row_keys import joined, mixed, number_keys, text_key, text_keys
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -45,6 +45,7 @@ class ForecastSource:
     """The windows of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
+    noun: ClassVar[str] = "window"
 
     section: ForecastSection
     series: SeriesRows
@@ -67,7 +68,7 @@ class ForecastSource:
         series = len(self.series.firsts)
         parts = [counted(len(self.series.times), "row")]
         parts += [counted(series, "series", "series")] if series > 1 else []
-        return ", ".join([*parts, counted(len(self.starts), "window")])
+        return ", ".join([*parts, counted(len(self.starts), self.noun)])
 
     def with_target(self, target: Target) -> Self:
         return replace(self, target=target)

@@ -26,15 +26,15 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
-from tui_trainer.data.base.batch import Measurable
+from tui_trainer.data.base.split import Measurable
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.read_rows import ReadSplit, RowReader, SampleReader
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
+from tui_trainer.data.files.picture_opener import SUFFIXES, open_picture, with_8_bits
 from tui_trainer.data.files.picture_samples import PictureSamples
-from tui_trainer.data.files.pictures import SUFFIXES, open_picture, with_8_bits
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
 from tui_trainer.data.sources.column_inputs import encode_all
@@ -45,7 +45,7 @@ from tui_trainer.data.sources.new_arrays import form_of_run, read_new_arrays
 from tui_trainer.data.sources.pictures import read_unlabelled_pictures, scaling_of
 from tui_trainer.data.sources.pixel_file import open_pixels
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
-from tui_trainer.data.sources.plugin import read_sample
+from tui_trainer.data.sources.plugin_data import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
 from tui_trainer.data.sources.sequences import encode_frames
 from tui_trainer.data.sources.text_folders import read_new_passages

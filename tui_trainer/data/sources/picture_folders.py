@@ -20,8 +20,8 @@ from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
+from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import Broken, PictureFiles
-from tui_trainer.data.files.pictures import is_picture_name
 from tui_trainer.data.sources.mask_names import check_has_no_masks, mask_name_hint
 from tui_trainer.data.sources.source import Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL

@@ -19,9 +19,10 @@ from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.columns import Column, RequestedKind, Table, TextColumn
 from tui_trainer.data.files.csv import Records, order_classes, to_numbers
 from tui_trainer.data.files.folders import ListedFile
+from tui_trainer.data.files.parquet import text_names
+from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.pictures import is_picture_name
-from tui_trainer.data.files.table_reader import read_table
+from tui_trainer.data.files.table_reader import READERS, read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
@@ -38,11 +39,9 @@ _MOST_SHOWN = 5
 
 def picture_column(opened: OpenTable) -> str | None:
     """Return the first column of a table whose first cells all name pictures; None if none does."""
-    if opened.file.style.format != "csv":
-        return None
-    rows = _first_rows(opened)
-    for place, name in enumerate(opened.header):
-        cells = [row[place].strip() for row in rows if place < len(row)]
+    is_typed = opened.file.style.format == "parquet"
+    names = text_names(opened.file, opened.header) if is_typed else opened.header
+    for name, cells in _first_cells(opened, names).items():
         if cells and all(is_picture_name(cell) for cell in cells):
             return name
     return None
@@ -171,15 +170,26 @@ def target_columns(
 
 def _are_flags(opened: OpenTable, names: Sequence[str]) -> bool:
     """Whether these columns have 0 and 1 only in the first rows."""
-    rows = _first_rows(opened)
-    places = [opened.header.index(name) for name in names]
-    cells = [row[place].strip() for row in rows for place in places if place < len(row)]
+    cells = [cell for column in _first_cells(opened, names).values() for cell in column]
     return bool(cells) and {*cells} <= {"0", "1"}
 
 
-def _first_rows(opened: OpenTable) -> list[list[str]]:
-    first = int(opened.file.style.has_header)
-    return [record for _, record in islice(Records(opened.file), first, first + _FIRST_ROWS)]
+def _first_cells(opened: OpenTable, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the texts of the first rows of some columns, fewer where a row is too short."""
+    file, header = opened.file, opened.header
+    if file.style.format == "csv":
+        first = int(file.style.has_header)
+        records = [record for _, record in islice(Records(file), first, first + _FIRST_ROWS)]
+        places = {name: header.index(name) for name in names}
+        return {
+            name: [record[place].strip() for record in records if place < len(record)]
+            for name, place in places.items()
+        }
+    rows = (
+        next(READERS[file.style.format](file, header, names, True).rows(), None) if names else None
+    )
+    count = 0 if rows is None else min(len(rows.lines), _FIRST_ROWS)
+    return {name: [rows.text(name, row).strip() for row in range(count)] for name in names if rows}
 
 
 def _notes(

@@ -47,7 +47,7 @@ from tui_trainer.data.sources.picture_targets import target_of_pictures, with_ma
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import Keys, joined, mixed
+from tui_trainer.data.splits.row_keys import Keys, joined, mixed
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -64,6 +64,7 @@ class PictureSource:
     """The pictures of a folder or table; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
+    noun: ClassVar[str] = "picture"
 
     section: PicturesSection
     name: str
@@ -83,7 +84,7 @@ class PictureSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.stored.records), "picture")
+        return counted(len(self.stored.records), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

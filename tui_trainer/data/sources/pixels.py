@@ -37,7 +37,7 @@ from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import vector_keys
+from tui_trainer.data.splits.row_keys import vector_keys
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -54,6 +54,7 @@ class PixelSource:
     """The images of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "image"
+    noun: ClassVar[str] = "picture"
     section: PixelsSection
     name: str
     sha256: str
@@ -66,7 +67,7 @@ class PixelSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.rows), "picture")
+        return counted(len(self.rows), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

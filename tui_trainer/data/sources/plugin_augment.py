@@ -5,7 +5,7 @@ Layer: data. They are those of the built-in images, with 0 as the background.
 
 from __future__ import annotations
 
-from tui_trainer.config.problems import ProblemName, base_of
+from tui_trainer.config.problem_specs import ProblemName, base_of
 from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
 from tui_trainer.data.base.augment import (
     InputsChanged,

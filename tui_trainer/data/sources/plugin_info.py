@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tui_trainer.config.plugins import may_have_it
-from tui_trainer.config.problems import PROBLEMS, ProblemName, base_of
+from tui_trainer.config.plugin_loader import may_have_it
+from tui_trainer.config.problem_specs import PROBLEMS, ProblemName, base_of
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.batches.sample_spec import is_image
 from tui_trainer.plugins import Data

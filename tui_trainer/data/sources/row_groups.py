@@ -18,12 +18,12 @@ from tui_trainer.data.files.date_forms import DAY_US
 from tui_trainer.data.sources.date_columns import as_dates
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.kept_keys import KeptKeys
-from tui_trainer.data.splits.keys import Keys, column_keys, mixed, row_keys
 from tui_trainer.data.splits.notices import (
     column_notices,
     count_near_copies,
     near_copies_notice,
 )
+from tui_trainer.data.splits.row_keys import Keys, column_keys, mixed, row_keys
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
 from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words

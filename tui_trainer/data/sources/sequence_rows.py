@@ -26,7 +26,7 @@ from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table, with_normal_names
 from tui_trainer.data.sources.date_columns import as_dates
-from tui_trainer.data.splits.keys import Keys, joined, text_keys
+from tui_trainer.data.splits.row_keys import Keys, joined, text_keys
 from tui_trainer.data.splits.split_column import split_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem

@@ -28,7 +28,7 @@ from tui_trainer.data.sources.sequence_rows import (
 )
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import joined, mixed, row_keys
+from tui_trainer.data.splits.row_keys import joined, mixed, row_keys
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.data.splits.split_column import given_splits
 from tui_trainer.problems.signature import Kind
@@ -47,6 +47,7 @@ class SequenceSource:
     """The sequences of a file; implements `Source`."""
 
     kind: ClassVar[Kind] = "sequence"
+    noun: ClassVar[str] = "sequence"
 
     section: SequencesSection
     frames: SequenceRows
@@ -68,7 +69,7 @@ class SequenceSource:
 
     @property
     def contents(self) -> str:
-        return counted(len(self.frames.lengths), "sequence")
+        return counted(len(self.frames.lengths), self.noun)
 
     @property
     def layout(self) -> dict[str, str]:

@@ -110,7 +110,7 @@ def _kinds(
     section: ForecastSection, header: Sequence[str], channels: Sequence[str]
 ) -> dict[str, RequestedKind]:
     """Return how the columns are read; a file to predict may have no ids and no times."""
-    kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "auto")
+    kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "auto_rounded")
     if section.series in header:
         kinds[str(section.series)] = "category"
     if section.time in header:

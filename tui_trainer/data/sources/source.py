@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.batches.read_rows import SampleReader
 from tui_trainer.data.batches.tensors import Scaling
@@ -109,6 +109,11 @@ class Source(Protocol):
     @property
     def kind(self) -> Kind:
         """The kind of the inputs."""
+        ...
+
+    @property
+    def noun(self) -> str:
+        """The noun for one of its samples: row, picture, sequence."""
         ...
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.kept_keys import kept_keys
-from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
+from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import NUMBERS, Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -61,6 +61,8 @@ Rows = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class TableSource:
     """The rows of a table that are kept; implements `Source`."""
+
+    noun: ClassVar[str] = "row"
 
     section: TableSection
     name: str
@@ -272,7 +274,7 @@ def _requested_kinds(
         if column is not None:
             kinds[column] = "category"
     if section.time is not None:
-        kinds[section.time] = "auto"
+        kinds[section.time] = "auto_rounded"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"

@@ -18,19 +18,19 @@ from tui_trainer.config.sections.datasets import (
     STDLIB,
 )
 from tui_trainer.config.sections.text_datasets import TextSection
+from tui_trainer.data.base.data_summary import DataSummary, shares_text
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
-from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
 from tui_trainer.data.sources.text_table import read_text_table
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import joined, text_keys
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.data.splits.row_keys import joined, text_keys
 from tui_trainer.data.splits.row_split import (
     RowSplit,
     find_rows,
@@ -41,9 +41,9 @@ from tui_trainer.data.splits.row_split import (
 )
 from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
 from tui_trainer.data.splits.strata import number_strata
-from tui_trainer.data.tokenizers.choice import BYTES, choose_tokenizer, tokenizer_of
-from tui_trainer.data.tokenizers.rows import unknown_note
+from tui_trainer.data.tokenizers.token_rows import unknown_note
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer, count_unknown
+from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, choose_tokenizer, tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -97,6 +97,7 @@ def load_text(
         augment=None,
         fingerprint=fingerprint_of(section, choice.sum_with(texts.sha256)),
         notes=(*notes, *limit_notes, *_tokenizer_notes(tokenizer, splits)),
+        noun="text",
         split_record=split.record,
         changes=split.changes,
         split_summary=_split_summary(section, rule, split),

@@ -24,9 +24,9 @@ from tui_trainer.data.sources.hashed_columns import check_buckets, hash_of
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.source import Encoded
 from tui_trainer.data.sources.text_folders import pad_texts
-from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, tokenizer_of
-from tui_trainer.data.tokenizers.rows import encode_rows, longest_of
+from tui_trainer.data.tokenizers.token_rows import encode_rows, longest_of
 from tui_trainer.data.tokenizers.tokenizer import dtype_for, start_of
+from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, tokenizer_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted, size_text

@@ -17,17 +17,17 @@ from typing import Any
 import torch
 
 from tui_trainer.config.sections.text_datasets import TokensSection
+from tui_trainer.data.base.data_summary import DataSummary, shares_text
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
-from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.files.token_files import TokenFile, open_token_file
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.rules import rule_for
-from tui_trainer.data.tokenizers.choice import read_tokenizer, tokenizer_of
-from tui_trainer.data.tokenizers.numbers import NumberTokenizer
+from tui_trainer.data.tokenizers.number_tokenizer import NumberTokenizer
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer
+from tui_trainer.data.tokenizers.tokenizer_choice import read_tokenizer, tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer_file import FileTokenizer
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature

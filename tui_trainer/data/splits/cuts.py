@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.splits.keys import Keys, numbers_of, sorting_order
 from tui_trainer.data.splits.position import Ints, shares_of
+from tui_trainer.data.splits.row_keys import Keys, numbers_of, sorting_order
 from tui_trainer.data.splits.strata import Strata
 
 Sides = NDArray[np.int8]

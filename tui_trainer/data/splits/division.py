@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.splits.keys import Keys
+from tui_trainer.data.splits.row_keys import Keys
 from tui_trainer.data.splits.rules import Rule
 
 

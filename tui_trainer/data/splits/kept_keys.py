@@ -16,7 +16,7 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.array_cache import Results, keep_results, load_results
 from tui_trainer.data.files.cache_store import ARRAYS, key_of
 from tui_trainer.data.files.columns import Table
-from tui_trainer.data.splits.keys import RULE
+from tui_trainer.data.splits.row_keys import RULE
 
 _OF_NO_MATTER = frozenset(
     {

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
-from tui_trainer.data.splits.keys import Keys, count_different, row_keys
+from tui_trainer.data.splits.row_keys import Keys, count_different, row_keys
 from tui_trainer.data.splits.split_column import is_split_word
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
@@ -106,10 +106,10 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return bits.view(np.float64)
 
 
-def class_notices(classes: Sequence[str], counts: Sequence[int]) -> list[str]:
+def class_notices(classes: Sequence[str], counts: Sequence[int], noun: str) -> list[str]:
     """Return notes on classes with few training rows, and on one that most of them have.
 
-    `counts` are the training rows of each of the `classes`.
+    `counts` are the training rows of each of the `classes`, and `noun` is the one for a row.
     """
     notes = []
     few = [place for place, count in enumerate(counts) if 0 < count < _FEW_ROWS]
@@ -117,14 +117,14 @@ def class_notices(classes: Sequence[str], counts: Sequence[int]) -> list[str]:
         named = [f"{clean(classes[place], 80)} ({counts[place]})" for place in few[:_MOST_NAMED]]
         more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
         notes.append(
-            f"classes with few rows to train on: {', '.join(named)}{more}; {_WEIGHTS} gives them "
-            "more weight"
+            f"classes with few {noun}s to train on: {', '.join(named)}{more}; {_WEIGHTS} gives "
+            "them more weight"
         )
     largest = max(range(len(counts)), key=counts.__getitem__)
     share = counts[largest] / sum(counts)
     if share > _MOSTLY:
         notes.append(
-            f"{share:.0%} of the rows to train on are {clean(classes[largest], 80)}, so that "
+            f"{share:.0%} of the {noun}s to train on are {clean(classes[largest], 80)}, so that "
             "accuracy says little; training.metrics=[balanced_accuracy,f1] counts every class, and "
             f"{_WEIGHTS} weighs them"
         )

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from tui_trainer.data.splits.cuts import LEFT_OUT, Cuts, Sides
-from tui_trainer.data.splits.keys import Keys
+from tui_trainer.data.splits.row_keys import Keys
 from tui_trainer.data.splits.rules import Rule
 
 _MAGIC = b"tui-trainer splits 1 "

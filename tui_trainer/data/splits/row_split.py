@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.splits.cuts import LEFT_OUT, TEST, TRAIN, VAL, Sides, split_identities
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import Keys, count_different, numbered
 from tui_trainer.data.splits.position import Ints, SplitRows, divide, val_count
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.data.splits.row_keys import Keys, count_different, numbered
 from tui_trainer.data.splits.strata import Strata
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.format import counted

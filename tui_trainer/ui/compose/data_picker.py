@@ -240,7 +240,12 @@ class DataPicker(ModalScreen["Picked | None"]):
 
     def action_cancel(self) -> None:
         """Go back without choosing."""
-        self.dismiss(None)
+        self._leave(None)
+
+    def _leave(self, picked: Picked | None) -> None:
+        """Close once: what was asked before and is answered later is for nobody any more."""
+        self._forget()
+        self.dismiss(picked)
 
     # What is under the cursor.
 
@@ -313,7 +318,7 @@ class DataPicker(ModalScreen["Picked | None"]):
     def _choose(self, path: Path) -> None:
         """Fill the experiment from this path, as soon as the data are read."""
         if self._proposal is not None and path == self._wanted:
-            self.dismiss(Picked(self._proposal, self._target))
+            self._leave(Picked(self._proposal, self._target))
             return
         preview = self.query_one(DataPreview)
         if path != self._wanted:
@@ -353,7 +358,7 @@ class DataPicker(ModalScreen["Picked | None"]):
         self._proposal = result
         preview.show_proposal(result)
         if self._is_chosen:
-            self.dismiss(Picked(result, self._target))
+            self._leave(Picked(result, self._target))
 
 
 async def _is_small(path: Path) -> bool:

@@ -5,6 +5,7 @@ Layer: ui. Its `survey` measures them; until it has a result, the previous one i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -12,7 +13,9 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui_trainer.machine.devices import DeviceState
+from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
 from tui_trainer.ui.compose.facts import (
     device_text,
     groups,
@@ -23,6 +26,7 @@ from tui_trainer.ui.compose.facts import (
     warnings,
 )
 from tui_trainer.ui.compose.survey import PreviewLoader
+from tui_trainer.ui.shared.bindings import KeyTable
 from tui_trainer.ui.shared.services import Services
 
 FEWEST_TABLE_ROWS = 4
@@ -47,6 +51,8 @@ class Summary(Widget):
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        keys = KeyTable(services.preferences.keymap).shown("compose.details")
+        self._key = keys.replace(", ", " or ")
         self.survey = PreviewLoader(
             self,
             services,
@@ -64,7 +70,8 @@ class Summary(Widget):
     def lines(self, width: int, height: int) -> list[Content]:
         """Return the lines for a space of that size, the most important first.
 
-        The last row says what is in progress, so that nothing moves when that is done.
+        The last row says what is in progress, so that nothing moves when that is done. The row
+        above says where to read groups of parameters and notes for which there is no room.
         """
         state = self._state()
         rows = max(0, height - 1) if state is not None else height
@@ -83,10 +90,25 @@ class Summary(Widget):
             if height - len(found) - 1 >= FEWEST_TABLE_ROWS:
                 layers = table(shown, height - len(found) - 1)
                 found += [Content(""), *(Content.styled(row, style) for row in layers)]
+        if shown is not None and rows and (more := self._more(shown, found[rows - 1 :])):
+            found[rows - 1] = more
         found = found[:rows]
         if state is not None:
             found += [Content("")] * (rows - len(found)) + [state]
         return [line.truncate(width, ellipsis=True) for line in found[:height]]
+
+    def _more(self, shown: Preview, hidden: Sequence[Content]) -> Content | None:
+        """Return where to read groups and notes in lines without room; None if there are none."""
+        texts = {line.plain for line in hidden}
+        in_groups = sum(line in texts for line in groups(shown))
+        notes = sum(clean(note) in texts for note in shown.notes)
+        if len(hidden) < 2 or not in_groups + notes:
+            return None
+        counts = [counted(in_groups, "group of parameters", "groups of parameters")] * bool(
+            in_groups
+        )
+        counts += [counted(notes, "note")] * bool(notes)
+        return Content(f"{', '.join(counts)}: {self._key} for all")
 
     def texts(self) -> list[tuple[str, list[Content]]]:
         """Return everything in full, in titled parts."""

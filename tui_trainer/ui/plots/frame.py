@@ -29,7 +29,7 @@ from tui_trainer.ui.plots.canvas import (
     column,
     place,
 )
-from tui_trainer.ui.plots.layers import Layers
+from tui_trainer.ui.plots.curve_layers import Layers
 from tui_trainer.ui.plots.signs import SIGNS, Sign, merged, sign_character
 from tui_trainer.ui.plots.ticks import Scale, Tick
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tui_trainer.config.sections.metrics import METRICS, metric_label
 from tui_trainer.runs.history import History, Window, XAxis
-from tui_trainer.runs.numbers import CURVES
+from tui_trainer.runs.step_numbers import CURVES
 from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.canvas import DOT, OTHER, TRAIN, VAL

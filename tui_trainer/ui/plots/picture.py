@@ -12,7 +12,7 @@ from functools import partial
 
 from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.history import Curve, History
-from tui_trainer.runs.numbers import CURVES
+from tui_trainer.runs.step_numbers import CURVES
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis

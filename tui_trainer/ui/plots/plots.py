@@ -27,9 +27,9 @@ from tui_trainer.text.cells import cut_end
 from tui_trainer.ui.plots import crosshair
 from tui_trainer.ui.plots.canvas import markers_for
 from tui_trainer.ui.plots.grid import PanelGrid
+from tui_trainer.ui.plots.panel_view import Viewing
 from tui_trainer.ui.plots.panels import panels_of
 from tui_trainer.ui.plots.plot import Plot
-from tui_trainer.ui.plots.view import Viewing
 from tui_trainer.ui.shared.bindings import bindings_of
 
 # The line above the plots, with their names and the state of the view. When the names do not fit,

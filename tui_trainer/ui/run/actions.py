@@ -18,10 +18,10 @@ from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.startup import CANCELLABLE
-from tui_trainer.ui.run.edit import EditDialog
+from tui_trainer.ui.run.edit_dialog import EditDialog
 from tui_trainer.ui.run.metrics_panel import SavedProgress
-from tui_trainer.ui.run.status import StateLabel
-from tui_trainer.ui.run.stop import Answer, StopDialog
+from tui_trainer.ui.run.state_label import StateLabel
+from tui_trainer.ui.run.stop_dialog import Answer, StopDialog
 
 
 class RunCommands:

@@ -5,6 +5,7 @@ Layer: ui. It is a part of the run screen. The next action is chosen here and do
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -29,7 +30,7 @@ from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.result_lines import result_lines
-from tui_trainer.ui.run.resume import ResumeDialog
+from tui_trainer.ui.run.resume_dialog import ResumeDialog
 from tui_trainer.ui.run.test_results import fitted, results_table
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.services import beside
@@ -127,7 +128,7 @@ def why_unknown(run_dir: str) -> str:
     try:
         read_config(RunDirectory(Path(run_dir)))
     except (TrainerError, OSError) as error:
-        return clean(str(error), 1000)
+        return clean(str(error).partition("\n")[0], 600)
     return "the configuration of this run could not be read; leave, and open it again"
 
 
@@ -153,7 +154,8 @@ class Ending(VerticalScroll, can_focus=True):
     DEFAULT_CSS = """
     Ending { padding: 0 1; }
     Ending Static { width: 100%; height: auto; }
-    Ending #results, Ending #next, Ending #more { margin-top: 1; }
+    Ending #results, Ending #unknown, Ending #next, Ending #more { margin-top: 1; }
+    Ending #unknown { display: none; color: $text-warning; }
     Ending #problem { display: none; color: $text-error; margin-bottom: 1; }
     /* Tables are scrolled, not wrapped. */
     Ending { overflow-x: auto; }
@@ -212,7 +214,7 @@ class Ending(VerticalScroll, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False, id="problem")
-        for part in ("story", "results", "next", "more"):
+        for part in ("story", "results", "unknown", "next", "more"):
             yield Static("", markup=False, id=part)
 
     def tell(
@@ -231,8 +233,16 @@ class Ending(VerticalScroll, can_focus=True):
         self._next_steps = next_steps(
             ending, safety, only_tests=self._only_tests, is_known=experiment is not None
         )
+        self._show_part("unknown", [])
+        if experiment is None:
+            self.run_worker(self._say_why_unknown(), group="unknown", exclusive=True)
         self._show_fitted()
         self.refresh_bindings()
+
+    async def _say_why_unknown(self) -> None:
+        """Say why no key is offered that would start something."""
+        why = await asyncio.to_thread(why_unknown, self._view.run_dir)
+        self._show_part("unknown", [Content(f"nothing can be started from here: {why}")])
 
     def on_resize(self) -> None:
         self._show_fitted()

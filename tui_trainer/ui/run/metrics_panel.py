@@ -18,7 +18,7 @@ from tui_trainer.config.sections.recipes import SUPERVISED
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed
 from tui_trainer.runs.history import History
-from tui_trainer.runs.numbers import Group
+from tui_trainer.runs.step_numbers import Group
 from tui_trainer.runs.view import Model, RunView
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean

@@ -30,8 +30,8 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.actions import RunCommands, RunDialogs, Toasts, unavailable_reason
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.layout import RunParts
-from tui_trainer.ui.run.log import Log
-from tui_trainer.ui.run.previews import PreviewScreen
+from tui_trainer.ui.run.log_panel import Log
+from tui_trainer.ui.run.preview_screen import PreviewScreen
 from tui_trainer.ui.run.refresh import RefreshRate, RefreshTimer
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.search_bar import SearchBar

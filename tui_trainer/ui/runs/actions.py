@@ -21,7 +21,7 @@ from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import counted, size_text
-from tui_trainer.ui.runs.fork import ForkDialog
+from tui_trainer.ui.runs.fork_dialog import ForkDialog
 from tui_trainer.ui.shared.confirm import Confirm
 
 

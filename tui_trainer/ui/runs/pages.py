@@ -19,7 +19,7 @@ from tui_trainer.runs.recording import open_recording
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.ui.runs.compared import Portrait
-from tui_trainer.ui.runs.lines import Page, page_of
+from tui_trainer.ui.runs.run_list import Page, page_of
 
 
 class _OutdatedError(Exception):

@@ -22,12 +22,12 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.run.status import plain_terminal
+from tui_trainer.ui.run.state_label import plain_terminal
 from tui_trainer.ui.runs.actions import RunActions
 from tui_trainer.ui.runs.compared import MOST, Compared
-from tui_trainer.ui.runs.lines import Page, page_of
 from tui_trainer.ui.runs.pages import RunPages, RunQuery
-from tui_trainer.ui.runs.table import RunTable
+from tui_trainer.ui.runs.run_list import Page, page_of
+from tui_trainer.ui.runs.run_table import RunTable
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading

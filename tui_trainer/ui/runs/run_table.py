@@ -10,7 +10,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.ui.runs.lines import Page, RunList
+from tui_trainer.ui.runs.run_list import Page, RunList
 
 FIRST_WORDS = "no runs here yet; start one in compose, or with tui-trainer train"
 

@@ -11,8 +11,8 @@ from tests.ui.runs import TOTAL, an_ending, some_events
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import Event, MeasurementAdvanced, RunEnded, StateChanged
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.final_test import FinalTestLine
-from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.run.final_test_line import FinalTestLine
+from tui_trainer.ui.run.stop_dialog import StopDialog
 from tui_trainer.ui.shared.key_line import KeyLine
 
 TESTING = StateChanged(TOTAL, "testing", "360 samples, then 2 baselines")

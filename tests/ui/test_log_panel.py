@@ -20,7 +20,7 @@ from tui_trainer.runs.events import Edited, Event, Notice
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import AT_ONCE_BYTES, Log
+from tui_trainer.ui.run.log_panel import AT_ONCE_BYTES, Log
 from tui_trainer.ui.shared.search_bar import SearchBar
 
 UNDATED = replace(STARTED, at_s=0.0)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment, kinds_of
-from tui_trainer.config.names import (
+from tui_trainer.config.overrides import overrides_of, parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.sections.parameter_groups import GroupSection
+from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.setting_names import (
     OTHER_NAMES,
     SETTINGS_FILE,
     all_settings,
@@ -13,10 +17,6 @@ from tui_trainer.config.names import (
     keys_named,
     suggest_key,
 )
-from tui_trainer.config.overrides import overrides_of, parse_overrides
-from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.sections.parameter_groups import GroupSection
-from tui_trainer.config.sections.section import extra_of
 from tui_trainer.text.errors import BadInput, ConfigError
 
 BUILTIN = PresetLibrary([builtin_dir()])
@@ -44,7 +44,7 @@ def expected_settings() -> str:
 
 
 def test_the_list_of_settings_is_that_of_the_sections() -> None:
-    """If this fails, `python tests/config/test_names.py` writes the list again."""
+    """If this fails, `python tests/config/test_setting_names.py` writes the list again."""
     assert SETTINGS_FILE.read_text(encoding="utf-8") == expected_settings()
 
 

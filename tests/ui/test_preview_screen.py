@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from tui_trainer.sessions.thumbnails import Thumbnail
 from tui_trainer.ui.compose.data_preview import DataPreview
-from tui_trainer.ui.run.previews import PreviewScreen
+from tui_trainer.ui.run.preview_screen import PreviewScreen
 from tui_trainer.ui.shared.half_blocks import picture_grid, picture_lines
 
 BLACK, WHITE = b"\x00\x00\x00", b"\xff\xff\xff"

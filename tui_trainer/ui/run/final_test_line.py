@@ -12,7 +12,7 @@ from textual.widgets import Static
 from tui_trainer.runs.view import FinalTest, RunView
 from tui_trainer.text.cells import cut_end
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.run.status import bar
+from tui_trainer.ui.run.state_label import bar
 
 LEAST_BAR = 10
 

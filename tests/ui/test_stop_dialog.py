@@ -19,7 +19,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.view import RunView
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.stop import StopDialog, costs
+from tui_trainer.ui.run.stop_dialog import StopDialog, costs
 
 
 def stops(host: Host) -> list[bool]:
@@ -205,16 +205,27 @@ def test_right_after_a_pause_the_dialog_does_not_say_that_nothing_is_lost(told: 
 def test_a_pause_that_another_ends_is_seen_by_the_open_dialog() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, *a_pause(300))
-        await pilot.press("s")
-        assert "nothing is lost" in host.text
+        host.running.ask_to_stop(then_leave=True)
+        await pilot.pause()
+        for words in (
+            "nothing is lost",
+            "It is paused. Leaving stops it",
+            "keep it paused",
+            "stays",
+        ):
+            assert words in host.text
+        assert "training" not in host.text.partition("Stop digits")[2]
         host.session.push(StateChanged(300, "running"))
         for _ in range(1000):
             await pilot.pause(0.01)
             if "nothing is lost" not in host.text:
-                return
-        pytest.fail("the dialog still says that nothing is lost")
+                break
+        for words in ("It is still training. Leaving stops it", "keep training", "continues"):
+            assert words in host.text
+        assert "It is paused" not in host.text
+        assert "keep it paused" not in host.text
 
-    drive(play, *some_events())
+    drive(play, *some_events(), can_detach=True)
 
 
 def test_the_dialog_goes_away_when_the_run_ends_by_itself() -> None:

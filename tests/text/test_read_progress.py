@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tui_trainer.text.progress import ReadProgress, print_progress, progress_words
+from tui_trainer.text.read_progress import ReadProgress, print_progress, progress_words
 
 
 @pytest.fixture

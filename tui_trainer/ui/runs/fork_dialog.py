@@ -20,7 +20,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.ui.run.edit import typed_changes
+from tui_trainer.ui.run.edit_dialog import typed_changes
 from tui_trainer.ui.shared.fields_box import FieldsBox
 from tui_trainer.ui.shared.text_input import TextInput
 

@@ -68,7 +68,7 @@ class RecipeSpec:
 RECIPE_FACTORIES: dict[str, RecipeSpec] = {}
 """Recipes by the section's `type`."""
 PROBLEM_CLASSES: dict[str, type] = {}
-"""The classes of the user's problems by name; their specs are in `config.problems`."""
+"""The classes of the user's problems by name; their specs are in `config.problem_specs`."""
 
 OWN_METRICS: dict[str, OwnMetric] = {}
 """By name; their specs are in `config.sections.metrics`."""

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from tests.ui.composing import type_text
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.overrides import live_keys, parse_overrides
@@ -18,7 +19,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
 from tui_trainer.text.errors import ConfigError
-from tui_trainer.ui.run.edit import EditDialog, Setting, checked, field_text, typed_changes
+from tui_trainer.ui.run.edit_dialog import EditDialog, Setting, checked, field_text, typed_changes
 
 
 def rows(host: Host) -> dict[str, Setting]:
@@ -39,8 +40,8 @@ async def type_in(host: Host, pilot: Pilot[None], key: str, text: str) -> None:
         await pilot.press("e")
     field(host, key).focus()
     await pilot.pause()
-    await pilot.press("end", "ctrl+u", *text)
-    await pilot.pause()
+    await pilot.press("end", "ctrl+u")
+    await type_text(pilot, text)
 
 
 def test_every_live_setting_is_there_with_its_value_and_the_most_used_first() -> None:

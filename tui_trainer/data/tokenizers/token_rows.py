@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.data.tokenizers.choice import TokenizerChoice, tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer import (
     Tokenizer,
     Tokens,
@@ -21,6 +20,7 @@ from tui_trainer.data.tokenizers.tokenizer import (
     dtype_for,
     start_of,
 )
+from tui_trainer.data.tokenizers.tokenizer_choice import TokenizerChoice, tokenizer_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.datasets import (
     NumbersSection,
     RowsSection,
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import (
     NEEDS_ITS_DATA,
     Dataset,
@@ -31,8 +30,10 @@ from tui_trainer.data.base.dataset import (
     identity,
 )
 from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
@@ -75,7 +76,8 @@ def load_rows(
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     is_classified = target.problem == "classification"
-    notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
+    notes = (*([doubt] if doubt else []), *source.notes, *split.notes, *encoded.notes)
+    notes += _class_notes(source, counts, is_new=not fitted)
     (train, val, test), split, left_out = _as_splits(source, encoded, preprocessing, split)
     return Dataset(
         train=train,
@@ -85,17 +87,11 @@ def load_rows(
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=fingerprint_of(section, source.sha256, written_problem),
-        notes=(
-            *([doubt] if doubt else []),
-            *source.notes,
-            *split.notes,
-            *encoded.notes,
-            *absent_notes(target.classes, *counts),
-            *notices,
-        ),
-        soft_targets=target.problem == "classification" and _is_mixed(section),
-        class_counts=counts[0] if target.problem == "classification" else (),
-        val_counts=counts[1] if target.problem == "classification" else (),
+        notes=notes,
+        noun=source.noun,
+        soft_targets=is_classified and _is_mixed(section),
+        class_counts=counts[0] if is_classified else (),
+        val_counts=counts[1] if is_classified else (),
         doubt=doubt,
         summary=summarise(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
         split_record=split.record,
@@ -103,6 +99,17 @@ def load_rows(
         split_summary=_summary(section, source),
         left_out=left_out,
     )
+
+
+def _class_notes(
+    source: Source, counts: Sequence[Sequence[int]], *, is_new: bool
+) -> tuple[str, ...]:
+    """Return notes on classes that are rare, or missing in a split; `counts` are for each split."""
+    target = source.target
+    notes = absent_notes(target.classes, *counts, noun=source.noun)
+    if is_new and target.problem == "classification":
+        notes += tuple(class_notices(target.classes, counts[0], source.noun))
+    return notes
 
 
 def _as_splits(
@@ -278,6 +285,8 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
             way = "more rows are needed"
             if 2 * len(target.classes) > len(target.values):
                 way += ", or another target: most classes have a single row"
+                if not to_numbers(target.classes)[1]:
+                    way += "; problem=regression predicts them as numbers"
             raise BadInput(
                 f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "
                 f"empty; {way}"

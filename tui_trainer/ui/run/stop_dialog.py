@@ -32,8 +32,14 @@ _LABELS: dict[Answer, str] = {
 }
 
 
-_TESTING: dict[Answer, str] = {"save": "skip the test", "keep": "keep testing"}
-"""The labels that differ while the run is testing."""
+_OTHER_LABELS: dict[str, dict[Answer, str]] = {
+    "testing": {"save": "skip the test", "keep": "keep testing"},
+    "paused": {"keep": "keep it paused"},
+}
+"""The labels that differ in some states of the run."""
+_DOES = {"testing": "is still testing", "paused": "is paused", "starting": "is still starting"}
+_DETACHED = {"testing": "the test goes on", "paused": "it stays paused"}
+"""What the run does, and what it would do after a detach; in all other states it trains."""
 
 
 def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dict[Answer, str]:
@@ -121,9 +127,13 @@ class StopDialog(ModalScreen[Answer]):
 
     def _warning(self) -> str:
         but = "; detaching does not" if self._can_detach else ""
-        if self._view.state == "testing":
-            return f"It is still testing. Leaving skips the rest of the test{but}."
-        return f"It is still training. Leaving stops it{but}."
+        stops = "skips the rest of the test" if self._state == "testing" else "stops it"
+        return f"It {_DOES.get(self._state, 'is still training')}. Leaving {stops}{but}."
+
+    @property
+    def _state(self) -> str:
+        """The state of the run as far as is known here: one asked to resume is not paused."""
+        return "running" if self._goes_on and self._view.state == "paused" else self._view.state
 
     def look(self, view: RunView, experiment: Experiment | None) -> None:
         """Show what the answers cost now; close when the run has ended."""
@@ -152,23 +162,23 @@ class StopDialog(ModalScreen[Answer]):
             options.clear_options()
             options.add_options(Option(prompt, id=answer) for answer, prompt in now.items())
             options.highlighted = 0
-            for warning in self.query(Static):
-                warning.update(self._warning())
         else:
             for answer, prompt in now.items():
                 if prompt != self._shown[answer]:
                     options.replace_option_prompt(answer, prompt)
         self._shown = now
+        for warning in self.query(Static):
+            if warning.content != self._warning():
+                warning.update(self._warning())
 
     def _label(self, answer: Answer) -> str:
-        labels = _LABELS | _TESTING if self._view.state == "testing" else _LABELS
-        return labels[answer]
+        return (_LABELS | _OTHER_LABELS.get(self._state, {}))[answer]
 
     def _costs(self) -> dict[Answer, str]:
         """Return the answers that are offered, in order, with their costs."""
         found = costs(self._view, self._safety, goes_on=self._goes_on)
         keep = found.pop("keep")
-        goes_on = "the test goes on" if self._view.state == "testing" else "training continues"
+        goes_on = _DETACHED.get(self._state, "training continues")
         detached = f"{goes_on}; {self._view.run.command('attach')} reopens it"
         return {**found, **({"detach": detached} if self._can_detach else {}), "keep": keep}
 

@@ -25,7 +25,7 @@ from tui_trainer.runs.limits import Done, done_in, limit_reached, trained_on
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.ui.run.edit import checked, field_text, typed_changes
+from tui_trainer.ui.run.edit_dialog import checked, field_text, typed_changes
 from tui_trainer.ui.shared.fields_box import FieldsBox
 from tui_trainer.ui.shared.text_input import TextInput
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from tests.models.specimens import LENGTHS, STEPS, TEXTS, model_of, samples
 from tui_trainer.models.inputs import arguments_of
-from tui_trainer.models.joined import Joined
 from tui_trainer.models.summary import summarize
+from tui_trainer.models.text_and_numbers import Joined
 from tui_trainer.problems.signature import SampleField
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.preparation import recompute_blocks

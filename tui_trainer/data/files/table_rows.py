@@ -6,8 +6,6 @@ rows are asked for numbers or texts by whoever collects a column.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -16,12 +14,9 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
 
 EXACT = 2.0**53
 """Whole numbers of at least this size may not be the ones that float64 holds."""
-_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 
 
 class Rows(Protocol):
@@ -56,10 +51,7 @@ class TableReader(Protocol):
 
 
 class RecordRows:
-    """Rows as texts of Python; implements `Rows`.
-
-    Of a format that has types, a whole number that would be rounded is refused.
-    """
+    """Rows as texts of Python; implements `Rows`."""
 
     def __init__(
         self,
@@ -76,10 +68,6 @@ class RecordRows:
     def numbers(self, name: str) -> NDArray[np.float64] | None:
         texts = self._columns[name]
         values, foreign = to_numbers(texts, self._file.style.marks)
-        if self._file.style.format != "csv":
-            for row in np.flatnonzero(np.abs(values) >= EXACT).tolist():
-                if _is_rounded(texts[row].strip(), float(values[row])):
-                    raise rounded(self._file, int(self.lines[row]), name, texts[row])
         return None if foreign else values
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
@@ -92,15 +80,3 @@ class RecordRows:
 
     def has_point(self, name: str) -> bool:
         return any("." in text for text in self._columns[name])
-
-
-def _is_rounded(text: str, value: float) -> bool:
-    return bool(_WHOLE.fullmatch(text)) and math.isfinite(value) and int(text) != int(value)
-
-
-def rounded(file: DataFile, line: int, name: str, text: str) -> BadInput:
-    """Return the message for a whole number that is more exact than a float64."""
-    return BadInput(
-        f"{file.name}:{line}: column '{clean(name, 80)}' has {clean(text, 40)}, which would be "
-        "rounded; is it an id? Name the column in dataset.drop or dataset.categorical"
-    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_packages
+from tui_trainer.config.plugin_loader import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import (
@@ -21,10 +21,10 @@ from tui_trainer.config.user_code import (
     names_user_code,
     place_of,
 )
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import Fingerprint, fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.collation import Collation, as_sample
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
@@ -184,8 +184,7 @@ def loaded(
     """
     data = with_items(_as_data(data, section, name), section, name)
     rows = split_items(section, data, name, fitted, record)
-    parts = None if rows is None else rows.parts
-    splits = [_with_place(split, section) for split in all_splits(section, data, name, parts)]
+    splits = _placed_splits(section, data, name, rows)
     if is_remade:
         splits = [_remade(split, section, part) for part, split in enumerate(splits)]
     # No sample of an iterable is read before training starts.
@@ -226,6 +225,14 @@ def _as_data(data: object, section: RowsSection, name: str) -> Data:
     if isinstance(data, Data):
         return data
     raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+
+
+def _placed_splits(
+    section: RowsSection, data: Data, name: str, rows: RowSplit | None
+) -> list[PluginSplit]:
+    """Return the three splits, whose samples are not checked yet, with the line of their code."""
+    parts = None if rows is None else rows.parts
+    return [_with_place(split, section) for split in all_splits(section, data, name, parts)]
 
 
 def _with_place(split: PluginSplit, section: RowsSection) -> PluginSplit:

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, base_of
+from tui_trainer.config.problem_specs import PROBLEMS, base_of
 from tui_trainer.config.sections.problems import ProblemSection
-from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import kind_of

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problem_specs import ProblemName
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.problems.classification import class_sums
 from tui_trainer.problems.dataset_info import DatasetInfo

@@ -1,0 +1,68 @@
+"""`find_target`: the column of a table that is predicted if none is named.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.table_reader import read_table
+from tui_trainer.data.files.tables import open_table
+from tui_trainer.data.sources.table_targets import TARGETS
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+
+def find_target(section: DelimitedSection) -> tuple[str, str]:
+    """Return the column of a table that its name or its place makes the target, and the reason.
+
+    Raises:
+        BadInput: the file is no table, or has nothing to predict from.
+    """
+    opened = open_table(section)
+    used = [getattr(section, name, None) for name in ("sequence", "step", "split", "group")]
+    left_out = {*getattr(section, "drop", ()), *used}
+    header = [name for name in opened.header if name not in {*left_out, opened.split}]
+    if len(header) < 2:
+        only = f" ('{clean(header[0], 80)}')" if header else ""
+        way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
+        if header and _has_spaces_between_numbers(header[0]):
+            way = (
+                "are its columns separated by spaces? Write commas in their place: "
+                "sed -E 's/^ +//; s/[[:space:]]+/,/g' FILE > FILE.csv"
+            )
+        if len(opened.header) > 1:
+            way = f"the file has {len(opened.header)}; leave fewer out"
+        raise BadInput(
+            f"{opened.file.name}: one column{only}, so there is nothing to predict from; {way}"
+        )
+    named = [column for column in header if column.strip().lower() in TARGETS]
+    if len(named) == 1:
+        return named[0], "by its name"
+    return header[-1], "the last column"
+
+
+def check_target(section: DelimitedSection) -> None:
+    """Raise BadInput if the texts of a table's target are too many to be classes."""
+    opened = open_table(section)
+    name = str(getattr(section, "target", ""))
+    table = read_table(opened.file, opened.header, {name: "auto_target"})
+    column, shown = table.columns[name], clean(name, 80)
+    if numbers := next((note for note in table.notes if note.startswith(f"{shown}: read as")), ""):
+        raise BadInput(
+            f"{opened.file.name}: {numbers}; to predict them, correct the others, or name those "
+            "that stand for a missing value in dataset.missing_values"
+        )
+    count, rows = len(getattr(column, "texts", ())), len(column.missing)
+    if 2 * count > rows and count > 2:
+        others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
+        raise BadInput(
+            f"{opened.file.name}: column '{shown}' has {count:,} different texts in {rows:,} rows, "
+            f"so it is no class; name the column to predict: --target COLUMN; available: {others}"
+        )
+
+
+def _has_spaces_between_numbers(text: str) -> bool:
+    numbers, foreign = to_numbers(text.split())
+    return len(numbers) - len(foreign) > 1

@@ -1,0 +1,95 @@
+"""`call`: calls a module without what torch does around each call, if nothing depends on it.
+
+Layer: models. For a small model that takes a tenth of a step. The only module that reads the names
+of torch's hooks, which are not public: where the installed torch has others, every call is torch's.
+The operations are those of the modules, so the bits are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from tui_trainer.models.layers import ACTIVATIONS
+
+_OF_CALLS = {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"}
+_OF_STATES = {
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+}
+_OF_REGISTRATION = {
+    "_global_buffer_registration_hooks",
+    "_global_module_registration_hooks",
+    "_global_parameter_registration_hooks",
+}
+_KNOWN: frozenset[type[nn.Module]] = frozenset(
+    (
+        nn.Linear,
+        nn.Sequential,
+        nn.Dropout,
+        nn.LayerNorm,
+        nn.BatchNorm1d,
+        *(kind for kind in ACTIVATIONS.values() if isinstance(kind, type)),
+    )
+)
+"""The classes whose `forward` is all that they do."""
+
+
+def call(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return `module(inputs)`; what is inside of `nn.Sequential` is called in the same way."""
+    if _GLOBAL is None or any(_GLOBAL) or torch.compiler.is_compiling():
+        return _by_torch(module, inputs)
+    return _called(module, inputs)
+
+
+def _called(module: nn.Module, inputs: Tensor) -> Tensor:
+    own, kind = vars(module), type(module)
+    if (
+        kind not in _KNOWN
+        or own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        # Some libraries put another function in the place of the `forward` of an object.
+        or "forward" in own
+    ):
+        return _by_torch(module, inputs)
+    if kind is nn.Linear:
+        # To read a parameter as an attribute takes longer than all else here.
+        parameters = own["_parameters"]
+        return F.linear(inputs, parameters["weight"], parameters["bias"])
+    if kind is nn.Sequential:
+        for child in own["_modules"].values():
+            inputs = _called(child, inputs)
+        return inputs
+    outputs: Tensor = module.forward(inputs)
+    return outputs
+
+
+def _by_torch(module: nn.Module, inputs: Tensor) -> Tensor:
+    outputs: Tensor = module(inputs)
+    return outputs
+
+
+def _global_hooks() -> tuple[Mapping[int, Any], ...] | None:
+    """Return torch's hooks for the calls of all modules; None if there are kinds not known here."""
+    own = {name for name in vars(nn.Module()) if name.endswith("_hooks")}
+    common = {
+        name: value
+        for name, value in vars(torch_module).items()
+        if name.startswith("_global") and name.endswith("_hooks") and isinstance(value, dict)
+    }
+    of_calls = {f"_global{name}" for name in _OF_CALLS}
+    if own != _OF_CALLS | _OF_STATES or common.keys() != of_calls | _OF_REGISTRATION:
+        return None
+    return tuple(common[name] for name in sorted(of_calls))
+
+
+_GLOBAL = _global_hooks()

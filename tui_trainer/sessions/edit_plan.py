@@ -1,0 +1,109 @@
+"""`EditPlan`: the recorded edits of a run, and those that a resume makes of its overrides.
+
+Layer: sessions. It is decided before anything is written, and `write` brings the file up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override, edited
+from tui_trainer.runs.commands import new_id
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import Edit, in_force, record_edit, rewrite_edits
+from tui_trainer.text.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class EditPlan:
+    """The edits of a resumed run, and how to record them in its file of edits."""
+
+    kept: tuple[Edit, ...]
+    """Recorded edits that stay."""
+    new: tuple[Edit, ...]
+    """Edits for the settings given to the resume itself."""
+    superseded: tuple[Edit, ...]
+    """Later edits of settings that were given to the resume; they are not repeated."""
+    step: int
+    drops_later: bool
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All edits in the order of their steps; at the same step the new ones come last."""
+        early = (edit for edit in self.kept if edit.apply_at_step <= self.step)
+        later = (edit for edit in self.kept if edit.apply_at_step > self.step)
+        return (*early, *self.new, *later)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user."""
+        return [
+            f"{edit.key} is set by this resume: its edit to {edit.new} at step "
+            f"{edit.apply_at_step:,} is not repeated"
+            for edit in self.superseded
+        ]
+
+    def write(self, run: RunDirectory) -> None:
+        """Bring the run's file of edits up to date."""
+        if self.drops_later or self.superseded:
+            # Rewritten, or the next resume would bring the dropped edits back.
+            rewrite_edits(run.edits, (*self.kept, *self.new))
+        else:
+            for edit in self.new:
+                record_edit(run.edits, edit)
+
+
+def plan_edits(
+    experiment: Experiment,
+    recorded: Sequence[Edit],
+    overrides: Sequence[Override],
+    step: int,
+    *,
+    drop_later: bool,
+    origin: str = "resume",
+) -> EditPlan:
+    """Turn overrides of live settings into edits at `step`, and merge them with the recorded ones.
+
+    `drop_later` leaves out the edits that were made after `step`.
+
+    Raises:
+        BadInput: an override is for a setting that is not live, or an edit no longer fits.
+    """
+    kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
+    new = _as_edits(experiment, kept, overrides, step, origin)
+    given = {edit.key for edit in new}
+    superseded = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
+    plan = EditPlan(
+        kept=tuple(edit for edit in kept if edit not in superseded),
+        new=tuple(new),
+        superseded=tuple(superseded),
+        step=step,
+        drops_later=drop_later,
+    )
+    try:
+        in_force(experiment, plan.edits)
+    except BadInput as error:
+        # Better to fail now than when training reaches its step.
+        hint = "--drop-edits leaves out the edits that come later"
+        raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
+    return plan
+
+
+def _as_edits(
+    experiment: Experiment,
+    edits: Sequence[Edit],
+    overrides: Sequence[Override],
+    step: int,
+    origin: str,
+) -> list[Edit]:
+    """Turn the overrides of a resume into edits at the step of its checkpoint."""
+    now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
+    made = []
+    for override in overrides:
+        changed = edited(now, override.key, override.value)
+        old, new = now.get(override.key), changed.get(override.key)
+        made.append(Edit(new_id(), step, override.key, old, new, origin))
+        now = changed
+    return made
