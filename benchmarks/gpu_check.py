@@ -27,9 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SKIPPED = 3
 """The exit status of a part that has nothing to do here."""
-TOTAL_S = 345.0
+TOTAL_S = 480.0
 """What all parts together may take on a GPU."""
-TOTAL_ON_CPU_S = 600.0
+TOTAL_ON_CPU_S = 900.0
 LEAST_S = 8.0
 """A part with less time left is not begun."""
 
@@ -50,14 +50,16 @@ PARTS = (
     (Part("devices", 40),),
     (Part("first", 60, 20), Part("tests", 80, 45)),
     (Part("presets", 80, 30), Part("resume", 80, 30)),
-    (Part("pause", 40, 20),),
+    (Part("pause", 40, 20), Part("graphs", 90, 30)),
     (
         Part("crossing", 70, 25),
         Part("options", 80, 30),
         Part("precisions", 80, 30),
         Part("compile", 95, 30),
     ),
-    (Part("steps", 100, 20),),
+    (Part("saves", 40, 20),),
+    (Part("steps", 80, 20),),
+    (Part("goals", 170, 30),),
 )
 CPUS_SIDE_BY_SIDE = 8
 

@@ -27,6 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import gpu_goals
+import gpu_graphs
 import gpu_steps
 import numpy as np
 import torch
@@ -537,6 +539,9 @@ PARTS: dict[str, Callable[[str, Path], int]] = {
     "options": options,
     "precisions": precisions,
     "steps": gpu_steps.steps,
+    "graphs": gpu_graphs.graphs,
+    "saves": gpu_graphs.saves,
+    "goals": gpu_goals.goals,
     "compile": compile_,
 }
 

@@ -98,7 +98,7 @@ def steps(device: str, work: Path) -> int:
     for name, (preset, *overrides) in wanted.items():
         run = Run.new(work / name.replace(" ", "-"), experiment(preset, *overrides, *ENDLESS))
         try:
-            parameters, ways = _compare(run, device, rounds, seconds)
+            parameters, ways = compare(run, device, rounds, seconds)
         except Exception as error:
             wrong = 1
             traceback.print_exc()
@@ -114,12 +114,22 @@ def steps(device: str, work: Path) -> int:
     return wrong
 
 
-def _compare(run: Run, device: str, rounds: int, seconds: float) -> tuple[int, dict[str, Timed]]:
+def compare(
+    run: Run,
+    device: str,
+    rounds: int,
+    seconds: float,
+    other: type[PlainLoop] | None = None,
+) -> tuple[int, dict[str, Timed]]:
+    """Time ours, and another loop with and without reading its losses; returns the parameters too.
+
+    The other loop is the one that everybody writes, unless another is given.
+    """
     task = run.task(place(device))
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
     batches = [(batch["input"], batch["target"]) for batch in _some(task, 20)]
     ways = {name: Timed() for name in ("ours", "plain", "reading")}
-    plain = PlainLoop(task, batches)
+    plain = (other or PlainLoop)(task, batches)
     for round_ in range(rounds + 1):
         ours_us = _time_ours(run, task, seconds)
         count = max(4, math.ceil(seconds * 1e6 / ours_us))
@@ -210,6 +220,7 @@ class PlainLoop:
         self._task = task
         self._batches = batches
         self._model: nn.Module = deepcopy(task.model)
+        self._run: Callable[[Tensor], Tensor] = self._model
         self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=1e-3)
         self._clip = training.grad_clip_norm
         self._dtype = MIXED.get(training.precision)
@@ -235,16 +246,16 @@ class PlainLoop:
         return recorder.busy_us() / count
 
     def _take(self, count: int, *, reading: bool) -> None:
-        model, optimizer = self._model, self._optimizer
+        optimizer = self._optimizer
         for step in range(count):
             inputs, targets = self._batches[step % len(self._batches)]
             optimizer.zero_grad()
             with self._autocast():
-                outputs = model(inputs)
+                outputs = self._run(inputs)
                 loss = F.cross_entropy(outputs.flatten(0, -2), targets.flatten())
             loss.backward()  # type: ignore[no-untyped-call]
             if self._clip is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), self._clip)
+                nn.utils.clip_grad_norm_(self._model.parameters(), self._clip)
             optimizer.step()
             if reading:
                 loss.item()
