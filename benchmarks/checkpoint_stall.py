@@ -1,10 +1,11 @@
 """How long the loop stands still while a checkpoint's state is copied.
 
-Prints CPU times of one thread, in turns in one process: the copy that the program makes, beside a
-plain `tensor.to("cpu", copy=True)` of each tensor, and beside a step of AdamW on the same model.
-The file is written by another thread and does not count.
+Prints CPU times of one thread, in turns in one process: the copy that the program makes, and the
+look for numbers that are not finite, beside a plain `tensor.to("cpu", copy=True)` of each tensor, a
+copy of as many bytes at once, and a step of AdamW on the same model. The file is written by another
+thread and does not count.
 
-    python benchmarks/checkpoint_stall.py [--millions 100] [--rounds 7]
+    python benchmarks/checkpoint_stall.py [--millions 100] [--rounds 7] [--write]
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from results import machine, table, write_section
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.optimizers import AdamWSection
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.state import State
 
+TITLE = "How long a checkpoint holds up the loop (`checkpoint_stall.py`)"
 WIDTH = 2000
 
 
@@ -46,12 +50,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--millions", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     state = state_of(arguments.millions)
+    weights = state.model_snapshot()
+    source = np.ones(sum(tensor.nbytes for tensor in plain(state)), dtype=np.uint8)
+    target = np.ones_like(source)
     ways: dict[str, Callable[[], Any]] = {
-        "plain copy": lambda: plain(state),
-        "tui-trainer": state.snapshot,
+        "plain copy of each tensor": lambda: plain(state),
+        "tui-trainer's copy": state.snapshot,
+        "look for what is not finite": lambda: state.not_finite(weights),
+        "as many bytes at once": lambda: np.copyto(target, source),
         "step of AdamW": lambda: state.update(2),
     }
     times_s: dict[str, list[float]] = {name: [] for name in ways}
@@ -63,11 +73,18 @@ def main() -> None:
             if round_:
                 times_s[name].append(time.process_time() - begin_s)
             del result
-    base = statistics.median(times_s["plain copy"])
-    print(f"{arguments.millions} million parameters, {arguments.rounds} rounds, CPU time")
+    base = statistics.median(times_s["plain copy of each tensor"])
+    rows = []
     for name, own in times_s.items():
         middle = statistics.median(own)
-        print(f"{name:<14} {middle:>7.3f} s {middle / base:>6.2f} of the plain copy")
+        figures = (f"{seconds:.3f}" for seconds in (middle, min(own), max(own)))
+        rows.append((name, *figures, f"{middle / base:.2f}"))
+    text = f"{machine(('torch', 'numpy'))} {arguments.millions} million parameters, AdamW, one "
+    text += f"thread, CPU time, {arguments.rounds} rounds in turns. The file is written by another "
+    text += "thread.\n\n" + table(("", "s", "from", "to", "of the plain copy"), rows)
+    print(text)
+    if arguments.write:
+        write_section(TITLE, text)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ tensors) and by the program, every time in a process of its own, and prints the 
 ratios. `read` is the table as tensors, standardised; `load` is all that a run
 does with it, which also identifies every row and splits them. Imports are not counted.
 
-    python benchmarks/data.py [--scale 1.0] [--rounds 3]
+    python benchmarks/data.py [--scale 1.0] [--rounds 3] [--write]
 
 With --arrays it makes an array of 10 GB of pictures instead, of which most is a hole in the file.
 It prints how long that takes to be loaded, at first and from the cache, how fast its batches are,
 and the most anonymous memory of the process, by /proc/self/status.
 
-    python benchmarks/data.py --arrays [--scale 1.0]
+    python benchmarks/data.py --arrays [--scale 1.0] [--write]
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from results import machine, table, write_section
 
+TITLE = "What reading a large table takes (`data.py`)"
+ARRAYS_TITLE = "What a large array takes (`data.py --arrays`)"
 WIDE_ROWS, WIDE_COLUMNS, TALL_ROWS = 430_000, 101, 1_000_000
 PICTURES, PICTURE_SIDE = 160_000, 256
 WAYS = ("pandas", "read", "load", "read, cached", "load, cached")
@@ -145,8 +148,8 @@ def first_line_s(path: Path, target: str) -> float:
     return seconds
 
 
-def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> None:
-    """Read a file in all ways, in turns, and print the medians and their ratios to pandas."""
+def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> list[tuple[str, ...]]:
+    """Read a file in all ways, in turns; return rows of medians and of their ratios to pandas."""
     size_mb = path.stat().st_size / 1e6
     one_reading("load, cached", path, target, cache)
     one_reading("read, cached", path, target, cache)
@@ -154,10 +157,7 @@ def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> Non
     for _ in range(rounds):
         for way in WAYS:
             times[way].append(one_reading(way, path, target, cache))
-    print(f"{name}, {size_mb:.0f} MB; load average {os.getloadavg()[0]:.1f}")
-    print(
-        f"{'way':<14} {'wall s':>7} {'CPU s':>7} {'peak MB':>8} {'wall':>6} {'CPU':>6} {'peak':>6}"
-    )
+    lines: list[tuple[str, ...]] = []
     for way in WAYS:
         middle = [statistics.median(column) for column in zip(*times[way], strict=True)]
         ratios = [
@@ -165,11 +165,11 @@ def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> Non
             for pairs in [list(zip(times[way], times["pandas"], strict=True))]
             for n in range(3)
         ]
-        print(
-            f"{way:<14} {middle[0]:>7.2f} {middle[1]:>7.2f} {middle[2]:>8.0f} "
-            + " ".join(f"{ratio:>6.2f}" for ratio in ratios)
-        )
-    print(f"first line of a run after {first_line_s(path, target):.2f} s\n", flush=True)
+        figures = (f"{middle[0]:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.0f}")
+        lines.append((f"{name}, {size_mb:.0f} MB", way, *figures, *(f"{r:.2f}" for r in ratios)))
+    first_s = f"{first_line_s(path, target):.2f}"
+    lines.append((lines[0][0], "first line of a run", first_s, *[""] * 5))
+    return lines
 
 
 def make_array(folder: Path, scale: float) -> None:
@@ -228,14 +228,14 @@ def measure_arrays(folder: str) -> None:
     print(json.dumps([load_s, rate, before_mb, max(peaks)]))
 
 
-def compare_arrays(scale: float) -> None:
-    """Load a large array twice, each in a process of its own, and print what that takes."""
+def compare_arrays(scale: float) -> str:
+    """Load a large array twice, each in a process of its own, and return what that takes."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
         make_array(data, scale)
-        print(f"{(data / 'x.npy').stat().st_size / 1e9:.1f} GB of pictures")
-        print(f"{'':<7} {'load s':>7} {'samples/s':>10} {'anonymous MB':>13} {'of imports':>11}")
+        size_gb = (data / "x.npy").stat().st_size / 1e9
+        lines = []
         env = {**os.environ, "TUI_TRAINER_CACHE": str(Path(folder) / "cache")}
         for way in ("first", "again"):
             words = [sys.executable, __file__, "--measure-arrays", str(data)]
@@ -243,7 +243,11 @@ def compare_arrays(scale: float) -> None:
             if done.returncode:
                 sys.exit(done.stderr)
             load_s, rate, before_mb, peak_mb = json.loads(done.stdout)
-            print(f"{way:<7} {load_s:>7.1f} {rate:>10,.0f} {peak_mb:>13,.0f} {before_mb:>11,.0f}")
+            figures = (f"{load_s:.1f}", f"{rate:,.0f}", f"{peak_mb:,.0f}", f"{before_mb:,.0f}")
+            lines.append((way, *figures))
+    text = f"{machine(('torch', 'numpy'))} {size_gb:.1f} GB of pictures, one thread.\n\n"
+    header = ("start", "load s", "samples/s", "anonymous MB", "of imports")
+    return text + table(header, lines)
 
 
 def main() -> None:
@@ -251,6 +255,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arrays", action="store_true", help="a large array, not tables")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--measure-arrays", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -261,8 +266,9 @@ def main() -> None:
         measure_arrays(arguments.measure_arrays)
         return
     if arguments.arrays:
-        compare_arrays(arguments.scale)
+        tell(ARRAYS_TITLE, compare_arrays(arguments.scale), write=arguments.write)
         return
+    lines = []
     with tempfile.TemporaryDirectory() as folder:
         for name, make, target in (
             ("wide", make_wide, f"c{WIDE_COLUMNS - 1}"),
@@ -272,7 +278,21 @@ def main() -> None:
             make(path, arguments.scale)
             then = time.time() - _OLD_S
             os.utime(path, (then, then))
-            compare(name, path, target, arguments.rounds, Path(folder) / "cache")
+            lines += compare(name, path, target, arguments.rounds, Path(folder) / "cache")
+    text = (
+        f"{machine(('torch', 'numpy', 'pandas', 'pyarrow'))} Medians of {arguments.rounds} rounds "
+        "in turns, each reading in a process of its own, without its imports. `read` is the table "
+        "as standardised tensors, `load` all that a run does with it.\n\n"
+    )
+    header = ("file", "way", "wall s", "CPU s", "peak MB", "wall to pandas", "CPU", "peak")
+    tell(TITLE, text + table(header, lines), write=arguments.write)
+
+
+def tell(title: str, text: str, *, write: bool) -> None:
+    """Print a result, and put it into RESULTS.md if that was asked for."""
+    print(text)
+    if write:
+        write_section(title, text)
 
 
 if __name__ == "__main__":

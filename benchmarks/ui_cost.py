@@ -10,7 +10,7 @@ trainer has less than a core, and the truth is between the two: what is done a f
 is overstated by the second, and what is done for every step is understated by the first.
 
     python benchmarks/ui_cost.py [--experiment penguins-mlp ...] [--all] [--seconds 10]
-        [--rounds 3] [--against OTHER_CHECKOUT]
+        [--rounds 3] [--against OTHER_CHECKOUT] [--write]
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results import machine, table, write_section
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.integration.processes import environment, status
 from tests.integration.terminals import TerminalProcess, program
 
+TITLE = "What the app costs a run (`ui_cost.py`)"
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (120, 40)
 COUNTED = (
@@ -247,6 +250,15 @@ def show(experiment: str, found: dict[str, list[Measured]], *, by_thread: bool) 
     print(f"  losses and metrics of the first {count:,} lines of all runs {are}", flush=True)
 
 
+def rows_of(experiment: str, found: dict[str, list[Measured]]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each way: steps per second, and what its threads take of the wall."""
+    for way, runs in found.items():
+        rate = statistics.median(m.steps / m.wall_s for m in runs)
+        shares = [percent(runs, names, "wall") for names in ((TRAINER,), COUNTED, (WATCHER,))]
+        figures = (f"{statistics.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in shares)
+        yield experiment, way, f"{rate:,.0f}", *figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--experiment", nargs="+", default=["penguins-mlp"])
@@ -255,6 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--against", type=Path, help="another checkout, measured in turns")
+    parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     parser.add_argument("--no-headless", action="store_true")
     parser.add_argument("--stalled", action="store_true", help="also with nobody reading")
     arguments = parser.parse_args()
@@ -264,10 +277,12 @@ def main() -> None:
         ways.append(Way("app, stalled", stalled=True))
     if arguments.against is not None:
         ways.append(Way("the other app", checkout=arguments.against.resolve()))
-    print(
+    about = (
         f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {SIZE[0]}x{SIZE[1]}, "
         f"{arguments.threads} thread(s); median, lowest to highest"
     )
+    print(about)
+    rows: list[tuple[str, ...]] = []
     for experiment in shipped if arguments.all else arguments.experiment:
         given = words(experiment, arguments.threads)
         found: dict[str, list[Measured]] = {way.name: [] for way in ways}
@@ -277,6 +292,11 @@ def main() -> None:
                     measured = measure(way, Path(folder), given, arguments.seconds)
                 found[way.name].append(measured)
         show(experiment, found, by_thread=not arguments.all)
+        rows += rows_of(experiment, found)
+    if arguments.write:
+        shares = ("trainer", "UI and writer", "watcher")
+        header = ("experiment", "way", "steps per second", *(f"{s}, % of the wall" for s in shares))
+        write_section(TITLE, f"{machine(('torch', 'textual'))} {about}.\n\n{table(header, rows)}")
 
 
 if __name__ == "__main__":
