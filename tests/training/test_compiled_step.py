@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
 from tui_trainer.config.drafts.fields import field_at
 from tui_trainer.config.drafts.values import entry_text, read_entry
 from tui_trainer.runs.commands import Set
 from tui_trainer.text.errors import ConfigError
+from tui_trainer.training.compiled_graph import CompiledGraph
 
 CNN = {"type": "cnn", "channels": [4, 4], "dropout": 0.2}
 
@@ -52,6 +54,37 @@ def test_cut_at_a_step_it_equals_the_whole_run(tmp_path: Path, data: Path, form:
     tolerance = 0.1 if "precision" in settings else 1e-4
     for name, weights in eager.final()["model"].items():
         torch.testing.assert_close(uncut.final()["model"][name], weights, atol=tolerance, rtol=0.01)
+
+
+class Scaled:
+    """A method to compile: it changes what is fixed, and returns a number."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def add(self, into: list[Tensor], batch: dict[str, Tensor], numbers: Tensor) -> Tensor:
+        for own in into:
+            own.add_(batch["input"].sum(dim=0) * self.factor * numbers)
+        return batch["input"].sum()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_graph_belongs_to_one_object_and_is_called_directly() -> None:
+    rows = torch.arange(24.0).reshape(8, 3)
+    for factor in (2.0, 5.0):
+        graph = CompiledGraph(Scaled(factor).add)
+        flat = torch.zeros(6)
+        fixed = ([flat[:3], flat[3:]],)
+        wanted = torch.zeros(3)
+        with torch.no_grad():
+            for part in (rows[:2], rows[2:4], rows[:2], rows[2:4], rows[4:], rows[4:]):
+                assert graph(fixed, {"input": part}, torch.ones(1)).equal(part.sum())
+                wanted += part.sum(dim=0) * factor
+        assert flat.equal(wanted.repeat(2))
+        assert len(graph._direct) == 3
+        assert None not in graph._direct.values()
 
 
 @pytest.mark.parametrize(

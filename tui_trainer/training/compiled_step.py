@@ -15,12 +15,12 @@ from torch.func import grad_and_value
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.problems.batch import Batch, is_on_host
+from tui_trainer.training.compiled_graph import CompiledGraph
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Criterion
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
 from tui_trainer.training.supervised_step import LossTaken, SupervisedStep, clip
-from tui_trainer.training.torch_internals import compiled_graph
 
 NO_LIMIT = float("inf")
 
@@ -54,11 +54,11 @@ class CompiledStep(SupervisedStep):
         with torch.no_grad():
             if len(batches) == 1:
                 limits = self._tensor(training.grad_clip_norm, training.grad_clip_value)
-                loss, norm = self._fill(*self._tensors, batches[0], limits)
+                loss, norm = self._fill(self._tensors, batches[0], limits)
                 return LossTaken(loss, None), norm
             state.clear_gradients()
             losses = [
-                self._add(*self._tensors, batch, self._tensor(share))
+                self._add(self._tensors, batch, self._tensor(share))
                 for batch, share in zip(batches, shares, strict=True)
             ]
         return LossTaken(sum(losses[1:], losses[0]), None), clip(state, training)
@@ -70,8 +70,8 @@ class CompiledStep(SupervisedStep):
         self._tensors = (list(parameters.values()), buffers, state.gradients())
         if self._names != list(parameters):
             self._names = list(parameters)
-            self._fill = compiled_graph(self._fill_gradients)
-            self._add = compiled_graph(self._add_gradients)
+            self._fill = CompiledGraph(self._fill_gradients)
+            self._add = CompiledGraph(self._add_gradients)
 
     def _tensor(self, *numbers: float | None) -> Tensor:
         """Return numbers on the device; None: no limit. A number in the graph would be fixed."""

@@ -1,15 +1,15 @@
 """The functions of torch that are not public and that the fast forms of a step call.
 
-Layer: training. The only module that names them. Each is tried out once per process; where the
-installed torch does not have it, or has it in another form, whoever asks takes torch's public way,
-which computes the same bits.
+Layer: training. The only module that names them, but for the compiler's (`compiled_graph.py`) and
+for what stands around the call of a module (`models/direct_calls.py`). Each is tried out once per
+process; where the installed torch does not have it, or has it in another form, whoever asks takes
+torch's public way, which computes the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
-from types import FunctionType
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -97,32 +97,6 @@ def _has_engine() -> bool:
     except (AttributeError, TypeError, RuntimeError):
         return False
     return leaf.grad is not None and leaf.grad.tolist() == [6.0, 6.0]
-
-
-def compiled_graph(method: Any) -> Callable[..., Any]:
-    """Return a method of an object compiled as a whole, once for each form of its tensors.
-
-    Before each call torch looks at the tensors alone, and not at every object that the method
-    reads, which takes a third of the time for a small model: those must stay the same. Random
-    numbers are drawn as they are without a compiler.
-
-    Raises when called: an error of torch's compiler, if it cannot follow the method.
-    """
-    # What torch has compiled belongs to the code object, which all objects of a class share.
-    own = FunctionType(method.__code__.replace(), method.__globals__, method.__name__)
-    options: dict[str, Any] = {"fallback_random": True}
-    if hasattr(torch.compiler, "keep_tensor_guards_unsafe"):
-        options["guard_filter_fn"] = _guards_of_tensors
-    bound = partial(own, method.__self__)
-    return torch.compile(bound, fullgraph=True, dynamic=False, options=options)
-
-
-_GUARDS = ("TENSOR_MATCH", "SEQUENCE_LENGTH", "GRAD_MODE", "GLOBAL_STATE")
-
-
-def _guards_of_tensors(guards: Sequence[Any]) -> list[bool]:
-    """Return which guards stay: those of the arguments, and of the modes of torch."""
-    return [guard.guard_type in _GUARDS and not guard.is_global for guard in guards]
 
 
 def _works(kernel: Kernel | None, attempt: Callable[[Kernel], bool]) -> bool:
