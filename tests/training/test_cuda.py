@@ -5,6 +5,7 @@ The same for steps that are recorded as graphs; and what a step must not do, whi
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -146,6 +147,19 @@ def test_saves_beside_the_steps_change_nothing(run: CudaRun, tmp_path: Path) -> 
     saving.start()
     assert len(read_manifests(saving.directory.checkpoints)) == 20
     assert same(saving.final(), quiet.final())
+
+
+def test_garbage_is_collected_between_steps_alone(run: CudaRun) -> None:
+    seen = set()
+
+    def clock() -> float:
+        # Asked in each step, and between them.
+        seen.add(gc.isenabled())
+        return time.monotonic()
+
+    run.start(clock=clock)
+    assert seen == {True, False}
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("form", ["eager", "graphs", "copied ahead"])
