@@ -561,6 +561,17 @@ def test_the_proposal_goes_on_beyond_every_limit_that_is_reached(
     assert proposed(experiment, view) == proposal
 
 
+def test_a_screen_that_is_gone_before_its_results_get_the_focus_is_left_alone() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        # As in a screen that another one replaces before the next frame.
+        await host.running.query_one(Ending).remove()
+        host.running._parts._set_focus()
+        assert host.running.is_running
+
+    drive(play, *some_events(460))
+
+
 def test_a_change_that_ends_the_run_at_once_is_refused_at_its_own_field() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())

@@ -24,7 +24,9 @@ from tui_trainer.ui.shared.key_line import KeyLine
 
 
 class Host(App[None]):
-    """An app whose messages are counted."""
+    """An app whose messages are counted, and stay until a busy machine has looked at them."""
+
+    NOTIFICATION_TIMEOUT = 600.0
 
     @property
     def told(self) -> list[str]:

@@ -161,7 +161,9 @@ class RunParts:
 
     def _set_focus(self) -> None:
         front = Log if self.has_whole_log else Ending if self.has_result else Plots
-        self._screen.set_focus(self._screen.query_one(front))
+        # A screen that another one replaces has lost its parts when it is called back.
+        for part in self._screen.query(front):
+            self._screen.set_focus(part)
 
     def turn_log(self) -> None:
         """Show the full log, or what was in front before it."""
