@@ -54,7 +54,7 @@ def test_the_rows_of_the_test_split_give_the_results_of_the_test(tmp_path: Path)
     assert expected.result is not None
     assert found.file is not None
     assert (found.file.count, found.file.known, found.file.is_own) == (
-        f"{len(rows)} rows",
+        f"{len(rows)} pictures",
         0,
         False,
     )
