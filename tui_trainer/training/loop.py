@@ -95,11 +95,8 @@ def _unless_lost(training: Training) -> RunEnded:
 def _loop(training: Training) -> RunEnded:
     """Take steps, and do everything that is due between two of them."""
     recorder, saver, validator = training.recorder, training.saver, training.validator
-    commands, directory, stepper = training.commands, training.directory, training.stepper
+    commands, directory = training.commands, training.directory
     progress, watch = training.progress, training.shared.watch
-    # A full collection takes a tenth of a second, in which a GPU may run out of work. On a CPU it
-    # makes no difference that can be measured: a step leaves hardly anything to collect.
-    during_steps = collector_paused if training.task.device.type == "cuda" else nullcontext
     while True:
         # A few times per second: read losses and gradient norms from the device. This is the only
         # place that waits for it, and it comes first: nothing below may use a non-finite number.
@@ -136,21 +133,30 @@ def _loop(training: Training) -> RunEnded:
         if training.frozen_groups.is_due:
             training.frozen_groups.settle()
         # The border ends here; the next step begins.
-        border = next_border(training)
-        with during_steps():
+        _take_steps(training)
+
+
+def _take_steps(training: Training) -> None:
+    """Take a step, and further ones up to the next border at which anything may be due."""
+    commands, stepper, saver = training.commands, training.stepper, training.saver
+    progress, watch = training.progress, training.shared.watch
+    border = next_border(training)
+    # A full collection takes a tenth of a second, in which a GPU may run out of work. On a CPU it
+    # makes no difference that can be measured: a step leaves hardly anything to collect.
+    paused = collector_paused if training.task.device.type == "cuda" else nullcontext
+    with paused():
+        stepper.take()
+        # The first step may take long, as its kernels are compiled; until then the run is starting.
+        training.events.enter("running")
+        # With no more than a look at the clock and for commands.
+        while (
+            progress.step < border.step
+            and progress.batch != 0
+            and watch.elapsed_s() < border.elapsed_s
+            and not commands.is_pending
+            and not saver.is_busy
+        ):
             stepper.take()
-            # The first step may take long, as its kernels are compiled; until then the run is
-            # starting.
-            training.events.enter("running")
-            # Steps up to that border, with no more than a look at the clock and for commands.
-            while (
-                progress.step < border.step
-                and progress.batch != 0
-                and watch.elapsed_s() < border.elapsed_s
-                and not commands.is_pending
-                and not saver.is_busy
-            ):
-                stepper.take()
 
 
 def _has_all_steps(start: StartPoint, experiment: Experiment) -> bool:
