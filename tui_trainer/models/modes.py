@@ -15,17 +15,22 @@ _PLAIN = ("torch.nn.modules.", "tui_trainer.models.")
 class Modes:
     """Sets the mode of the modules of a model as `nn.Module.train` does, and faster if it can.
 
-    It finds the modules once if all classes are torch's or our own. Other models may exchange
-    modules, and may do more when their mode is set.
+    It finds the modules once if all classes are torch's or our own, and again after some were
+    exchanged, as a hook of the user's may do. Other models may do more when their mode is set.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        modules = list(model.modules())
-        self._modules = modules if all(map(_is_plain, modules)) else []
+        self._modules: list[nn.Module] = []
+        """The modules if all are plain; else none."""
+        self._children: list[nn.Module | None] = []
+        """All that these have in them, in their order."""
+        self._find()
 
     def set(self, *, training: bool) -> None:
         """Set the mode."""
+        if _children_of(self._modules) != self._children:
+            self._find()
         attributes = [vars(module) for module in self._modules]
         # A frozen norm layer has a `train` of its own.
         if not attributes or any("train" in own or "eval" in own for own in attributes):
@@ -33,6 +38,15 @@ class Modes:
             return
         for own in attributes:
             own["training"] = training
+
+    def _find(self) -> None:
+        modules = list(self._model.modules())
+        self._modules = modules if all(map(_is_plain, modules)) else []
+        self._children = _children_of(self._modules)
+
+
+def _children_of(modules: list[nn.Module]) -> list[nn.Module | None]:
+    return [child for module in modules for child in vars(module)["_modules"].values()]
 
 
 def _is_plain(module: nn.Module) -> bool:
