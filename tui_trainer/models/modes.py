@@ -6,6 +6,8 @@ modules, twice.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 _PLAIN = ("torch.nn.modules.", "tui_trainer.models.")
@@ -21,17 +23,19 @@ class Modes:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._modules: list[nn.Module] = []
-        """The modules if all are plain; else none."""
+        self._attributes: list[dict[str, Any]] = []
+        """Those of each module if all are plain; else none."""
+        self._inner: list[dict[str, nn.Module | None]] = []
+        """The modules in each of them."""
         self._children: list[nn.Module | None] = []
-        """All that these have in them, in their order."""
+        """All of these in their order, as they were found."""
         self._find()
 
     def set(self, *, training: bool) -> None:
         """Set the mode."""
-        if _children_of(self._modules) != self._children:
+        if [child for inner in self._inner for child in inner.values()] != self._children:
             self._find()
-        attributes = [vars(module) for module in self._modules]
+        attributes = self._attributes
         # A frozen norm layer has a `train` of its own.
         if not attributes or any("train" in own or "eval" in own for own in attributes):
             self._model.train(training)
@@ -41,12 +45,9 @@ class Modes:
 
     def _find(self) -> None:
         modules = list(self._model.modules())
-        self._modules = modules if all(map(_is_plain, modules)) else []
-        self._children = _children_of(self._modules)
-
-
-def _children_of(modules: list[nn.Module]) -> list[nn.Module | None]:
-    return [child for module in modules for child in vars(module)["_modules"].values()]
+        self._attributes = list(map(vars, modules)) if all(map(_is_plain, modules)) else []
+        self._inner = [own["_modules"] for own in self._attributes]
+        self._children = [child for inner in self._inner for child in inner.values()]
 
 
 def _is_plain(module: nn.Module) -> bool:
