@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_the_collector_goes_on_after_imports_even_if_they_fail() -> None:
             pass
         assert not gc.isenabled()
     gc.unfreeze()
+
+
+def test_pauses_of_two_threads_may_overlap() -> None:
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(collector_paused())
+    second.enter_context(collector_paused())
+    first.close()
+    assert not gc.isenabled()
+    second.close()
+    assert gc.isenabled()
 
 
 @pytest.mark.full

@@ -93,3 +93,20 @@ def test_what_was_put_in_the_place_of_a_layer_is_called(layers: nn.Sequential) -
     before = first.weight.detach().clone()
     parametrize.register_parametrization(first, "weight", Twice())
     assert call(first, inputs).equal(nn.functional.linear(inputs, 2 * before, first.bias))
+    linear = nn.Linear(6, 5)
+    weight = linear.weight.detach()
+    del linear.weight
+    linear.register_buffer("weight", 3 * weight)
+    assert call(linear, inputs).equal(nn.functional.linear(inputs, 3 * weight, linear.bias))
+
+
+def test_what_was_put_in_the_place_of_functions_of_torch_is_called(
+    layers: nn.Sequential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = torch.randn(3, 6)
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.Linear, "forward", lambda module, _: torch.zeros(3, module.out_features))
+        assert call(nn.Linear(6, 5), inputs).eq(0).all()
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.Module, "__call__", lambda module, _: torch.ones(1))
+        assert call(layers, inputs).equal(torch.ones(1))

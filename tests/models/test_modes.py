@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from tui_trainer.models.modes import Modes
 
@@ -45,6 +46,17 @@ def test_modules_that_were_exchanged_are_found() -> None:
     model.layer = nn.Linear(2, 3)
     modes.set(training=False)
     assert modes_in(model) == [False, False]
+    inner, linear = nn.Sequential(nn.Dropout(0.1)), nn.Linear(2, 2)
+    layers = nn.Sequential(inner, linear)
+    modes = Modes(layers)
+    weight_norm(linear)
+    inner[0] = nn.Dropout(0.2)
+    modes.set(training=False)
+    assert not any(modes_in(layers))
+    inner[0] = Frozen(2)
+    layers.append(nn.Dropout(0.3))
+    modes.set(training=True)
+    assert [module for module in layers.modules() if not module.training] == [inner[0]]
 
 
 def test_a_layer_whose_mode_was_fixed_afterwards_keeps_it() -> None:

@@ -87,6 +87,28 @@ def test_a_graph_belongs_to_one_object_and_is_called_directly() -> None:
         assert None not in graph._direct.values()
 
 
+class Difference:
+    """A method to compile that reads two fields of a batch."""
+
+    def of(self, into: list[Tensor], batch: dict[str, Tensor], _: Tensor) -> Tensor:
+        into[0].copy_(batch["input"] - 2 * batch["target"])
+        return batch["input"].sum()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_fields_may_be_one_tensor_in_some_batches() -> None:
+    graph, into = CompiledGraph(Difference().of), torch.zeros(3)
+    fixed = ([into],)
+    with torch.no_grad():
+        for _ in range(3):
+            one, other = torch.randn(2, 3)
+            for target in (one, other, one):
+                graph(fixed, {"input": one, "target": target}, torch.ones(1))
+                assert into.allclose(one - 2 * target)
+
+
 @pytest.mark.parametrize(
     ("model", "training", "blamed"),
     [

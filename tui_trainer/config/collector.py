@@ -9,20 +9,45 @@ from __future__ import annotations
 
 import atexit
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+class _Pauses:
+    """The pauses that are under way, in all threads: the last to end turns the collector on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._was_enabled = False
+        """Whether the collector was on before the first of them."""
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._was_enabled = gc.isenabled()
+            self._count += 1
+            gc.disable()
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count and self._was_enabled:
+                gc.enable()
+
+
+_PAUSES = _Pauses()
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Collect no garbage meanwhile, in any thread."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+    _PAUSES.begin()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        _PAUSES.end()
 
 
 @contextmanager

@@ -44,7 +44,7 @@ _KNOWN: frozenset[type[nn.Module]] = frozenset(
 
 def call(module: nn.Module, inputs: Tensor) -> Tensor:
     """Return `module(inputs)`; what is inside of `nn.Sequential` is called in the same way."""
-    if _GLOBAL is None or any(_GLOBAL) or torch.compiler.is_compiling():
+    if _GLOBAL is None or any(_GLOBAL) or torch.compiler.is_compiling() or _is_replaced():
         return _by_torch(module, inputs)
     return _called(module, inputs)
 
@@ -64,13 +64,22 @@ def _called(module: nn.Module, inputs: Tensor) -> Tensor:
     if kind is nn.Linear:
         # To read a parameter as an attribute takes longer than all else here.
         parameters = own["_parameters"]
-        return F.linear(inputs, parameters["weight"], parameters["bias"])
+        try:
+            return F.linear(inputs, parameters["weight"], parameters["bias"])
+        except KeyError:
+            # Something else is in the place of a parameter.
+            return _by_torch(module, inputs)
     if kind is nn.Sequential:
         for child in own["_modules"].values():
             inputs = _called(child, inputs)
         return inputs
     outputs: Tensor = module.forward(inputs)
     return outputs
+
+
+def _is_replaced() -> bool:
+    """Whether somebody put another function in the place of torch's, as `torch.fx` does."""
+    return nn.Module.__call__ is not _CALL or nn.Linear.forward is not _FORWARD
 
 
 def _by_torch(module: nn.Module, inputs: Tensor) -> Tensor:
@@ -93,3 +102,4 @@ def _global_hooks() -> tuple[Mapping[int, Any], ...] | None:
 
 
 _GLOBAL = _global_hooks()
+_CALL, _FORWARD = nn.Module.__call__, nn.Linear.forward

@@ -6,6 +6,8 @@ modules, twice.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 _PLAIN = ("torch.nn.modules.", "tui_trainer.models.")
@@ -15,24 +17,37 @@ _PLAIN = ("torch.nn.modules.", "tui_trainer.models.")
 class Modes:
     """Sets the mode of the modules of a model as `nn.Module.train` does, and faster if it can.
 
-    It finds the modules once if all classes are torch's or our own. Other models may exchange
-    modules, and may do more when their mode is set.
+    It finds the modules once if all classes are torch's or our own, and again after some were
+    exchanged, as a hook of the user's may do. Other models may do more when their mode is set.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        modules = list(model.modules())
-        self._modules = modules if all(map(_is_plain, modules)) else []
+        self._attributes: list[dict[str, Any]] = []
+        """Those of each module if all are plain; else none."""
+        self._inner: list[dict[str, nn.Module | None]] = []
+        """The modules in each of them."""
+        self._children: list[nn.Module | None] = []
+        """All of these in their order, as they were found."""
+        self._find()
 
     def set(self, *, training: bool) -> None:
         """Set the mode."""
-        attributes = [vars(module) for module in self._modules]
+        if [child for inner in self._inner for child in inner.values()] != self._children:
+            self._find()
+        attributes = self._attributes
         # A frozen norm layer has a `train` of its own.
         if not attributes or any("train" in own or "eval" in own for own in attributes):
             self._model.train(training)
             return
         for own in attributes:
             own["training"] = training
+
+    def _find(self) -> None:
+        modules = list(self._model.modules())
+        self._attributes = list(map(vars, modules)) if all(map(_is_plain, modules)) else []
+        self._inner = [own["_modules"] for own in self._attributes]
+        self._children = [child for inner in self._inner for child in inner.values()]
 
 
 def _is_plain(module: nn.Module) -> bool:

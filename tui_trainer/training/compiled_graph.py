@@ -75,6 +75,9 @@ class CompiledGraph:
         """Return how to do what the last call did, or None if it was more than compiled code."""
         if self._last_call is None or not tensors[0].is_cpu:
             return None
+        if len(set(map(id, tensors))) < len(tensors):
+            # The code takes a tensor once, even if it has two names in this batch.
+            return None
         code, given, outcome = self._last_call
         # It may be given numbers as well, as the places of tensors in memory; they are the same for
         # all tensors of one form.
@@ -158,7 +161,7 @@ def _watched_backend(watched: Callable[[Code], Code]) -> Callable[..., Any] | No
     return backend
 
 
-_GUARDS = ("TENSOR_MATCH", "SEQUENCE_LENGTH", "GRAD_MODE", "GLOBAL_STATE")
+_GUARDS = ("TENSOR_MATCH", "DUPLICATE_INPUT", "SEQUENCE_LENGTH", "GRAD_MODE", "GLOBAL_STATE")
 
 
 def _guards_of_tensors(guards: Sequence[Any]) -> list[bool]:
