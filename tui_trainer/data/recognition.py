@@ -38,6 +38,7 @@ from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
+from tui_trainer.data.splits.split_column import is_split_word
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
 
@@ -226,6 +227,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         files = list_unlabelled(where).files
         if asked is None:
             _check_has_no_table(where, files)
+        if stated.get("layout", "auto") == "auto":
+            _check_has_classes(where, files)
         return picture_settings(
             where, stated, {"type": f"most files are {ends}"}, without_masks(files)
         )
@@ -257,6 +260,30 @@ def _check_has_no_table(where: str, files: PictureFiles) -> None:
                 f"{clean(name, 80)} names them; name that table in place of the folder: "
                 f"{clean(path, 200)}"
             )
+
+
+def _check_has_classes(where: str, files: PictureFiles) -> None:
+    """Raise BadInput if all folders of pictures are called as splits, and would become classes."""
+    folders = sorted({os.path.dirname(file.name) for file in files.pictures})
+    if len(folders) < 2 or not all(is_split_word(name) for name in folders):
+        return
+    shown = clean(f"{', '.join(folders[:-1])} and {folders[-1]}", 120)
+    tables = {
+        name
+        for folder in folders
+        for name in os.listdir(os.path.join(where, folder))
+        if name.lower().endswith(_TABLES)
+    }
+    way = "put the pictures of each class into a folder of its own in each of them"
+    if tables:
+        way = (
+            f"join {clean(sorted(tables)[0], 80)} of each into one table beside them, with paths "
+            f"as {clean(files.pictures[0].name, 80)} and the split in a column, and name that table"
+        )
+    raise BadInput(
+        f"{clean(where, 200)}: the folders {shown} are splits, and no folders of classes are in "
+        f"them; {way}; dataset.layout=classes takes them for the classes"
+    )
 
 
 def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:
@@ -338,9 +365,10 @@ def picture_settings(
 
 
 def _has_pictures(where: str) -> bool:
-    """Whether most files that are directly in a folder are pictures."""
-    here, _ = _suffixes(where)
-    return 2 * sum(here[end] for end in SUFFIXES) > here.total()
+    """Whether most files directly in a folder, or in a folder of a split in it, are pictures."""
+    splits = [os.path.join(where, name) for name in os.listdir(where) if is_split_word(name)]
+    counts = [_suffixes(folder)[0] for folder in (where, *splits)]
+    return any(2 * sum(here[end] for end in SUFFIXES) > here.total() for here in counts)
 
 
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:
