@@ -115,6 +115,12 @@ def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> No
     path = written(tmp_path, "t.data", '18.0   8   307.0   "a car"\n15.0   8   350.0   "another"\n')
     with pytest.raises(BadInput, match="separated by spaces"):
         find_target(TableSection(type="table", path=path, target="?"))
+    path = written(tmp_path, "n.data", "name height y\ntom 1.5 0\nann 2.5 1\n")
+    with pytest.raises(BadInput, match="separated by spaces"):
+        find_target(TableSection(type="table", path=path, target="?"))
+    path = written(tmp_path, "s.data", "a few words\n12 of 15\nnone at all\n")
+    with pytest.raises(BadInput, match="or tabs between them"):
+        find_target(TableSection(type="table", path=path, target="?"))
 
 
 def test_a_file_of_torch_save_is_a_pickle(tmp_path: Path) -> None:
