@@ -276,7 +276,8 @@ def _check_has_classes(where: str, files: PictureFiles) -> None:
     if tables:
         way = (
             f"join {clean(tables[0], 80)} of each into one table beside them, with paths "
-            f"as {clean(files.pictures[0].name, 80)} and the split in a column, and name that table"
+            f"as {clean(files.pictures[0].name, 80)} and the split in a column, and name that "
+            "table and dataset.split=COLUMN"
         )
     raise BadInput(
         f"{clean(where, 200)}: the folders {shown} are splits, and no folders of classes are in "
