@@ -95,6 +95,17 @@ def test_the_file_and_line_of_a_setting_in_a_list_are_told(tmp_path: Path) -> No
         LIBRARY.experiment(str(file))
 
 
+def test_a_new_edit_of_a_frozen_group_is_refused_and_a_recorded_one_is_not() -> None:
+    now = experiment("optimizer.groups=[{match: head, freeze: true}, {match: hidden, lr: 1}]")
+    recorded = edited(now, "optimizer.groups.0.lr", 0.5, is_new=False)
+    assert recorded.get("optimizer.groups.0.lr") == 0.5
+    for experiment_before in (now, recorded):
+        with pytest.raises(BadInput, match=r"0\.weight_decay=0: has no effect in a group"):
+            edited(experiment_before, "optimizer.groups.0.weight_decay", 0)
+    assert edited(recorded, "optimizer.groups.1.lr", 2).get("optimizer.groups.1.lr") == 2.0
+    assert edited(recorded, "optimizer.groups.0.lr", None) == now
+
+
 def test_live_settings_of_items_are_edited_one_by_one() -> None:
     now = experiment(LIST)
     inside = [key for key in live_keys(now) if key.startswith("optimizer.groups.1.")]

@@ -157,6 +157,26 @@ def test_other_formats_are_read_as_csv_is(tmp_path: Path, ending: str) -> None:
             recognise(str(tmp_path), {})
 
 
+@pytest.mark.parametrize("table", ["metadata.jsonl", "metadata.parquet", ""])
+def test_folders_of_splits_without_classes_are_not_taken_for_classes(
+    tmp_path: Path, table: str
+) -> None:
+    for split in ("train", "val"):
+        write(tmp_path, "file,label", [], split)
+        rows = [{"file_name": f"{number}.png", "label": "ab"[number % 2]} for number in range(4)]
+        if table.endswith("jsonl"):
+            (tmp_path / split / table).write_text("\n".join(map(json.dumps, rows)))
+        elif table:
+            pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+            parquet.write_table(pa.Table.from_pylist(rows), tmp_path / split / table)
+    (tmp_path / "labels.csv").unlink()
+    way = rf"join {table} of each .* as train/0\.png " if table else "put the pictures of each"
+    with pytest.raises(BadInput, match=f"folders train and val are splits, .*; {way}"):
+        recognise(str(tmp_path), {})
+    settings = {"type": "pictures", "layout": "classes"}
+    assert recognise(str(tmp_path), settings).type == "pictures"
+
+
 def test_the_labels_in_a_cell_are_those_of_its_picture(tmp_path: Path) -> None:
     sets = ["red|round", "round", "", "red | soft", "soft"]
     rows = [[f"pictures/{n}.png", sets[n % 5]] for n in range(COUNT)]

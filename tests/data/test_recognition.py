@@ -77,6 +77,17 @@ def test_a_folder_without_texts_is_refused_with_what_is_in_it(
     assert message in str(refused.value)
 
 
+def test_folders_of_texts_that_are_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
+    for place in ("train/neg", "train/pos", "test/neg", "test/pos"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "1.txt").write_text("a text")
+    message = rf"folders test and train are splits; name the one to train on, {tmp_path}/train, "
+    with pytest.raises(BadInput, match=message):
+        recognise(str(tmp_path), {})
+    assert recognise(str(tmp_path / "train"), {}).type == "text_folders"
+    assert recognise(str(tmp_path), {"type": "text_folders"}).type == "text_folders"
+
+
 def test_a_name_of_nothing_suggests_a_similar_one(tmp_path: Path) -> None:
     written(tmp_path, "wine.csv")
     with pytest.raises(BadInput, match=r"no such file or folder \(did you mean 'wine.csv'\?\)"):
@@ -114,6 +125,12 @@ def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> No
         find_target(TableSection(type="table", path=path, target="?"))
     path = written(tmp_path, "t.data", '18.0   8   307.0   "a car"\n15.0   8   350.0   "another"\n')
     with pytest.raises(BadInput, match="separated by spaces"):
+        find_target(TableSection(type="table", path=path, target="?"))
+    path = written(tmp_path, "n.data", "name height y\ntom 1.5 0\nann 2.5 1\n")
+    with pytest.raises(BadInput, match="separated by spaces"):
+        find_target(TableSection(type="table", path=path, target="?"))
+    path = written(tmp_path, "s.data", "a few words\n12 of 15\nnone at all\n")
+    with pytest.raises(BadInput, match="or tabs between them"):
         find_target(TableSection(type="table", path=path, target="?"))
 
 

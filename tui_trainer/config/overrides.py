@@ -32,6 +32,7 @@ from tui_trainer.config.item_settings import (
     unknown_item_setting,
     with_setting,
 )
+from tui_trainer.config.sections.parameter_groups import idle_settings
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.setting_names import (
     all_settings,
@@ -168,8 +169,10 @@ def check_live(experiment: Experiment, key: str) -> None:
     raise BadInput(f"no setting {clean(key, 80)!r}{hint}")
 
 
-def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
+def edited(experiment: Experiment, key: str, value: Any, *, is_new: bool = True) -> Experiment:
     """Return the experiment with one live setting changed.
+
+    Edits that a run has recorded may set what has no effect, which is refused in a new one.
 
     Raises:
         BadInput: the key is unknown or not live, or the value is invalid; gives the reason.
@@ -177,6 +180,9 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
     check_live(experiment, key)
     changed = with_value(experiment, key, value)
     wrong = contradictions(changed)
+    if is_new:
+        known = idle_settings(experiment.optimizer.groups)
+        wrong += [idle for idle in idle_settings(changed.optimizer.groups) if idle not in known]
     if wrong:
         raise BadInput(f"{key}={clean(repr(value), 60)}: {wrong[0][1]}")
     return changed

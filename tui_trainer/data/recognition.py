@@ -34,6 +34,7 @@ from tui_trainer.data.files.huggingface import is_dataset_folder
 from tui_trainer.data.files.picture_form import suggest_size
 from tui_trainer.data.files.picture_opener import SUFFIXES, is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles, sizes_of
+from tui_trainer.data.files.split_names import split_name
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
@@ -226,6 +227,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         files = list_unlabelled(where).files
         if asked is None:
             _check_has_no_table(where, files)
+        if stated.get("layout", "auto") == "auto":
+            _check_has_classes(where, files)
         return picture_settings(
             where, stated, {"type": f"most files are {ends}"}, without_masks(files)
         )
@@ -236,6 +239,8 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
             f"{clean(seen, 200) or 'none'}); name one of its files, or put texts or pictures there"
         )
     kind = stated.get("type") or ("text_folders" if not here.keys() & texts.keys() else "text")
+    if kind == "text_folders" and asked is None:
+        _check_folders_are_no_splits(where)
     settings: dict[str, Any] = {"type": kind, "path": where}
     if "patterns" not in stated:
         settings["patterns"] = [f"*{end}" for end in sorted(texts)]
@@ -257,6 +262,41 @@ def _check_has_no_table(where: str, files: PictureFiles) -> None:
                 f"{clean(name, 80)} names them; name that table in place of the folder: "
                 f"{clean(path, 200)}"
             )
+
+
+def _check_has_classes(where: str, files: PictureFiles) -> None:
+    """Raise BadInput if all folders of pictures are called as splits, and would become classes."""
+    folders = sorted({os.path.dirname(file.name) for file in files.pictures})
+    if len(folders) < 2 or not all(map(split_name, folders)):
+        return
+    shown = clean(f"{', '.join(folders[:-1])} and {folders[-1]}", 120)
+    names = {name for folder in folders for name in os.listdir(os.path.join(where, folder))}
+    tables = sorted(name for name in names if name.lower().endswith(_TABLES))
+    way = "put the pictures of each class into a folder of its own in each of them"
+    if tables:
+        way = (
+            f"join {clean(tables[0], 80)} of each into one table beside them, with paths "
+            f"as {clean(files.pictures[0].name, 80)} and the split in a column, and name that "
+            "table and dataset.split=COLUMN"
+        )
+    raise BadInput(
+        f"{clean(where, 200)}: the folders {shown} are splits, and no folders of classes are in "
+        f"them; {way}; dataset.layout=classes takes them for the classes"
+    )
+
+
+def _check_folders_are_no_splits(where: str) -> None:
+    """Raise BadInput if all folders of texts are called as splits, and would become classes."""
+    entries = [name for name in sorted(os.listdir(where)) if not name.startswith(".")]
+    folders = [name for name in entries if os.path.isdir(os.path.join(where, name))]
+    train = next((name for name in folders if split_name(name) == "train"), "")
+    if train and len(folders) > 1 and all(map(split_name, folders)):
+        shown = clean(f"{', '.join(folders[:-1])} and {folders[-1]}", 120)
+        raise BadInput(
+            f"{clean(where, 200)}: the folders {shown} are splits; name the one to train on, "
+            f"{clean(os.path.join(where, train), 200)}, and measure the other by evaluate RUN "
+            "--data FOLDER; dataset.type=text_folders takes them for the classes"
+        )
 
 
 def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:
@@ -338,9 +378,10 @@ def picture_settings(
 
 
 def _has_pictures(where: str) -> bool:
-    """Whether most files that are directly in a folder are pictures."""
-    here, _ = _suffixes(where)
-    return 2 * sum(here[end] for end in SUFFIXES) > here.total()
+    """Whether most files directly in a folder, or in a folder of a split in it, are pictures."""
+    splits = [os.path.join(where, name) for name in os.listdir(where) if split_name(name)]
+    counts = [_suffixes(folder)[0] for folder in (where, *splits)]
+    return any(2 * sum(here[end] for end in SUFFIXES) > here.total() for here in counts)
 
 
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:

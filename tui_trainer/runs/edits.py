@@ -76,7 +76,7 @@ def rewrite_edits(path: Path, edits: Sequence[Edit]) -> None:
 def in_force(experiment: Experiment, edits: Iterable[Edit]) -> Experiment:
     """Return the experiment after the edits, in their order; BadInput if one no longer fits."""
     for edit in edits:
-        experiment = edited(experiment, edit.key, edit.new)
+        experiment = edited(experiment, edit.key, edit.new, is_new=False)
     return experiment
 
 

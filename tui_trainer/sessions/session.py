@@ -137,5 +137,5 @@ class TrackedRun:
                     _, experiment = self._before.pop()
             case Edited():
                 self._before.append((event.step, experiment))
-                return edited(experiment, event.key, event.new)
+                return edited(experiment, event.key, event.new, is_new=False)
         return experiment

@@ -278,7 +278,7 @@ class CommandHandler(Part):
         settings, step = self._settings, self._progress.step
         self._recorder.count_skipped()
         before = settings.lr()
-        settings.change(edited(settings.experiment, edit.key, edit.new))
+        settings.change(edited(settings.experiment, edit.key, edit.new, is_new=False))
         self._events.emit(Edited(step, edit.key, edit.old, edit.new, edit.origin, settings.horizon))
         horizon_changed = edit.key in ("training.epochs", "training.max_steps")
         if horizon_changed and needs_horizon(settings.experiment.schedule):

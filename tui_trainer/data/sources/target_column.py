@@ -8,10 +8,13 @@ from __future__ import annotations
 from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.table_reader import read_table
-from tui_trainer.data.files.tables import open_table
+from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+
+_MOST_COMPARED = 20
+"""That many rows are looked at for spaces between numbers."""
 
 
 def find_target(section: DelimitedSection) -> tuple[str, str]:
@@ -27,7 +30,7 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
         way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
-        if header and _has_spaces_between_numbers(header[0]):
+        if header and _has_spaces_between_columns(opened, header[0]):
             way = (
                 "are its columns separated by spaces? Write commas in their place: "
                 "sed -E 's/^ +//; s/[[:space:]]+/,/g' FILE > FILE.csv"
@@ -61,6 +64,16 @@ def check_target(section: DelimitedSection) -> None:
             f"{opened.file.name}: column '{shown}' has {count:,} different texts in {rows:,} rows, "
             f"so it is no class; name the column to predict: --target COLUMN; available: {others}"
         )
+
+
+def _has_spaces_between_columns(opened: OpenTable, name: str) -> bool:
+    """Whether the header, or all of the first texts below it, are numbers beside each other."""
+    if _has_spaces_between_numbers(name):
+        return True
+    column = read_table(opened.file, opened.header, {name: "category"}).columns[name]
+    rows = getattr(column, "texts", ())[:_MOST_COMPARED]
+    widths = {len(text.split()) for text in (name, *rows)}
+    return len(widths) == 1 and bool(rows) and all(map(_has_spaces_between_numbers, rows))
 
 
 def _has_spaces_between_numbers(text: str) -> bool:
