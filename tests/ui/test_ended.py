@@ -36,6 +36,7 @@ from tui_trainer.ui.run.test_results import (
     results_table,
     verdict,
 )
+from tui_trainer.ui.shared.bindings import live_keys
 
 
 def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:
@@ -567,6 +568,7 @@ def test_a_screen_that_is_gone_before_its_results_get_the_focus_is_left_alone() 
         # As in a screen that another one replaces before the next frame.
         await host.running.query_one(Ending).remove()
         host.running._parts._set_focus()
+        assert live_keys(host.running)
         assert host.running.is_running
 
     drive(play, *some_events(460))

@@ -116,7 +116,8 @@ class RunScreen(Screen[None]):
     def labels(self) -> Mapping[str, str]:
         """Labels that differ from the table of actions, where a key does something else now."""
         if self._over:
-            return self.query_one(Ending).labels
+            # While the screen is taken apart, its keys may be looked at once more.
+            return next((ending.labels for ending in self.query(Ending)), {})
         if self._can_cancel:
             return {"run.back": "Cancel", "run.stop": "Stop"}
         if self.session.view.state == "testing":
