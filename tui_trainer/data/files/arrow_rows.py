@@ -38,21 +38,11 @@ class ArrowTexts:
         self._columns = columns
         self._marks = marks
         self._is_normalised = is_normalised
-        self._converted: dict[str, NDArray[np.float64]] = {}
-
-    def convert(self) -> None:
-        """Convert the columns of plain numbers now, in the thread that reads ahead."""
-        if self._marks is None:
-            for name, column in self._columns.items():
-                if (values := _cast(column)) is not None:
-                    self._converted[name] = values
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if name in self._converted:
-            return self._converted[name]
         column = self._columns[name]
         if self._marks is None and (values := _cast(column)) is not None:
             return values

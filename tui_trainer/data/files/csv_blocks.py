@@ -140,15 +140,13 @@ class CsvReader:
         if len(table) != len(block.starts):
             return None
         style = self.file.style
-        rows = ArrowTexts(
+        return ArrowTexts(
             {self.header[int(name)]: _single_chunk(table.column(name)) for name in wanted},
             line + block.starts,
             marks=style.marks,
             is_normalised=style.is_normalised and not block.content.isascii(),
             share=(at + len(block.content)) / len(self.file.content),
         )
-        rows.convert()
-        return rows
 
 
 def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
