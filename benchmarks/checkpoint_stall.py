@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     state = state_of(arguments.millions)
-    weights = state.model_snapshot()
+    weights = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     source = np.ones(sum(tensor.nbytes for tensor in plain(state)), dtype=np.uint8)
     target = np.ones_like(source)
     ways: dict[str, Callable[[], Any]] = {
