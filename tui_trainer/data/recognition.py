@@ -39,6 +39,11 @@ from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled, without_masks
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_columns
 from tui_trainer.data.sources.pixel_file import recognise_pixels
+from tui_trainer.data.sources.split_folders import (
+    TABLES,
+    check_folders_are_no_splits,
+    check_has_classes,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
 
@@ -52,7 +57,6 @@ _MOST_OPENED = 200
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _MOST_FOLDERS = 50
 """That many folders in a folder are looked through for arrays."""
 _SMALL_TEXT_BYTES = 4096
@@ -228,7 +232,7 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         if asked is None:
             _check_has_no_table(where, files)
         if stated.get("layout", "auto") == "auto":
-            _check_has_classes(where, files)
+            check_has_classes(where, files)
         return picture_settings(
             where, stated, {"type": f"most files are {ends}"}, without_masks(files)
         )
@@ -240,7 +244,7 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         )
     kind = stated.get("type") or ("text_folders" if not here.keys() & texts.keys() else "text")
     if kind == "text_folders" and asked is None:
-        _check_folders_are_no_splits(where)
+        check_folders_are_no_splits(where)
     settings: dict[str, Any] = {"type": kind, "path": where}
     if "patterns" not in stated:
         settings["patterns"] = [f"*{end}" for end in sorted(texts)]
@@ -256,47 +260,12 @@ def _check_has_no_table(where: str, files: PictureFiles) -> None:
         return
     for name in sorted(os.listdir(where)):
         path = os.path.join(where, name)
-        if name.lower().endswith(_TABLES) and _picture_table(path, {}) is not None:
+        if name.lower().endswith(TABLES) and _picture_table(path, {}) is not None:
             raise BadInput(
                 f"{clean(where, 200)}: the pictures are in no folders of classes, but "
                 f"{clean(name, 80)} names them; name that table in place of the folder: "
                 f"{clean(path, 200)}"
             )
-
-
-def _check_has_classes(where: str, files: PictureFiles) -> None:
-    """Raise BadInput if all folders of pictures are called as splits, and would become classes."""
-    folders = sorted({os.path.dirname(file.name) for file in files.pictures})
-    if len(folders) < 2 or not all(map(split_name, folders)):
-        return
-    shown = clean(f"{', '.join(folders[:-1])} and {folders[-1]}", 120)
-    names = {name for folder in folders for name in os.listdir(os.path.join(where, folder))}
-    tables = sorted(name for name in names if name.lower().endswith(_TABLES))
-    way = "put the pictures of each class into a folder of its own in each of them"
-    if tables:
-        way = (
-            f"join {clean(tables[0], 80)} of each into one table beside them, with paths "
-            f"as {clean(files.pictures[0].name, 80)} and the split in a column, and name that "
-            "table and dataset.split=COLUMN"
-        )
-    raise BadInput(
-        f"{clean(where, 200)}: the folders {shown} are splits, and no folders of classes are in "
-        f"them; {way}; dataset.layout=classes takes them for the classes"
-    )
-
-
-def _check_folders_are_no_splits(where: str) -> None:
-    """Raise BadInput if all folders of texts are called as splits, and would become classes."""
-    entries = [name for name in sorted(os.listdir(where)) if not name.startswith(".")]
-    folders = [name for name in entries if os.path.isdir(os.path.join(where, name))]
-    train = next((name for name in folders if split_name(name) == "train"), "")
-    if train and len(folders) > 1 and all(map(split_name, folders)):
-        shown = clean(f"{', '.join(folders[:-1])} and {folders[-1]}", 120)
-        raise BadInput(
-            f"{clean(where, 200)}: the folders {shown} are splits; name the one to train on, "
-            f"{clean(os.path.join(where, train), 200)}, and measure the other by evaluate RUN "
-            "--data FOLDER; dataset.type=text_folders takes them for the classes"
-        )
 
 
 def _class_folders(where: str, settings: dict[str, Any], stated: Mapping[str, Any]) -> Recognised:
