@@ -13,7 +13,7 @@ SKIPPED = 3
 
 
 class Wrong(Exception):
-    """What a part found to be wrong, in one line."""
+    """A part of the check found something wrong; the message is one line."""
 
 
 class Findings:

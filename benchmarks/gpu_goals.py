@@ -31,7 +31,7 @@ PEAK_BF16 = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "40
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a step of ours may take at most, in steps of the loop that it is compared with."""
+    """The most time a step may take, as a multiple of a step of the loop it is compared with."""
 
     of: str
     """The loop: `plain`, or `reading` if it reads each loss."""

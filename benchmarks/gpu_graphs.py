@@ -90,7 +90,7 @@ def _end(outcome: Any) -> None:
 
 
 def _apart(eager: Run, recorded: Run) -> str:
-    """How far apart two runs ended.
+    """Say how far apart the final weights and the losses of two runs are.
 
     Raises:
         Wrong: farther than rounding explains.

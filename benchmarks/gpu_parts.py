@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def devices(device: str, work: Path) -> int:
-    """What the program's own look at the machine finds, and which device `auto` takes."""
+    """Print what `doctor` says of the machine, and which device `auto` takes."""
     code, text = _command("doctor", limit_s=30)
     print(text)
     wanted = ("gpus", "torch ", "cuda:", "auto")

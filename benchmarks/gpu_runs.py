@@ -138,7 +138,7 @@ def stop_at(step: int, *, save: bool = True) -> React:
 
 
 def differences(one: Any, other: Any, key: str = "") -> list[str]:
-    """Where two contents differ bit for bit, and by how much, in the order of the first."""
+    """Return where two contents differ bit for bit and by how much, in the order of the first."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return _of_tensors(one, other, key)
     if isinstance(one, dict) and isinstance(other, dict):
