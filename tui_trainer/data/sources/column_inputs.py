@@ -157,7 +157,7 @@ def _side_by_side(
 def _gap_notes(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]]) -> list[str]:
     """Return notes on the missing numbers that are filled in: one if many columns have some."""
     gaps = {
-        name: int(columns[name].missing.sum())
+        name: columns[name].gap_count
         for name, settings in fitted.items()
         if settings["kind"] == "number"
     }
@@ -232,7 +232,7 @@ def column_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]
 
 
 def _fit_booleans(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
-    present = train.values[~train.missing]
+    present = train.present
     if not len(present):
         raise BadInput(
             f"{file}: column '{clean(name, 80)}' has no value in the training split; "
@@ -241,7 +241,7 @@ def _fit_booleans(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
     return {
         "kind": "boolean",
         "mean": float(present.mean()),
-        "missing": bool(train.missing.any()),
+        "missing": train.gap_count > 0,
     }
 
 
@@ -254,8 +254,8 @@ def _encode_booleans(
     if fitted["missing"]:
         inputs.append(missing.astype(np.float64))
     notes = []
-    if missing.any():
-        values = counted(int(missing.sum()), "missing value")
+    if column.gap_count:
+        values = counted(column.gap_count, "missing value")
         notes.append(f"{shown}: {values} filled with the training mean {share:.4g}")
     if share in (0, 1):
         word = "yes" if share else "no"

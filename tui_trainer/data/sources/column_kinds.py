@@ -233,18 +233,19 @@ def place_of(column: TextColumn, code: int, lines: NDArray[np.int64]) -> tuple[i
 
 def _is_id(column: Column) -> bool:
     """Whether a column counts the rows, or has a different text in each."""
-    present = ~column.missing
-    if len(present) < LEAST_ROWS:
+    rows = len(column.missing)
+    if rows < LEAST_ROWS:
         return False
     if isinstance(column, NumberColumn):
         return column.counts_rows
-    return 2 * int(present.sum()) >= len(present) and len(column.texts) == int(present.sum())
+    present = rows - column.gap_count
+    return 2 * present >= rows and len(column.texts) == present
 
 
 def _varies(column: Column) -> bool:
     if isinstance(column, TextColumn):
-        return len(column.texts) + int(column.missing.any()) > 1
-    present = column.values[~column.missing]
+        return len(column.texts) + (column.gap_count > 0) > 1
+    present = column.present
     return len(present) > 0 and bool(
         len(present) < len(column.values) or (present != present[0]).any()
     )

@@ -99,7 +99,7 @@ def as_dates(
 
 def fit_dates(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
     """Fit dates on the training rows; BadInput if there are none."""
-    days = train.values[~train.missing]
+    days = train.present
     if not len(days):
         raise BadInput(
             f"{file}: column '{clean(name, 80)}' has no date in the training split; "
@@ -116,7 +116,7 @@ def fit_dates(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
         "std": std or 1.0,
         "year": [year_mean, year_std] if year_std else None,
         "cycles": [part for part in _PERIODS if moments(_parts_of(days)[part])[1]],
-        "missing": bool(train.missing.any()),
+        "missing": train.gap_count > 0,
     }
 
 
@@ -140,14 +140,15 @@ def encode_dates(
     if fitted["missing"]:
         block = np.concatenate([block, missing[:, None].astype(np.float32)], axis=1)
     notes = []
-    if missing.any():
-        notes.append(f"{clean(name, 80)}: {counted(int(missing.sum()), 'missing date')} as zeros")
+    if column.gap_count:
+        dates = counted(column.gap_count, "missing date")
+        notes.append(f"{clean(name, 80)}: {dates} as zeros")
     return block, notes
 
 
 def describe_dates(name: str, column: NumberColumn, fitted: dict[str, Any]) -> str:
     """Return a note on the span of some dates, and on their inputs."""
-    present = column.values[~column.missing]
+    present = column.present
     names = ["days", *(["year"] if fitted["year"] is not None else []), *fitted["cycles"]]
     span = f"{_text_of(present.min())} to {_text_of(present.max())}"
     return f"{clean(name, 80)}: dates from {span}, as {', '.join(names)}"
