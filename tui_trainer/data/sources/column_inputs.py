@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.base.two_threads import in_two_threads
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
 from tui_trainer.data.sources.date_columns import (
@@ -64,12 +65,14 @@ def fit_all(
         if kinds[name] == "text" and isinstance(column, TextColumn)
     }
     of_texts = fit_texts(texts, section.max_text_bytes, tokenizer, file) if texts else {}
-    return {
-        name: of_texts[name]
-        if name in of_texts
-        else _fit_inputs(name, kinds[name], column, section, file)
-        for name, column in train.items()
-    }
+
+    def fit(name: str) -> dict[str, Any]:
+        if name in of_texts:
+            return of_texts[name]
+        return _fit_inputs(name, kinds[name], train[name], section, file)
+
+    rows = len(next(iter(train.values())).missing) if train else 0
+    return dict(zip(train, in_two_threads(fit, train, rows), strict=True))
 
 
 def _fit_inputs(
@@ -144,8 +147,11 @@ def _side_by_side(
     inputs = np.empty((rows, total), dtype=np.float32)
     place, all_notes = 0, _gap_notes(columns, fitted)
     blocks: list[Block] = []
-    for name, settings in fitted.items():
-        block, column_notes = encode_inputs(name, columns[name], settings)
+
+    def encode(name: str) -> tuple[Block, list[str]]:
+        return encode_inputs(name, columns[name], fitted[name])
+
+    for block, column_notes in in_two_threads(encode, fitted, rows):
         blocks.append(block)
         all_notes += column_notes
         if sum(block.shape[1] for block in blocks) >= _FILLED_AT_ONCE:
