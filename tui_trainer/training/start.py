@@ -17,7 +17,8 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.control import Control
-from tui_trainer.runs.directory import RunDirectory, cut_metrics, set_aside
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.discarded import cut_metrics, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted, StageStarted
 from tui_trainer.runs.files import Files
