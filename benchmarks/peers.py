@@ -6,6 +6,9 @@ epochs while its forwards are counted, and its final weights are compared with t
 loop. The figures are CPU times of whole trainings, and medians of their ratios to the bare loop in
 the same round. A library that is not installed is named and left out.
 
+With a budget, as the quick form has, there are as many rounds as fit into it. Arms that would leave
+no time for three rounds are named and left out, those with a fused optimizer first.
+
     pip install -c constraints.txt -e '.[bench]'
     python benchmarks/peers.py [--quick] [--only WORD ...] [--json FILE] [--write]
 """
@@ -13,149 +16,28 @@ the same round. A library that is not installed is named and left out.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
+import math
+import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
+from peers_arms import ARMS, BASE, affordable, available
+from peers_processes import Worker, workers
 from results import machine, table, write_section
 
 TITLE = "What a step costs in other trainers (`peers.py`)"
-BASE = "torch, bare loop"
 PROOF_EPOCHS = 3
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A way to do the training: the function that prepares it, and what it takes."""
-
-    place: str
-    """`module.function` in this folder."""
-    settings: Mapping[str, Any]
-    needs: str = "torch"
-    """The module that must be importable."""
-    package: str = "torch"
-    """Its name on PyPI."""
-    equal_to: str = BASE
-    """The arm whose final weights it should have."""
-
-
-# The same rounding as its other arm has, which no loop of torch has.
-_REFERENCES = {"keras, leanest": "keras"}
-
-
-def _torch_arms() -> dict[str, Arm]:
-    return {
-        BASE: Arm("peers_torch.tight", {"fused": False}),
-        f"{BASE}, fused": Arm("peers_torch.tight", {"fused": True}, equal_to=f"{BASE}, fused"),
-        "torch, DataLoader and .item()": Arm("peers_torch.usual", {"fused": False}),
-        "tui-trainer": Arm("peers_torch.ours", {"arithmetic": "fused"}, equal_to=f"{BASE}, fused"),
-        "tui-trainer, arithmetic plain": Arm("peers_torch.ours", {"arithmetic": "plain"}),
-    }
-
-
-def _peer_arms() -> dict[str, Arm]:
-    arms: dict[str, Arm] = {}
-    packages = {"ignite": "pytorch-ignite"}
-    for name in ("lightning", "transformers", "accelerate", "ignite", "skorch", "keras"):
-        ways = {"": (False, False), ", leanest": (True, False), ", leanest, fused": (True, True)}
-        for words, (lean, fused) in ways.items():
-            if name == "keras" and fused:
-                continue
-            arms[f"{name}{words}"] = Arm(
-                f"peers_libraries.{name}",
-                {"lean": lean, "fused": fused},
-                needs=name,
-                package=packages.get(name, name),
-                equal_to=_REFERENCES.get(f"{name}{words}", f"{BASE}, fused" if fused else BASE),
-            )
-    return arms
-
-
-ARMS = _torch_arms() | _peer_arms()
-
-
-class Worker:
-    """An arm in a process of its own, which trains whenever it is asked to."""
-
-    def __init__(self, name: str, folder: Path, log: Path) -> None:
-        self.name = name
-        command = [sys.executable, __file__, "--arm", name, "--folder", str(folder)]
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
-                text=True,
-            )
-        self._log = log
-
-    def ask(self, **order: Any) -> dict[str, Any]:
-        """Have it train, and return what it measured."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            end = self._log.read_text(errors="replace")[-2000:]
-            raise SystemExit(f"peers: {self.name} ended:\n{end}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def serve(name: str, folder: Path) -> None:
-    """Train an arm as often as a line on stdin says; what libraries print goes to a file."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    import torch
-    from peers_work import Work, digest
-
-    torch.set_num_threads(1)
-    arm = ARMS[name]
-    module, function = arm.place.split(".")
-    prepare = getattr(import_module(module), function)
-    for line in sys.stdin:
-        order = json.loads(line)
-        work = Work(order["epochs"], folder)
-        training = prepare(work, **arm.settings)
-        counts = {"training": 0, "measuring": 0}
-        if order["counts"]:
-
-            def tell(trains: bool, counts: dict[str, int] = counts) -> None:
-                counts["training" if trains else "measuring"] += 1
-
-            training.watch(tell)
-        begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
-        training.start()
-        cpu_s, wall_s = time.process_time() - begin_cpu_s, time.perf_counter() - begin_s
-        weights = training.weights()
-        answer = {
-            "cpu_us": cpu_s / work.steps * 1e6,
-            "wall_us": wall_s / work.steps * 1e6,
-            "steps": work.steps,
-            "forwards": counts,
-            "digest": digest(weights),
-            "weights": [value.flatten()[:200].tolist() for value in weights],
-        }
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+LEAST_ROUNDS = 3
+"""So many must fit into a budget."""
+QUICK_S, QUICK_EPOCHS = 105.0, 25
+"""With the start and the end of all processes, two minutes."""
 
 
 @dataclass
@@ -168,6 +50,24 @@ class Measured:
     wall_us: list[float] = field(default_factory=list)
 
 
+@dataclass
+class Budget:
+    """The seconds that a comparison may take, and what it took."""
+
+    seconds: float
+    left_out: list[str] = field(default_factory=list)
+    """The arms that did not fit."""
+    begun_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self.begun_s
+
+    @property
+    def left_s(self) -> float:
+        return self.seconds - self.spent_s
+
+
 def equality(proof: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     """Say whether final weights are those of the bare loop."""
     if proof["digest"] == reference["digest"]:
@@ -177,23 +77,47 @@ def equality(proof: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
     return f"off by {off:.0e}"
 
 
-def measure(workers: Mapping[str, Worker], *, epochs: int, rounds: int) -> dict[str, Measured]:
+def measure(
+    arms: Mapping[str, Worker], *, epochs: int, rounds: int, budget: Budget
+) -> dict[str, Measured]:
+    """Have the arms train in turns; those that the budget has no time for are put down there."""
     proofs = {}
-    for name, worker in workers.items():
+    for name, worker in arms.items():
         proofs[name] = worker.ask(epochs=PROOF_EPOCHS, counts=True)
-        print(f"{name}: ready", file=sys.stderr)
+        say(f"{name}: ready", budget)
+    # What is imported and allocated once is there after this.
+    costs_s = {name: warm_up(worker, epochs) for name, worker in arms.items()}
+    kept = affordable(costs_s, budget.left_s / LEAST_ROUNDS)
+    budget.left_out = [name for name in arms if name not in kept]
     measured = {
-        name: Measured(proof, equality(proof, proofs[ARMS[name].equal_to]))
-        for name, proof in proofs.items()
+        name: Measured(proofs[name], equality(proofs[name], proofs[ARMS[name].equal_to]))
+        for name in kept
     }
-    for round_ in range(rounds + 1):
-        for name, worker in workers.items():
-            answer = worker.ask(epochs=epochs if round_ else PROOF_EPOCHS, counts=False)
-            # The first round warms up what is imported and allocated once.
-            if round_:
-                measured[name].cpu_us.append(answer["cpu_us"])
-                measured[name].wall_us.append(answer["wall_us"])
+    longest_s = 0.0
+    for number in range(rounds):
+        if number and longest_s > budget.left_s:
+            break
+        begin_s = budget.spent_s
+        for name, own in measured.items():
+            answer = arms[name].ask(epochs=epochs, counts=False)
+            own.cpu_us.append(answer["cpu_us"])
+            own.wall_us.append(answer["wall_us"])
+        longest_s = max(longest_s, budget.spent_s - begin_s)
+        say(f"round {number + 1} of at most {rounds}", budget)
     return measured
+
+
+def warm_up(worker: Worker, epochs: int) -> float:
+    """Have an arm train for a short time, and return how many seconds a long one may take."""
+    begin_s = time.monotonic()
+    answer = worker.ask(epochs=PROOF_EPOCHS, counts=False)
+    training_s = answer["wall_us"] * answer["steps"] / 1e6
+    return time.monotonic() - begin_s + training_s * (epochs / PROOF_EPOCHS - 1)
+
+
+def say(text: str, budget: Budget) -> None:
+    of = "" if math.isinf(budget.seconds) else f" of {budget.seconds:.0f}"
+    print(f"{text}; {budget.spent_s:.0f}{of} s", file=sys.stderr)
 
 
 HEADER = ("arm", "us per step", "ratio", "from", "to", "wall us", "forwards", "weights")
@@ -220,23 +144,11 @@ def rows_of(measured: Mapping[str, Measured]) -> list[tuple[str, ...]]:
     return rows
 
 
-def chosen(words: list[str]) -> tuple[dict[str, Arm], list[str]]:
-    """Return the arms that can run, and a line for each library that is missing."""
-    arms = {
-        name: arm
-        for name, arm in ARMS.items()
-        if not words or arm.needs == "torch" or any(word in name for word in words)
-    }
-    missing = {arm.package for arm in arms.values() if util.find_spec(arm.needs) is None}
-    lines = [f"skipped: {package} is not installed" for package in sorted(missing)]
-    return {name: arm for name, arm in arms.items() if arm.package not in missing}, lines
-
-
-def report(arms: Mapping[str, Arm], measured: Mapping[str, Measured], epochs: int) -> str:
-    packages = dict.fromkeys(arm.package for arm in arms.values())
+def about(measured: Mapping[str, Measured], packages: Iterable[str], epochs: int) -> str:
+    """Return what was compared on which machine, and how to read the table."""
     rounds = len(measured[BASE].cpu_us)
     steps = measured[BASE].proof["steps"]
-    about = (
+    return (
         f"{machine(tuple(packages))} {epochs} epochs of {steps // PROOF_EPOCHS} steps, {rounds} "
         "rounds in turns, one process and one thread each, CPU time of a whole training; 64-128-10 "
         "MLP on the digits, batch 64, Adam, validation after each epoch. `forwards` are counted "
@@ -245,45 +157,62 @@ def report(arms: Mapping[str, Arm], measured: Mapping[str, Measured], epochs: in
         "keras at its leanest with keras, whose Adam adds epsilon elsewhere. fastai is left out: "
         "it needs torchvision, whose builds on PyPI are for CUDA."
     )
-    return f"{about}\n\n{table(HEADER, rows_of(measured))}"
 
 
-def main() -> None:
+def notes(budget: Budget, missing: Sequence[str]) -> list[str]:
+    """Return lines about the time that it took, and about every arm that is not in the table."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s = sum(one.ru_utime + one.ru_stime for one in used)
+    took = f"Took {budget.spent_s:.0f} s, and {cpu_s:.0f} s of CPU time in all processes"
+    if math.isinf(budget.seconds):
+        lines = [f"{took}."]
+    else:
+        out = ", ".join(f"`{name}`" for name in budget.left_out) or "no arm"
+        lines = [
+            f"{took}, of a budget of {budget.seconds:.0f} s. Left out for lack of time: {out}."
+        ]
+    return lines + [f"skipped: {package} is not installed" for package in missing]
+
+
+def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--epochs", type=int, help=f"of a training (60; quick: {QUICK_EPOCHS})")
+    parser.add_argument("--rounds", type=int, default=7, help="at most (%(default)s)")
+    parser.add_argument(
+        "--budget", type=float, metavar="SECONDS", help=f"(none; quick: {QUICK_S:.0f})"
+    )
     parser.add_argument("--quick", action="store_true", help="two minutes")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="peers, by name")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
-    parser.add_argument("--arm", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.arm:
-        serve(arguments.arm, arguments.folder)
-        return
-    epochs = arguments.epochs or (15 if arguments.quick else 60)
-    rounds = arguments.rounds or (3 if arguments.quick else 7)
-    arms, missing = chosen(arguments.only)
-    for line in missing:
-        print(f"{line}; pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        workers: dict[str, Worker] = {}
-        try:
-            for number, arm in enumerate(arms):
-                workers[arm] = Worker(arm, folder, folder / f"{number}.log")
-            measured = measure(workers, epochs=epochs, rounds=rounds)
-        finally:
-            for worker in workers.values():
-                worker.end()
-    text = report(arms, measured, epochs)
-    if missing:
-        text += "\n\n" + "\n".join(missing)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = arguments_of()
+    epochs = arguments.epochs or (QUICK_EPOCHS if arguments.quick else 60)
+    budget = Budget(arguments.budget or (QUICK_S if arguments.quick else math.inf))
+    arms, missing = available(arguments.only)
+    for package in missing:
+        print(
+            f"skipped: {package} is not installed; pip install -c constraints.txt -e '.[bench]'",
+            file=sys.stderr,
+        )
+    with tempfile.TemporaryDirectory() as name, workers(arms, Path(name)) as begun:
+        measured = measure(begun, epochs=epochs, rounds=arguments.rounds, budget=budget)
+    packages = dict.fromkeys(ARMS[name].package for name in measured)
+    heading, below = about(measured, packages, epochs), notes(budget, missing)
+    text = "\n\n".join([heading, table(HEADER, rows_of(measured)), *below])
     print(text)
     if arguments.json is not None:
-        plain = {name: vars(own) for name, own in measured.items()}
-        arguments.json.write_text(json.dumps({"about": text.split("\n")[0], "arms": plain}))
+        plain = {
+            "about": heading,
+            "notes": below,
+            "left_out": budget.left_out,
+            "not_installed": missing,
+            "arms": {name: vars(own) for name, own in measured.items()},
+        }
+        arguments.json.write_text(json.dumps(plain))
     if arguments.write:
         write_section(TITLE, text)
 
