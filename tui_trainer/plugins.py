@@ -97,7 +97,7 @@ def dataset(
     """
     check_name(name)
     if augment not in ("images", "none"):
-        raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
+        raise ValueError(f"augment={augment!r} of the data set {name!r}: use 'images' or 'none'")
     if augment == "images":
         # Refused here already, where the line of the decorator is.
         _with_images(params, name)
@@ -215,7 +215,7 @@ def metric(
 
     def register(made: Made) -> Made:
         if better not in ("higher", "lower"):
-            raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
+            raise ValueError(f"better={better!r} of the metric {name!r}: use 'higher' or 'lower'")
         arguments = () if isinstance(made, type) else ("outputs", "batch")
         check_call(f"the metric {name!r}", made, arguments)
         spec = MetricSpec(

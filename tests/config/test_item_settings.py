@@ -65,7 +65,7 @@ def test_a_setting_of_an_item_is_set_after_its_list_whatever_the_order() -> None
             "optimizer.groups.0.schedule",
             "warmup: unknown key (did you mean 'warmup_steps'?)",
         ),
-        (["optimizer.lr.0.x=1"], "optimizer.lr.0.x", "lr is no list"),
+        (["optimizer.lr.0.x=1"], "optimizer.lr.0.x", "lr is not a list"),
     ],
 )
 def test_what_is_wrong_in_a_list_is_told_with_its_place(

@@ -157,7 +157,7 @@ def test_the_first_of_several_bad_cells_is_named() -> None:
     rows[150][0], rows[120][2] = "inf", "inf"
     lines = [",".join(row) for row in rows]
     said = assert_same("\n".join(["a,b,c", *lines]).encode(), kinds=("auto", "auto", "auto"))
-    assert said == "t.csv:122: column 'c' has 'inf', which is not a finite number"
+    assert "t.csv:122: column 'c' has 'inf', which is not a finite number" in said
 
 
 def test_a_column_that_turns_out_as_text_is_read_again() -> None:

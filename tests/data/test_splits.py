@@ -165,7 +165,7 @@ def test_rows_that_are_gone_or_changed_are_counted(tmp_path: Path) -> None:
 def test_a_checkpoint_whose_record_is_missing_is_refused(tmp_path: Path) -> None:
     first = table(tmp_path, lines(90))
     section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
-    with pytest.raises(CheckpointUnusable, match="splits of the run is missing"):
+    with pytest.raises(CheckpointUnusable, match="file splits, which says what rows"):
         load(section, first.preprocessing)
 
 

@@ -156,7 +156,7 @@ def test_fault_38_missing_values_can_be_filled_and_are_counted(tmp_path: Path) -
     assert other_notes(dataset) == (
         "1 row without a value of y left out",
         f"a: 3 missing values filled with the training mean {mean:.4g}",
-        "b: 20 missing values read as a category of their own",
+        "b: 20 missing values read as a separate category",
     )
     assert dataset.input_shape == (1 + 3 + 1,)
     inputs = all_inputs(dataset)
@@ -235,7 +235,8 @@ def test_fault_38_infinity_is_refused_by_line(tmp_path: Path, text: str) -> None
     rows[2] = f"{text},u,no"
 
     assert refusal(tmp_path, table(rows)) == (
-        f"table.csv:4: column 'a' has '{text}', which is not a finite number"
+        f"table.csv:4: column 'a' has '{text}', which is not a finite number; correct it, or leave "
+        "the cell empty"
     )
 
 

@@ -181,7 +181,7 @@ def _dataset_overrides(overrides: Sequence[Override]) -> list[Override]:
     for override in chosen:
         if override.field in ("", "path"):
             raise BadInput(
-                f"{override.key} and a file or folder to train on; leave out one of the two"
+                f"{override.key} and PATH both name the data to train on; leave out either"
             )
     return chosen
 

@@ -202,9 +202,9 @@ class CommandHandler(Part):
             case Save():
                 return "" if self._saver.save_and_wait() else f"not saved: {self._saver.failure}"
             case Validate() if validating:
-                return "a validation is under way"
+                return "a validation is running already"
             case Validate() if not self._validator.has_rows:
-                return "there are no rows for validation: dataset.val_fraction is 0"
+                return "there is no data for validation: dataset.val_fraction is 0"
             case Validate():
                 done = self._validator.validate(self.stop_asked, on_demand=True)
                 return "" if done else "the run was stopped before the validation was done"
@@ -226,7 +226,7 @@ class CommandHandler(Part):
             if isinstance(other, Pause):
                 return "the run is paused already"
             if isinstance(other, Save | Validate) and command.offload:
-                return "the model is off the device; resume first"
+                return "the model was moved off the GPU by this pause; resume first"
             return self._execute(other, validating=validating)
 
         self.wait(execute)

@@ -83,7 +83,7 @@ class GroupSection(Section):
         le=1e4,
     )
     lr_factor: float | None = setting(
-        None, "factor of optimizer.lr, in place of an own lr", live=True, gt=0, le=1e4
+        None, "factor of optimizer.lr, in place of lr", live=True, gt=0, le=1e4
     )
     weight_decay: float | None = setting(
         None, "in place of optimizer.weight_decay", live=True, ge=0, le=1e3

@@ -26,7 +26,7 @@ _FOREIGN = (
     (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
     (b"Obj\x01", "an Avro file", "write it as CSV or Parquet"),
-    (b"\x93NUMPY", "a NumPy array", "dataset.type=arrays trains on it, and it is not a table"),
+    (b"\x93NUMPY", "a NumPy array", "set dataset.type=arrays to train on it"),
     (b"BZh", "packed with bzip2", "unpack it with bunzip2"),
     (b"\xfd7zXZ\x00", "packed with xz", "unpack it with unxz"),
     (b"%PDF", "a PDF document", "a table is CSV, Parquet or JSON lines"),
@@ -69,8 +69,7 @@ def refuse_binary(file: DataFile) -> None:
             raise BadInput(f"{file.name}: is an Excel file; {_SAVE_AS_CSV}")
         if first[_ZIP_NAME:].partition(b"PK")[0].find(b".npy") > 0:
             raise BadInput(
-                f"{file.name}: has NumPy arrays (.npz); dataset.type=arrays trains on them, and "
-                "they are not a table"
+                f"{file.name}: has NumPy arrays (.npz); set dataset.type=arrays to train on them"
             )
         if b"data.pkl" in first[_ZIP_NAME:].partition(b"PK")[0]:
             raise BadInput(

@@ -161,7 +161,7 @@ def _object(file: DataFile, line: _Line) -> dict[str, Any]:
         reason = clean(str(error), 120)
         raise BadInput(f"{file.name}:{line.number}: not valid JSON: {reason}") from error
     if not isinstance(value, dict):
-        raise BadInput(f"{file.name}:{line.number}: no JSON object; each line needs one")
+        raise BadInput(f"{file.name}:{line.number}: not a JSON object; each line must be one")
     return value
 
 

@@ -191,6 +191,7 @@ def _not_finite(
         f"{file.name}:{values.bad.line}: column '{clean(name, 80)}' has "
         f"{clean(values.bad.text, 40)!r}, which is not a finite number"
         + (f" with {form.description}" if form is not None else "")
+        + "; correct it, or leave the cell empty"
     )
 
 

@@ -115,7 +115,7 @@ def _encode_texts(
     missing = column.gap_count
     if missing and fitted["missing"]:
         values = _counted(missing, "missing value")
-        notes.append(f"{shown}: {values} read as a category of their own")
+        notes.append(f"{shown}: {values} read as a separate category")
     unseen = np.flatnonzero(codes < 0)
     if len(unseen):
         notes.append(_unseen_note(shown, column, column.codes[unseen]))

@@ -117,7 +117,10 @@ def _check_columns(section: PicturesSection, opened: OpenTable, columns: Sequenc
                 f"{clean(', '.join(header[:20]), 400)}"
             )
         if columns.count(column) > 1:
-            raise BadInput(f"{file}: the column '{clean(column, 80)}' is used for two things")
+            raise BadInput(
+                f"{file}: two settings name the column '{clean(column, 80)}': dataset.picture, "
+                "dataset.target and dataset.split need different ones"
+            )
     if section.label_separator is not None and not isinstance(section.target, str | None):
         message = "is for the labels in the cells of one column, and dataset.target has several"
         raise ConfigError([Problem(message, "dataset.label_separator")])
@@ -278,8 +281,8 @@ def with_single_labels(
         if foreign or not np.isfinite(numbers).all():
             bad = labels[foreign[0]] if foreign else "a number that is not finite"
             raise BadInput(
-                f"{listed.name}: '{clean(target, 80)}' has {clean(repr(bad), 80)}, which is no "
-                "number to predict"
+                f"{listed.name}: '{clean(target, 80)}' has {clean(repr(bad), 80)}, which is not "
+                "a number to predict"
             )
         return replace(listed, target=Target((), numbers))
     classes = order_classes(distinct)

@@ -39,8 +39,8 @@ def problem_of(
     if target is None:
         raise BadInput(
             f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
-            "(input, target), or a dict with the key target; what needs none is a recipe, "
-            "recipe=NAME, or a model that computes its own loss, problem=none loss=model"
+            "(input, target), or a dict with the key target; only a recipe (recipe=NAME) or a "
+            "model that computes its own loss (problem=none loss=model) needs none"
         )
     problem, reason = data.problem, "Data names it"
     if wanted in PROBLEMS:

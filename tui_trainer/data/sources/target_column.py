@@ -29,7 +29,7 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
         only = f" ('{clean(header[0], 80)}')" if header else ""
-        way = "columns have , ; | or tabs between them (dataset.separator), texts dataset.type=text"
+        way = "separate the columns by , ; | or tabs, or set dataset.type=text for a plain text"
         if header and _has_spaces_between_columns(opened, header[0]):
             way = (
                 "are its columns separated by spaces? Write commas in their place: "
@@ -62,7 +62,7 @@ def check_target(section: DelimitedSection) -> None:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
             f"{opened.file.name}: column '{shown}' has {count:,} different texts in {rows:,} rows, "
-            f"so it is no class; name the column to predict: --target COLUMN; available: {others}"
+            f"so it is not a class; name the one to predict: --target COLUMN; available: {others}"
         )
 
 

@@ -202,7 +202,7 @@ def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encode
     is_long = np.array([*(len(content) > most for content in contents), False])
     codes = np.where(column.missing, len(contents), column.codes)
     notes = []
-    gap = "zero byte" if "tokenizer" not in fitted else "token, that before a text"
+    gap = "zero byte" if "tokenizer" not in fitted else "token, the one before each text"
     cut, missing = int(is_long[codes].sum()), column.gap_count
     if cut:
         notes.append(

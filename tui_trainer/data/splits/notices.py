@@ -60,7 +60,7 @@ def _id_notice(shown: str, column: Column) -> list[str]:
         return []
     return [
         f"{shown}: {different:,} different values in {rows:,} rows; dataset.group={shown} keeps "
-        "rows of the same one in the same split"
+        "rows with the same value in the same split"
     ]
 
 
