@@ -90,6 +90,14 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
         (["u,v,y", "p,q,r", "p,q,r"], True),
         (["p,q,r", "p,q,r"], True),
         (["1,2,y", "3,4,5"], True),
+        # One with decimals is none, unless they ascend as on a scale.
+        (["Ann,1.5,u", "Ben,2.5,v", "Cy,0.5,u"], False),
+        (["Ann,23,u", "Ben,25,v", "Cy,31,u"], True),
+        (["2025-01-03,7,u", "2025-01-04,8,v", "2025-02-04,8,u"], False),
+        (["sample,400.5,401,401.5,402,402.5", "p,1.5,2,3,4,5", "q,1,2,3,4,5"], True),
+        # Texts alone need more rows.
+        ([f"{'pq'[n % 2]},{'rs'[n % 3 % 2]},{'uv'[n % 5 % 2]}" for n in range(12)], False),
+        (["kind,size,y", *(f"{'pq'[n % 2]},m,{'uv'[n % 5 % 2]}" for n in range(12))], True),
     ],
 )
 def test_a_header_is_what_differs_from_the_rows(
@@ -99,6 +107,8 @@ def test_a_header_is_what_differs_from_the_rows(
     assert table.file.style.has_header is has_header
     said = [note for note in table.notes if "dataset.header=yes" in note]
     assert len(said) == (not has_header)
+    has_number = any(part.replace(".", "").isdigit() for part in rows[0].split(","))
+    assert ("dataset.header=no" in "".join(table.notes)) == (has_header and has_number)
     if not has_header:
         assert table.header == ("column 1", "column 2", "column 3")
 

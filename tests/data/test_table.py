@@ -262,7 +262,12 @@ def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
 
 def test_fault_38_names_of_columns_are_needed_once_each(tmp_path: Path) -> None:
     assert "two columns are named 'a'" in refusal(tmp_path, "a, a ,y\n1,2,3\n")
-    assert "table.csv:1: column 2 has no name" in refusal(tmp_path, "a,,y\n1,2,3\n")
+    assert "table.csv:1: column 2 has no name" in refusal(
+        tmp_path, "a title,,,\na,b,c,y\n1,2,3,4\n"
+    )
+    assert "table.csv:3: two columns are named 'a'" in refusal(tmp_path, "# b\n#\na,a,y\n1,2,3\n")
+    for lines, line in (("\na,y\n1,2\n", 1), ("# b\n \na,y\n1,2\n", 2)):
+        assert f"table.csv:{line}: an empty line; remove it" in refusal(tmp_path, lines)
 
 
 def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path: Path) -> None:

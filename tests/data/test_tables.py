@@ -12,6 +12,7 @@ import pytest
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.data.sources.table import read_rows
@@ -208,6 +209,39 @@ def test_a_column_of_row_numbers_without_a_name_is_left_out(tmp_path: Path) -> N
     data = loaded(tmp_path, "\n".join([",a,y", *other]) + "\n")
     assert [*data.preprocessing["inputs"]] == ["column 1", "a"]
     assert "the first column has no name, and is called 'column 1'" in data.notes
+
+
+def test_other_columns_without_a_name_are_called_by_their_place(tmp_path: Path) -> None:
+    lines = table(["1,2,", "3,4,"], "a,,,y")
+    with pytest.raises(BadInput, match="'column 3' has no values at all; add"):
+        loaded(tmp_path, lines.replace("a,,,y", "a,b,,y"))
+    assert "column 3 has no name" in "".join(
+        loaded(tmp_path, lines.replace("a,,,y", "a,b,,y"), drop=["column 3"]).notes
+    )
+    with pytest.raises(BadInput, match=r"t\.csv:1: column 2 has no name; give it one"):
+        loaded(tmp_path, lines)
+
+
+def test_spaces_may_stand_before_quotes_and_single_quotes_are_refused(tmp_path: Path) -> None:
+    lines = '"a",  "y"\n' + "".join(f'{n},   "{"uv"[n % 2]}, {"xz"[n % 2]}"\n' for n in range(40))
+    data = loaded(tmp_path, lines)
+    assert (data.classes, [*data.preprocessing["inputs"]]) == (("u, x", "v, z"), ["a"])
+    # What a run of a version that took these quotes for a part of its texts has.
+    older = open_table(section(tmp_path, lines), older={"classes": ['"u"']})
+    assert not older.file.style.skips_space
+    with pytest.raises(BadInput, match=r"t\.csv:1: all fields are in single quotes"):
+        loaded(tmp_path, "'a','y'\n" + "'1','u'\n'2','v'\n" * 30)
+
+
+def test_a_comma_may_separate_decimals_in_all_rows(tmp_path: Path) -> None:
+    rows = [f"{n},5;1.{n:03},25;{'uv'[n % 2]}" for n in range(60)]
+    for header in (["a;b;y"], ["a, in kg;b, in cm;y"], []):
+        file = section(tmp_path, "\n".join([*header, *rows]) + "\n")
+        names = open_table(file).header
+        assert names == tuple(
+            header[0].split(";") if header else ("column 1", "column 2", "column 3")
+        )
+        assert open_table(file).file.style.separator == ";"
 
 
 def rows_of(split: Any) -> set[int]:

@@ -61,6 +61,8 @@ class TableStyle:
     """What separates them: `auto`, `none`, `comma`, `point` or `space`."""
     format: TableFormat = "csv"
     has_header: bool = True
+    skips_space: bool = False
+    """Whether there are spaces between a separator and the quote that opens a field."""
     comment: str = ""
     """What a line begins with that is left out; empty: none is."""
     begin: int = 0

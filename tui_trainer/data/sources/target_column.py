@@ -43,7 +43,8 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     named = [column for column in header if column.strip().lower() in TARGETS]
     if len(named) == 1:
         return named[0], "by its name"
-    return header[-1], "the last column"
+    last = next((name for name in reversed(header) if name not in opened.unnamed), header[-1])
+    return last, "the last column" if last == header[-1] else "the last column with a name"
 
 
 def check_target(section: DelimitedSection) -> None:
