@@ -12,6 +12,22 @@ from collections.abc import Callable
 from typing import Any
 
 _PLAIN = json.JSONEncoder(allow_nan=False)
+_WORDS = {"": None, "true": True, "false": False}
+
+
+class Literal(str):
+    """The text of a number, true, false or nothing (the empty text), which JSON does not quote."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> int | float | bool | None:
+        if self in _WORDS:
+            return _WORDS[self]
+        try:
+            return int(self)
+        except ValueError:
+            return float(self)
 
 
 def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:

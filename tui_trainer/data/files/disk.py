@@ -68,6 +68,11 @@ class TableStyle:
     begin: int = 0
     """The byte in which the first record begins, or a comment before it."""
     begin_line: int = 1
+    keeps_literals: bool = False
+    """Whether numbers, true and false of a file with types are `Literal`, to be written again.
+
+    Never for training: checkpoints take plain texts alone.
+    """
 
     @property
     def place(self) -> str:

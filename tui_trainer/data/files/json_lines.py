@@ -18,6 +18,7 @@ from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_rows import RecordRows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.strict_json import Literal
 
 HEADER_ROWS = 1000
 """The keys of so many rows are the columns."""
@@ -99,9 +100,9 @@ class JsonLinesReader:
             case str():
                 return _normal(self.file, value)
             case None:
-                return ""
+                return self._literal("")
             case bool():
-                return "true" if value else "false"
+                return self._literal("true" if value else "false")
             case _ if self.is_lenient:
                 return ""
             case _:
@@ -110,6 +111,9 @@ class JsonLinesReader:
                     f"{self.file.name}:{line}: the key '{clean(name, 80)}' has {kind}; write one "
                     "key for each value, or add it to dataset.drop"
                 )
+
+    def _literal(self, text: str) -> str:
+        return Literal(text) if self.file.style.keeps_literals else text
 
 
 def _lines(file: DataFile) -> Iterator[_Line]:
@@ -144,12 +148,13 @@ def _object(file: DataFile, line: _Line) -> dict[str, Any]:
             raise BadInput(f"{file.name}:{line.number}: two keys are '{clean(twice, 80)}'")
         return values
 
+    number = Literal if file.style.keeps_literals else str
     try:
         value = json.loads(
             line.content,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
+            parse_int=number,
+            parse_float=number,
+            parse_constant=number,
             object_pairs_hook=unique,
         )
         # Escapes can produce what no text in UTF-8 has.

@@ -21,6 +21,7 @@ from tui_trainer.data.files.disk import MAX_BYTES, DataFile
 from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.strict_json import Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,6 +134,7 @@ class ParquetReader:
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         }
         style = self.file.style
+        literals = {name for name, column in columns.items() if _is_literal(column.type)}
         lines = np.arange(row + 1, row + count + 1)
         texts = ArrowTexts(
             {name: _texts(column) for name, column in columns.items() if name not in numbers},
@@ -141,7 +143,7 @@ class ParquetReader:
             is_normalised=style.is_normalised,
             share=(row + count) / total,
         )
-        return TypedRows(self.file, lines, texts, numbers)
+        return TypedRows(self.file, lines, texts, numbers, literals)
 
 
 def _is_read(kind: pa.DataType) -> bool:
@@ -157,6 +159,14 @@ def _is_read(kind: pa.DataType) -> bool:
         getattr(pa.types, "is_string_view", pa.types.is_string),
     )
     return any(check(value) for check in checks)
+
+
+def _is_literal(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers, or true and false."""
+    import pyarrow as pa
+
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+    return any(check(kind) for check in checks)
 
 
 def _decoded(column: pa.Array) -> pa.Array:
@@ -210,12 +220,14 @@ class TypedRows:
         lines: NDArray[np.int64],
         texts: ArrowTexts,
         numbers: dict[str, pa.Array],
+        literals: Collection[str],
     ) -> None:
         self.lines = lines
         self.share = texts.share
         self._file = file
         self._texts = texts
         self._numbers = numbers
+        self._literals = literals if file.style.keeps_literals else ()
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
         import pyarrow as pa
@@ -232,6 +244,10 @@ class TypedRows:
         return values
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
+        texts, codes = self._distinct(name)
+        return [Literal(text) for text in texts] if name in self._literals else texts, codes
+
+    def _distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
         column = self._numbers.get(name)
         if column is None:
             return self._texts.distinct(name)
