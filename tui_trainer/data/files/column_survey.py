@@ -258,6 +258,9 @@ class ColumnSurvey:
         least = _LEAST_WORDS if words.word else 2
         if not words.is_possible or len(words.word) > _LONGEST_WORD or words.count < least:
             return []
+        if not words.word and words.example.isascii():
+            # Such as `2.1.0`.
+            return []
         reason = f"with '{clean(words.word, 40)}'" if words.word else "in digits of another script"
         return [
             f"{shown}: read as categories, although its texts are numbers {reason}, such as "

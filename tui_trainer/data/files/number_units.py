@@ -1,7 +1,7 @@
 """`without_unit`: the number in `12 %`, `$5`, `7 EUR` or `(1,234.50)`, and its unit.
 
-Layer: data. Only percent and money are units here: `5 kg` stays a text, as the number in `A 12` is no
-quantity. A note says so of a column in which each text ends in the same word.
+Layer: data. Only percent and money are units here: `5 kg` stays a text, as `A 12` is no quantity. A
+note says so of a column in which each text has the same word beside a number.
 """
 
 from __future__ import annotations
