@@ -60,7 +60,9 @@ def _open(file: DataFile) -> Any:
     from pyarrow import parquet
 
     try:
-        table = parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        table = parquet.ParquetFile(
+            pa.PythonFile(open_stream(file.content), mode="r"), page_checksum_verification=True
+        )
         # Names that are no text are found only now.
         list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError) as error:
