@@ -284,7 +284,7 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
     for name, (size, share) in sizes.items():
         if size == 0 and share > 0:
             classes = f" of {len(target.classes)} classes" if target.classes else ""
-            way = "more rows are needed"
+            way = source.division.shortage
             if 2 * len(target.classes) > len(target.values):
                 way += ", or another target: most classes have a single row"
                 if not to_numbers(target.classes)[1]:
