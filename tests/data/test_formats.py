@@ -308,7 +308,7 @@ def test_values_of_json_become_numbers_texts_and_gaps(tmp_path: Path) -> None:
     said = refusal(path, path.read_bytes())
     assert said.startswith("t.jsonl:4: the key 'list' has a list; write one key for each value")
     written_rows = rows_of_table(table.file, table.header)
-    assert [*written_rows.read()][2] == ["9007199254740992", "", "NA", "2", "", ""]
+    assert [*written_rows.read()][2] == ["9007199254740992", "", "NA", "2", "", '[1, {"b": 2}]']
 
 
 @pytest.mark.parametrize(
@@ -481,7 +481,12 @@ def test_names_of_parquet_may_be_numbers_and_have_points(tmp_path: Path) -> None
     data = load(section(tmp_path / "t.parquet", drop=["list", "0"]))
     assert [*data.preprocessing["inputs"]] == ["1.5", "a.b"]
     table = open_table(section(tmp_path / "t.parquet"))
-    assert [*rows_of_table(table.file, table.header).read()][1] == ["1", "1", "1", "", "v"]
+    assert [*rows_of_table(table.file, table.header).read()][1] == ["1", "1", "1", "[1]", "v"]
+    line = '{"a": 1.50, "b": {"c": [1, 2.50, "é", null, true]}, "y": "u"}\n'
+    table = open_table(section(written(tmp_path / "t.jsonl", line)))
+    assert [*rows_of_table(table.file, table.header).read()] == [
+        ["1.50", '{"c": [1, 2.50, "é", null, true]}', "u"]
+    ]
 
 
 def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
