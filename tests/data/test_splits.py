@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tui_trainer.config.experiment  # noqa: F401  # adds the data sets of texts to DATASETS
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import (
     DATASETS,
@@ -192,6 +193,23 @@ def test_a_column_says_the_split_and_is_no_input(tmp_path: Path) -> None:
     assert [*dataset.preprocessing["inputs"]] == ["a"]
     with pytest.raises(BadInput, match=r"table.csv:3: column 'b' has 'tset', but should have"):
         table(tmp_path, [rows[0], rows[1].replace("Validation", "tset"), *rows[2:]], split="b")
+    no_test = [row.replace("test", "train") for row in rows]
+    with pytest.raises(
+        BadInput, match=r"'b'; dataset\.test_fraction=0 trains without a test; leave"
+    ):
+        table(tmp_path, no_test, split="b")
+    without = table(tmp_path, no_test, split="b", test_fraction=0)
+    assert (len(without.val), len(without.test)) == (15, 0)
+    assert len(table(tmp_path, ["1,train,u", "2,train,v"] * 20, split="b", test_fraction=0).val) > 2
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("group", "only 2 groups in it, and"), ("time", "only 2 different times in")]
+)
+def test_too_few_groups_or_times_are_told(tmp_path: Path, key: str, said: str) -> None:
+    rows = [f"{n},{n // 3 % 2},{'uv'[n % 2]}" for n in range(60)]
+    with pytest.raises(BadInput, match=said):
+        table(tmp_path, rows, **{key: "b"})
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,11 @@ def test_two_different_numbers_are_classes_unless_numbers_are_asked_for(
 
 @pytest.mark.parametrize(
     ("numbers", "shown"),
-    [("123456", "1, 2, 3, 4, 5, ..."), (["0.0", "1.0", "2"], "0, 1, 2")],
+    [
+        ("123456", "1, 2, 3, 4, 5, ..."),
+        (["0.0", "1.0", "2"], "0, 1, 2"),
+        ([str(n) for n in range(18, 38)], "18, 19, 20, 21, 22, ..."),
+    ],
     ids=str,
 )
 def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
@@ -614,6 +618,7 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
         ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
         ({"target": "p", "label_separator": "|", "problem": "regression"}, "is for labels"),
         ({"target": ["a", "p", "z"]}, "no column left to predict from"),
+        ({"target": ["a", "a"]}, "'a' is named twice"),
         ({"target": []}, "at least 1"),
     ],
 )

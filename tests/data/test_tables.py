@@ -90,7 +90,12 @@ def test_other_encodings_are_stated(tmp_path: Path) -> None:
         (["1 234", "1 234 567.5"], [1234, 1234567.5], "spaces between thousands"),
         (["1'234", "5"], [1234, 5], "spaces between thousands"),
         (["12 %", "-3%", "4"], [12, -3, 4], "without its sign"),
-        (["$5.50", "€ 3", "+2e3"], [5.5, 3, 2000], "without its sign"),
+        (["$5.50", "$ 3", "+2e3"], [5.5, 3, 2000], "without its sign"),
+        (["5 EUR", "-7.5 eur", "3"], [5, -7.5, 3], "without its sign"),
+        (["CHF 1'250.50", "\u22123"], [1250.5, -3], "spaces between thousands"),
+        (['"(1,234.50)"', '"$-5"', "120-"], [-1234.5, -5, -120], "commas between thousands"),
+        (['"12,34,567"', "1.5"], [1234567, 1.5], "commas between thousands"),
+        (["₹7", "₹ 1200"], [7, 1200], "without its sign"),
         (['"-1,5"', "N/A"], [-1.5, np.nan], "a decimal comma"),
     ],
 )
@@ -100,6 +105,48 @@ def test_numbers_are_read_as_they_are_written(
     assert numbers(tmp_path, table(cells))[: len(cells)] == pytest.approx(values, nan_ok=True)
     notes = loaded(tmp_path, table(cells), missing="mean").notes
     assert any(text.startswith("a: ") and text.endswith(note) for text in notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["$5", "€3"], "t.csv:3: column 'a' has '€3' beside '$5' in line 2"),
+        (["12 %", "0.5"], "t.csv:2: column 'a' has '12 %' beside 0.5 in line 3"),
+    ],
+)
+def test_numbers_of_different_units_are_refused_unless_stated(
+    tmp_path: Path, cells: list[str], said: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, table(cells))
+    assert said in str(caught.value)
+    assert "set dataset.kinds={a: number} to take them as they are" in str(caught.value)
+    assert len(numbers(tmp_path, table(cells), kinds={"a": "number"})) == 4
+    # 0 is a share of any unit, and so is a number above 1 written like the others.
+    assert numbers(tmp_path, table(["12 %", "0"]))[:2] == [12, 0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (
+            [f"{n} kg" for n in range(30)],
+            "although its texts are numbers with 'kg', such as '0 kg'",
+        ),
+        (["\uff11", "\uff12", "\uff13"], "numbers in digits of another script, such as '\uff11'"),
+        (["01234", "20095", "3"], "01234 in line 2 is read as the number 1234; if such cells are"),
+        ([f"A{n}" for n in range(30)], ""),
+        (["2-", "3-", "2+"], ""),
+        (["0", "0.25", "7"], ""),
+    ],
+)
+def test_texts_like_numbers_and_numbers_like_codes_are_noted(
+    tmp_path: Path, cells: list[str], note: str
+) -> None:
+    notes = loaded(tmp_path, table(cells)).notes
+    said = [text for text in notes if "although" in text or "codes" in text]
+    assert len(said) == bool(note)
+    assert note in "".join(said)
 
 
 def test_a_number_that_may_be_two_is_refused_unless_something_decides(tmp_path: Path) -> None:
@@ -138,7 +185,9 @@ def test_points_that_may_be_between_thousands_are_refused_beside_decimal_commas(
     tmp_path: Path,
 ) -> None:
     lines = table(["7.084;52,7", "833;29,9"], "a;b;y", ";")
-    with pytest.raises(BadInput, match=r"column 'a' has 7\.084, which may be 7084 or 7\.084"):
+    with pytest.raises(
+        BadInput, match=r"csv:2: column 'a' has 7\.084, which may be 7084 or 7\.084"
+    ):
         loaded(tmp_path, lines)
     assert numbers(tmp_path, lines, decimal="comma")[:2] == [7084, 833]
     assert numbers(tmp_path, lines, thousands="none")[:2] == [7.084, 833]

@@ -59,7 +59,7 @@ class JsonLinesReader:
     header: Sequence[str]
     wanted: Collection[str]
     is_lenient: bool = False
-    """Whether a list or object is an empty cell, and not refused."""
+    """Whether a list or object is kept as JSON, and not refused."""
 
     def rows(self) -> Iterator[RecordRows]:
         """Yield the rows.
@@ -86,7 +86,9 @@ class JsonLinesReader:
 
     def _cells(self, line: _Line) -> list[str]:
         """Return the texts of the columns that are wanted."""
-        values = {_normal(self.file, key): value for key, value in _object(self.file, line).items()}
+        number = _Number if self.is_lenient else str
+        found = _object(self.file, line, number)
+        values = {_normal(self.file, key): value for key, value in found.items()}
         if unknown := values.keys() - {*self.header}:
             key = clean(min(unknown), 80)
             raise BadInput(
@@ -104,7 +106,7 @@ class JsonLinesReader:
             case bool():
                 return self._literal("true" if value else "false")
             case _ if self.is_lenient:
-                return ""
+                return _json_of(value)
             case _:
                 kind = "a list" if isinstance(value, list) else "an object"
                 raise BadInput(
@@ -137,8 +139,30 @@ def _ended(content: Content) -> Iterator[bytes]:
     yield b"\n"
 
 
-def _object(file: DataFile, line: _Line) -> dict[str, Any]:
-    """Return the object of a line; its numbers are texts."""
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def _json_of(value: Any) -> str:
+    """Return a value with numbers that are texts as JSON."""
+    match value:
+        case _Number():
+            return value
+        case dict():
+            pairs = (
+                f"{json.dumps(key, ensure_ascii=False)}: {_json_of(value[key])}" for key in value
+            )
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(map(_json_of, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _object(file: DataFile, line: _Line, number: type[str] = str) -> dict[str, Any]:
+    """Return the object of a line; its numbers are texts, of the type `number`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)

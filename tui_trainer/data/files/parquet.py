@@ -6,6 +6,7 @@ Layer: data. Numbers keep their values, and all else becomes the text that stand
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def _open(file: DataFile) -> Any:
     from pyarrow import parquet
 
     try:
-        table = parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        table = parquet.ParquetFile(
+            pa.PythonFile(open_stream(file.content), mode="r"), page_checksum_verification=True
+        )
         # Names that are no text are found only now.
         list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -82,7 +85,7 @@ class ParquetReader:
     header: Sequence[str]
     wanted: Collection[str]
     is_lenient: bool = False
-    """Whether cells of a type without texts are empty, and not refused."""
+    """Whether cells of a type without texts become JSON, and are not refused."""
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows; their lines are their numbers, from 1.
@@ -101,7 +104,6 @@ class ParquetReader:
         unread = {names[own_name]: kind for own_name, kind in kinds.items() if not _is_read(kind)}
         if unread and not self.is_lenient:
             raise self._no_texts(*next(iter(unread.items())))
-        names = {own_name: name for own_name, name in names.items() if name not in unread}
         count = table.metadata.num_rows
         if 8 * count * len(names) > MAX_BYTES:
             raise BadInput(
@@ -112,7 +114,7 @@ class ParquetReader:
         try:
             for batch in table.iter_batches(BATCH_ROWS, columns=[*names], use_threads=False):
                 columns = {names[own]: batch.column(own) for own in batch.schema.names}
-                columns |= dict.fromkeys(unread, pa.nulls(len(batch)))
+                columns |= {name: _as_json(columns[name]) for name in unread}
                 yield self._rows(columns, row, len(batch), count)
                 row += len(batch)
         except (pa.ArrowException, OSError) as error:
@@ -167,6 +169,17 @@ def _is_literal(kind: pa.DataType) -> bool:
 
     checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
     return any(check(kind) for check in checks)
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    """Return values as texts in JSON, and those that JSON does not have as Python shows them."""
+    values = column.to_pylist()
+    return text_array(
+        [
+            "" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+            for value in values
+        ]
+    )
 
 
 def _decoded(column: pa.Array) -> pa.Array:

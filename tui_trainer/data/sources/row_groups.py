@@ -61,7 +61,7 @@ def divide_table(
     test = val = groups = times = None
     if "split" in given:
         parts = split_words(given["split"], special["split"], lines, name)
-        test, val = given_splits(parts, special["split"], name)
+        test, val = given_splits(parts, special["split"], name, section.test_fraction)
     if rule == "group":
         identities, notes = _group_keys(special["group"], given["group"], identities)
     elif rule == "time":

@@ -229,6 +229,11 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         for key, name in named_columns
         if name not in header
     ]
+    problems += [
+        Problem(f"'{clean(name, 80)}' is named twice", "dataset.target")
+        for name in dict.fromkeys(section.targets)
+        if section.targets.count(name) > 1
+    ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
     special_names = {name for name in special.values() if name is not None}

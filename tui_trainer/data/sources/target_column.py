@@ -28,6 +28,8 @@ def find_target(section: DelimitedSection) -> tuple[str, str]:
     left_out = {*getattr(section, "drop", ()), *used}
     header = [name for name in opened.header if name not in {*left_out, opened.split}]
     if len(header) < 2:
+        if not opened.header:
+            raise BadInput(f"{opened.file.name}: no columns; write the table again")
         only = f" ('{clean(header[0], 80)}')" if header else ""
         way = "separate the columns by , ; | or tabs, or set dataset.type=text for a plain text"
         if header and _has_spaces_between_columns(opened, header[0]):

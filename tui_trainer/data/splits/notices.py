@@ -26,7 +26,9 @@ _MOSTLY = 0.8
 _FIRST_COLUMNS = 3
 _MOST_NAMED = 5
 _ID_NAME = re.compile(
-    r"(^|_)(id|patient|subject|person|participant|user|customer|client|speaker|household|device)$"
+    r"(?:^|[_ .-])(?:id|patient|subject|person|participant|user|customer|client|speaker|household|"
+    r"device)$|(?-i:[a-z](?:Id|ID)$)",
+    re.IGNORECASE,
 )
 """The names of columns that tell of what or whom a row is."""
 _WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
@@ -48,9 +50,14 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
                 f"{shown} is an input, and may be a split: dataset.split={shown} takes a column "
                 "with train, val and test, dataset.drop leaves it out"
             )
-        elif _ID_NAME.search(name.lower()):
+        elif is_name_of_id(name):
             notes += _id_notice(shown, column)
     return notes
+
+
+def is_name_of_id(name: str) -> bool:
+    """Whether a column has the name of an id, such as `patient`, `user_id` or `CustomerId`."""
+    return _ID_NAME.search(name.strip()) is not None
 
 
 def _id_notice(shown: str, column: Column) -> list[str]:
