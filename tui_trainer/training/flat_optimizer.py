@@ -7,7 +7,7 @@ is torch's as well, to the bit: that of its fused kernels, or the plain one of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
@@ -38,6 +38,18 @@ class Block:
     the kernel."""
 
 
+class Blocks:
+    """Blocks of one dtype and one group; their tensors also in lists, as kernels take them."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.each = tuple(blocks)
+        self.values = [block.values for block in blocks]
+        self.gradients = [block.gradients for block in blocks]
+        self.moments = [list(alike) for alike in zip(*(b.moments for b in blocks), strict=True)]
+        """For each running mean of the rule that of every block."""
+        self.counts = [block.count for block in blocks]
+
+
 class UpdateRule(Protocol):
     """The arithmetic of an optimizer."""
 
@@ -48,8 +60,8 @@ class UpdateRule(Protocol):
     kernel: Kernel | None
     """The fused kernel; None for plain arithmetic."""
 
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
-        """Take a step with blocks of one dtype by the settings of a group."""
+    def update(self, blocks: Blocks, group: Group) -> None:
+        """Take a step with some blocks by the settings of their group."""
         ...
 
     def keeps_moments(self, group: Group) -> bool:
@@ -77,23 +89,21 @@ class FlatAdam:
     def has_moments(self, entry: Mapping[str, Any]) -> bool:
         return True
 
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
+    def update(self, blocks: Blocks, group: Group) -> None:
         lr, betas, eps = group["lr"], group["betas"], group["eps"]
-        for block in blocks:
+        for block in blocks.each:
             block.steps += 1
-        if self.kernel is None:
-            for block in blocks:
+            if self.kernel is None:
                 self._update(block, lr, betas, eps, group["weight_decay"])
+            else:
+                block.count.fill_(block.steps)
+        if self.kernel is None:
             return
+        means, squares = blocks.moments
         call_fused_adam(
             self.kernel,
-            (
-                [block.values for block in blocks],
-                [block.gradients for block in blocks],
-                [block.moments[0] for block in blocks],
-                [block.moments[1] for block in blocks],
-            ),
-            [block.count.fill_(block.steps) for block in blocks],
+            (blocks.values, blocks.gradients, means, squares),
+            blocks.counts,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -132,25 +142,28 @@ class FlatSgd:
     def has_moments(self, entry: Mapping[str, Any]) -> bool:
         return entry.get("momentum_buffer") is not None
 
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
-        for is_first in (True, False):
-            alike = [block for block in blocks if (block.steps == 0) == is_first]
-            if alike:
-                self._update_alike(alike, group, is_first=is_first)
+    def update(self, blocks: Blocks, group: Group) -> None:
+        new = [block for block in blocks.each if block.steps == 0]
+        if len(new) in (0, len(blocks.each)):
+            self._update_alike(blocks, group, is_first=bool(new))
+        else:
+            old = [block for block in blocks.each if block.steps]
+            self._update_alike(Blocks(new), group, is_first=True)
+            self._update_alike(Blocks(old), group, is_first=False)
         if group["momentum"]:
-            for block in blocks:
+            for block in new:
                 block.steps = 1
 
-    def _update_alike(self, blocks: Sequence[Block], group: Group, *, is_first: bool) -> None:
+    def _update_alike(self, blocks: Blocks, group: Group, *, is_first: bool) -> None:
         if self.kernel is None:
-            for block in blocks:
+            for block in blocks.each:
                 self._update(block, group, is_first=is_first)
             return
         call_fused_sgd(
             self.kernel,
-            [block.values for block in blocks],
-            [block.gradients for block in blocks],
-            [block.moments[0] for block in blocks] if group["momentum"] else [],
+            blocks.values,
+            blocks.gradients,
+            blocks.moments[0] if group["momentum"] else [],
             lr=group["lr"],
             momentum=group["momentum"],
             weight_decay=group["weight_decay"],
@@ -205,6 +218,24 @@ class FlatOptimizer:
                 for store in stores:
                     store.update(self.param_groups)
 
+    def direct_step(self) -> Callable[[], None]:
+        """Return `step`, for as long as no setting changes but the rate, and nothing is frozen.
+
+        Only for steps without code of the user's, which may exchange the memory of a parameter.
+        """
+        if len(self.param_groups) > 1:
+            # Their rates may become the same in one step, and differ in the next.
+            return self.step
+        (group,), update = self.param_groups, self._rule.update
+        stores = [store for own in self._parts.values() for store in own]
+        together = [blocks for store in stores for _, blocks in store.cut(self.param_groups)]
+
+        def step() -> None:
+            for blocks in together:
+                update(blocks, group)
+
+        return step
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state as torch does; its tensors are those that the next step changes."""
         entries = {
@@ -249,19 +280,23 @@ class _Store:
         self._moments: list[Tensor] = []
         self._steps = [0] * len(buffer.parameters)
         self._alike: tuple[int, ...] = ()
-        self._blocks: list[tuple[int, list[Block]]] = []
+        self._blocks: list[tuple[int, Blocks]] = []
         """The blocks for each group whose settings they are updated by; empty: not cut yet."""
         self._ends: list[tuple[Block, range]] = []
         """The places of the parameters of each block."""
 
     def update(self, groups: list[Group]) -> None:
         """Take a step."""
+        for number, blocks in self.cut(groups):
+            self._rule.update(blocks, groups[number])
+
+    def cut(self, groups: list[Group]) -> list[tuple[int, Blocks]]:
+        """Return the blocks to update, with the number of the group whose settings count."""
         self._buffer.hold_values()
         alike = (0,) if len(groups) == 1 else _alike(groups)
         if alike != self._alike or self._lacks_moments(groups):
             self._cut(groups, alike)
-        for number, blocks in self._blocks:
-            self._rule.update(blocks, groups[number])
+        return self._blocks
 
     def cut_anew(self) -> None:
         """Cut the buffer into blocks again before the next step."""
@@ -290,7 +325,8 @@ class _Store:
             block = self._block(places)
             self._ends.append((block, places))
             by_group.setdefault(group, []).append(block)
-        self._blocks, self._alike = list(by_group.items()), alike
+        self._blocks = [(group, Blocks(blocks)) for group, blocks in by_group.items()]
+        self._alike = alike
 
     def _neighbours(self, groups: list[int]) -> list[range]:
         """Return the longest ranges of parameters that one operation can update."""

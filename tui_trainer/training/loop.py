@@ -145,6 +145,7 @@ def _take_steps(training: Training) -> None:
     # makes no difference that can be measured: a step leaves hardly anything to collect.
     paused = collector_paused if training.task.device.type == "cuda" else nullcontext
     with paused():
+        stepper.prepare()
         stepper.take()
         # The first step may take long, as its kernels are compiled; until then the run is starting.
         training.events.enter("running")

@@ -81,6 +81,9 @@ class RecipeStep:
         self._norms: list[Tensor] = []
         self.is_updating = False
 
+    def prepare(self) -> None:
+        """See `TrainingStep`; the settings are looked up in each step."""
+
     def take(
         self,
         step: int,
