@@ -67,7 +67,7 @@ def doubt_about_dates(name: str, column: NumberColumn | TextColumn) -> list[str]
             return []
         setting = f"dataset.kinds={{{name}: date}} with dataset.dates=day_first or month_first"
         return [f"{name}: {clean(texts[0], 40)} may be a date of two digits a year; {setting}"]
-    present = column.values[~column.missing]
+    present = column.present
     numbers = present[:_LOOKED_AT]
     if len(numbers) < 2 or not _are_compact(numbers) or not _are_compact(present):
         return []
