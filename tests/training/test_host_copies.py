@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor
@@ -26,14 +28,20 @@ def tensors() -> list[Tensor]:
     ]
 
 
+def made(copies: HostCopies, sources: Sequence[Tensor]) -> list[Tensor]:
+    copied = [copies.copy(source) for source in sources]
+    copies.finish()()
+    return copied
+
+
 def test_copies_equal_their_sources_and_stay_as_they_are() -> None:
     copies, sources = HostCopies(), tensors()
-    first = [copies.copy(source) for source in sources]
+    first = made(copies, sources)
     for source, copied in zip(sources, first, strict=True):
         assert copied.equal(source)
         assert copied.dtype == source.dtype
         source.add_(1)
-    second = [copies.copy(source) for source in sources]
+    second = made(copies, sources)
     for source, before, after in zip(sources, first, second, strict=True):
         assert after.equal(source)
         assert not before.equal(source)
@@ -41,14 +49,14 @@ def test_copies_equal_their_sources_and_stay_as_they_are() -> None:
 
 def test_memory_is_used_again_only_when_no_view_of_it_is_left() -> None:
     copies, source = HostCopies(), torch.zeros(100_000)
-    copied = copies.copy(source)
+    (copied,) = made(copies, [source])
     place = copied.data_ptr()
     part = copied[5:7]
     del copied
-    assert copies.copy(source + 1).data_ptr() != place
+    assert made(copies, [source + 1])[0].data_ptr() != place
     assert part.tolist() == [0, 0]
     del part
-    again = copies.copy(source + 2)
+    (again,) = made(copies, [source + 2])
     assert again.data_ptr() == place
     assert again.equal(source + 2)
 
@@ -65,7 +73,9 @@ def test_memory_of_more_copies_than_are_usual_is_given_back() -> None:
 
 def test_copies_by_name_are_in_the_order_of_their_sources() -> None:
     sources = dict(zip("cabdefghi", tensors(), strict=True))
-    copies = HostCopies().copy_all(sources, late={"c", "b"})
+    host = HostCopies()
+    copies = host.copy_all(sources, late={"c", "b"})
+    host.finish()()
     assert list(copies) == list(sources)
     assert all(copies[name].equal(source) for name, source in sources.items())
 

@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.batches.reused_memory import Blocks
+from tui_trainer.training.byte_copies import Bytes, copy_bytes
 from tui_trainer.training.checkpoint_data import nothing_to_await
 from tui_trainer.training.flat_buffer import is_dense
 from tui_trainer.training.side_stream import SideStreamCopies
@@ -33,24 +32,26 @@ class HostCopies:
         """By their size in bytes."""
         self._asked: Counter[int] = Counter()
         """How many copies of each size were made since the last `trim`."""
+        self._unfilled: list[tuple[Bytes, Bytes]] = []
+        """The memory of copies that `finish` will make, and that of their sources."""
 
     def copy(self, tensor: Tensor) -> Tensor:
-        """Return a copy on the host that shares no memory with the tensor."""
+        """Return a copy that shares no memory with the tensor; read it only after `finish`."""
         source = tensor.detach()
         if source.device.type != "cpu" or source.nbytes < _LEAST_BYTES or not is_dense(source):
             return source.to("cpu", copy=True)
         block = self._unused_block(source.nbytes)
         in_memory = source.as_strided((source.numel(),), (1,))
-        # A plain copy of the bytes: torch's own is slower in one thread.
-        np.copyto(block, in_memory.view(torch.uint8).numpy())
+        self._unfilled.append((block, in_memory.view(torch.uint8).numpy()))
         return torch.from_numpy(block).view(source.dtype).as_strided(source.size(), source.stride())
 
     def copy_all(self, tensors: Mapping[str, Tensor], late: Container[str]) -> dict[str, Tensor]:
-        """Return copies by name. `late` is for copies that are not made at once, as these are."""
+        """Return copies by name; `late` is for those that are made after `finish`, as none here."""
         return {name: self.copy(tensor) for name, tensor in tensors.items()}
 
     def finish(self) -> Callable[[], None]:
-        """End a set of copies, and return a function that waits until they are there."""
+        """Make a set of copies, and return a function that waits until they are there."""
+        self._fill()
         self._trim()
         return nothing_to_await
 
@@ -60,11 +61,15 @@ class HostCopies:
     def let_change(self) -> None:
         """Make sure that what was copied may be changed; here it always may."""
 
-    def _unused_block(self, size: int) -> NDArray[np.uint8]:
+    def _unused_block(self, size: int) -> Bytes:
         self._asked[size] += 1
         blocks = self._blocks.setdefault(size, Blocks())
         place = next(blocks.unused(), None)
         return blocks.add(size) if place is None else blocks[place]
+
+    def _fill(self) -> None:
+        unfilled, self._unfilled = self._unfilled, []
+        copy_bytes(unfilled)
 
     def _trim(self) -> None:
         """Give back the memory beyond what is in use and what was asked for since the last call."""
@@ -82,7 +87,7 @@ def copies_from(device: torch.device) -> AnyCopies:
 
 
 def to_host(value: Any, copies: AnyCopies) -> Any:
-    """Return the same structure with every tensor copied to the host."""
+    """Return the same structure with every tensor copied to the host, after `copies.finish`."""
     if isinstance(value, Tensor):
         return copies.copy(value)
     if isinstance(value, dict):
@@ -90,3 +95,11 @@ def to_host(value: Any, copies: AnyCopies) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return type(value)(to_host(item, copies) for item in value)  # type: ignore[call-arg]
     return value
+
+
+def copied_at_once(value: Any) -> Any:
+    """Return the same structure with a copy of every tensor, which is there already."""
+    copies = HostCopies()
+    copied = to_host(value, copies)
+    copies.finish()()
+    return copied

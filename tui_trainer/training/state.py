@@ -26,7 +26,7 @@ from tui_trainer.training.finite_weights import first_not_finite
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
-from tui_trainer.training.host_copies import copies_from, to_host
+from tui_trainer.training.host_copies import copied_at_once, copies_from, to_host
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer, lay_out_like_parameters, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
@@ -267,9 +267,8 @@ class State:
         # The optimizer may keep the tensors it is given, so give it copies: the saved ones belong
         # to the caller.
         with _loading("the state of the optimizer"):
-            self.optimizer.load_state_dict(
-                {"state": to_host(numbered, self._host), "param_groups": groups}
-            )
+            own = copied_at_once(numbered)
+            self.optimizer.load_state_dict({"state": own, "param_groups": groups})
             lay_out_like_parameters(self.optimizer)
         if self._average is not None:
             # If the checkpoint has no mean, this starts one from its weights.
