@@ -244,11 +244,11 @@ def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
     ("words", "message"),
     [
         (["train", "wine.cvs"], "wine.cvs: no such file or folder (did you mean 'wine.csv'?)"),
-        (["train", "wine.csv", "dataset.path=x"], "dataset.path and a file or folder to train on"),
-        (["train", "wine.csv", "dataset=penguins"], "dataset and a file or folder to train on"),
+        (["train", "wine.csv", "dataset.path=x"], "dataset.path and PATH both name the data"),
+        (["train", "wine.csv", "dataset=penguins"], "dataset and PATH both name the data"),
         (["train", "wine.csv", "--target", "hu"], "no column 'hu' in"),
         (["train", "builtin:auto-mpg.csv"], "column 'name' has 301 different texts in 392 rows"),
-        (["train", "names.csv"], "has 50 different texts in 50 rows, so it is no class"),
+        (["train", "names.csv"], "has 50 different texts in 50 rows, so it is not a class"),
         (
             ["train", "odd.csv"],
             "n: read as categories, because line 7 has 'many'; 49 of its values",
@@ -258,6 +258,11 @@ def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
         (["data", "inspect", "wine.csv", "lrr=1"], "lrr: no such setting"),
         (["data", "inspect", "wine.csv", "hidden=1"], "hidden: no such setting"),
         (["train", "digits-mlp", "--data", "gone.csv"], "gone.csv: no such file or folder"),
+        (
+            ["train", "penguins-mlp", "--dry-run", "optimizer.groups=[{match: heda}]"],
+            "command line: optimizer.groups.0.match: no layer 'heda' (did you mean 'head'?)",
+        ),
+        (["train", "penguins-mlp", "--dry-run", "loss=mse"], "command line: loss.type: mse is not"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
