@@ -7,7 +7,7 @@ what it seems to be, and only a column that turns out to be something else is re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -53,6 +53,16 @@ Forms = Mapping[str, NumberForm | None]
 Reader = Callable[[Collection[str]], Iterator[Rows]]
 
 
+@dataclass(frozen=True, slots=True)
+class NewRequests:
+    """What a run that goes on may have requested when it was new; its table is in the cache."""
+
+    kinds: Sequence[Mapping[str, RequestedKind]]
+    """The kinds of the columns, in ways that depend on what was stated."""
+    classes: str
+    """The column in which NA might be a class."""
+
+
 def read_table(
     file: DataFile,
     header: Sequence[str],
@@ -60,6 +70,7 @@ def read_table(
     *,
     classes: str = "",
     forms: Mapping[str, NumberForm] | None = None,
+    new: NewRequests | None = None,
 ) -> Table:
     """Read the requested columns.
 
@@ -69,6 +80,7 @@ def read_table(
         requested: the kinds of those that are wanted.
         classes: a column in which NA may be a class.
         forms: of columns whose numbers are known to have one.
+        new: for a run that goes on, what it may have requested when it was new.
 
     Raises:
         BadInput: a text among numbers or infinity, with its line; a column without values; a
@@ -77,6 +89,14 @@ def read_table(
     key = key_for(file, header, requested, classes, forms or {})
     if key is not None and (cached := load_table(key)) is not None:
         return replace(cached, notes=(*cached.notes, FROM_CACHE), cache_name=key.name)
+    if key is not None and new is not None:
+        for kinds in new.kinds:
+            then = key_for(file, header, kinds, new.classes, {})
+            whole = None if then is None else load_table(then)
+            if then is None or whole is None or not _has_classes(whole, new.classes, classes):
+                continue
+            if (table := _as_requested(whole, kinds, requested)) is not None:
+                return replace(table, cache_name=then.name)
     reader = READERS[file.style.format]
     table = collect_table(
         lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
@@ -85,6 +105,45 @@ def read_table(
     cache_notes = [] if key is None else keep_table(key, file, table)
     notes = (*table.notes, *_slow_note(file), *cache_notes)
     return replace(table, notes=notes, cache_name="" if key is None else key.name)
+
+
+def _has_classes(table: Table, then: str, now: str) -> bool:
+    """Whether a table is the same if NA may be a class of the column `now`, and not of `then`."""
+    column = table.columns.get(then)
+    texts = column.texts if isinstance(column, TextColumn) else ()
+    return then == now or not any(map(is_missing, texts))
+
+
+def _as_requested(
+    table: Table, was: Mapping[str, RequestedKind], requested: Mapping[str, RequestedKind]
+) -> Table | None:
+    """Return a table that `was` requested by other kinds with the columns that are requested now.
+
+    None if reading the file would give other columns.
+    """
+    if not requested.keys() <= table.columns.keys() or not all(
+        _is_as_requested(table.columns[name], was[name], kind) for name, kind in requested.items()
+    ):
+        return None
+    # A column that is one of texts in any case, or is left out, has no note.
+    silent = [
+        f"{clean(name, 80)}: "
+        for name, kind in was.items()
+        if requested.get(name, "category") == "category" != kind
+    ]
+    notes = [note for note in table.notes if not any(map(note.startswith, silent))]
+    columns = {name: table.columns[name] for name in requested}
+    return Table(columns, table.lines, (*notes, FROM_CACHE))
+
+
+def _is_as_requested(column: Column, was: RequestedKind, kind: RequestedKind) -> bool:
+    """Whether a column that was requested as one kind is the same when requested as another."""
+    if kind == was:
+        return True
+    if kind == "category":
+        # Of a target with two numbers, 1 and 1.0 are one text.
+        return isinstance(column, TextColumn) and was == "auto"
+    return isinstance(column, NumberColumn) and kind in ("number", "auto_rounded")
 
 
 def collect_table(
