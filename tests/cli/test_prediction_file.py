@@ -90,7 +90,8 @@ def test_json_lines_have_the_cells_as_texts(classes: Predictor, tmp_path: Path) 
 def test_numbers_of_a_file_with_types_stay_numbers_in_json(
     classes: Predictor, tmp_path: Path
 ) -> None:
-    row = {"b": "u", "a": 1, "x": 0.1, "id": 2**63 - 1, "ok": True, "text": "1.50"}
+    row: dict[str, Any] = {"b": "u", "a": 1, "x": 0.1, "id": 2**63 - 1, "ok": True, "text": "1.50"}
+    row["list"] = [{"k": 2.5}]
     gaps = {**dict.fromkeys(row, None), "b": "v", "a": 2, "text": ""}
     table = pa.Table.from_pylist([row, gaps])
     parquet.write_table(
@@ -104,7 +105,8 @@ def test_numbers_of_a_file_with_types_stay_numbers_in_json(
         write_predictions(classes, [str(tmp_path / name)], tmp_path / "out.csv", force=True)
         _, first, second = read(tmp_path / "out.csv")
         assert first[:6] == ["u", "1", "0.1", "9223372036854775807", "true", "1.50"]
-        assert second[:6] == ["v", "2", "", "", "", ""]
+        assert first[6] == '[{"k": 2.5}]'
+        assert second[:7] == ["v", "2", "", "", "", "", ""]
 
 
 def test_new_names_never_are_those_of_the_input() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _PLAIN = json.JSONEncoder(allow_nan=False)
@@ -16,18 +17,18 @@ _WORDS = {"": None, "true": True, "false": False}
 
 
 class Literal(str):
-    """The text of a number, true, false or nothing (the empty text), which JSON does not quote."""
+    """The JSON of a value that is not a text, and empty for nothing; JSON does not quote it."""
 
     __slots__ = ()
 
     @property
-    def value(self) -> int | float | bool | None:
+    def value(self) -> Any:
         if self in _WORDS:
             return _WORDS[self]
-        try:
-            return int(self)
-        except ValueError:
-            return float(self)
+        for parse in (int, float):
+            with suppress(ValueError):
+                return parse(self)
+        return json.loads(self)
 
 
 def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:

@@ -42,8 +42,6 @@ class CsvReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """For other formats: all cells of this one have texts."""
     block_bytes: int = BLOCK_BYTES
     careful_bytes: int = CAREFUL_BYTES
 

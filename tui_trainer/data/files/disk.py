@@ -69,9 +69,9 @@ class TableStyle:
     """The byte in which the first record begins, or a comment before it."""
     begin_line: int = 1
     keeps_literals: bool = False
-    """Whether numbers, true and false of a file with types are `Literal`, to be written again.
+    """Whether what is not a text in a file with types is a `Literal`, to be written again.
 
-    Never for training: checkpoints take plain texts alone.
+    Without it a list or object is refused. Never for training: checkpoints take plain texts alone.
     """
 
     @property

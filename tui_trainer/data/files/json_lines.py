@@ -58,8 +58,6 @@ class JsonLinesReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """Whether a list or object is kept as JSON, and not refused."""
 
     def rows(self) -> Iterator[RecordRows]:
         """Yield the rows.
@@ -86,8 +84,7 @@ class JsonLinesReader:
 
     def _cells(self, line: _Line) -> list[str]:
         """Return the texts of the columns that are wanted."""
-        number = _Number if self.is_lenient else str
-        found = _object(self.file, line, number)
+        found = _object(self.file, line)
         values = {_normal(self.file, key): value for key, value in found.items()}
         if unknown := values.keys() - {*self.header}:
             key = clean(min(unknown), 80)
@@ -105,8 +102,8 @@ class JsonLinesReader:
                 return self._literal("")
             case bool():
                 return self._literal("true" if value else "false")
-            case _ if self.is_lenient:
-                return _json_of(value)
+            case _ if self.file.style.keeps_literals:
+                return Literal(_json_of(value))
             case _:
                 kind = "a list" if isinstance(value, list) else "an object"
                 raise BadInput(
@@ -139,16 +136,10 @@ def _ended(content: Content) -> Iterator[bytes]:
     yield b"\n"
 
 
-class _Number(str):
-    """A number as it is written."""
-
-    __slots__ = ()
-
-
 def _json_of(value: Any) -> str:
-    """Return a value with numbers that are texts as JSON."""
+    """Return a value as JSON, with numbers as they are written."""
     match value:
-        case _Number():
+        case Literal():
             return value
         case dict():
             pairs = (
@@ -161,8 +152,8 @@ def _json_of(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def _object(file: DataFile, line: _Line, number: type[str] = str) -> dict[str, Any]:
-    """Return the object of a line; its numbers are texts, of the type `number`."""
+def _object(file: DataFile, line: _Line) -> dict[str, Any]:
+    """Return the object of a line; its numbers are texts."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)

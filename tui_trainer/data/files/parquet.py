@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,6 @@ class ParquetReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """Whether cells of a type without texts become JSON, and are not refused."""
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows; their lines are their numbers, from 1.
@@ -102,7 +101,7 @@ class ParquetReader:
         names = {own_names[name]: name for name in self.header if name in self.wanted}
         kinds = {own_name: table.schema_arrow.field(own_name).type for own_name in names}
         unread = {names[own_name]: kind for own_name, kind in kinds.items() if not _is_read(kind)}
-        if unread and not self.is_lenient:
+        if unread and not self.file.style.keeps_literals:
             raise self._no_texts(*next(iter(unread.items())))
         count = table.metadata.num_rows
         if 8 * count * len(names) > MAX_BYTES:
@@ -115,7 +114,7 @@ class ParquetReader:
             for batch in table.iter_batches(BATCH_ROWS, columns=[*names], use_threads=False):
                 columns = {names[own]: batch.column(own) for own in batch.schema.names}
                 columns |= {name: _as_json(columns[name]) for name in unread}
-                yield self._rows(columns, row, len(batch), count)
+                yield self._rows(columns, unread.keys(), row, count)
                 row += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
@@ -126,7 +125,9 @@ class ParquetReader:
             f"{clean(str(kind), 80)}, which are neither numbers nor text; add it to dataset.drop"
         )
 
-    def _rows(self, columns: dict[str, pa.Array], row: int, count: int, total: int) -> TypedRows:
+    def _rows(
+        self, columns: dict[str, pa.Array], unread: AbstractSet[str], row: int, total: int
+    ) -> TypedRows:
         import pyarrow as pa
 
         columns = {name: _decoded(column) for name, column in columns.items()}
@@ -136,7 +137,8 @@ class ParquetReader:
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         }
         style = self.file.style
-        literals = {name for name, column in columns.items() if _is_literal(column.type)}
+        literals = {name for name, column in columns.items() if _is_literal(column.type)} | unread
+        count = len(next(iter(columns.values())))
         lines = np.arange(row + 1, row + count + 1)
         texts = ArrowTexts(
             {name: _texts(column) for name, column in columns.items() if name not in numbers},

@@ -42,7 +42,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.read_progress import ReadProgress
 
-MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
+MakeReader = Callable[[DataFile, Sequence[str], Collection[str]], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
 READERS: dict[TableFormat, MakeReader] = {
     "csv": CsvReader,
@@ -61,6 +61,14 @@ class NewRequests:
     """The kinds of the columns, in ways that depend on what was stated."""
     classes: str
     """The column in which NA might be a class."""
+
+
+def rows_as_written(
+    file: DataFile, header: Sequence[str], names: Collection[str]
+) -> Iterator[Rows]:
+    """Yield some columns with every cell as it is in the file; a list or object is no error."""
+    style = replace(file.style, keeps_literals=True)
+    return READERS[file.style.format](replace(file, style=style), header, names).rows()
 
 
 def read_table(
@@ -99,7 +107,7 @@ def read_table(
                 return replace(table, cache_name=then.name)
     reader = READERS[file.style.format]
     table = collect_table(
-        lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
+        lambda wanted: reader(file, header, wanted).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
     cache_notes = [] if key is None else keep_table(key, file, table)

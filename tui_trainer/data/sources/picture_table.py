@@ -22,7 +22,7 @@ from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.parquet import text_names
 from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.table_reader import READERS, read_table
+from tui_trainer.data.files.table_reader import read_table, rows_as_written
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
@@ -188,9 +188,7 @@ def _first_cells(opened: OpenTable, names: Sequence[str]) -> dict[str, list[str]
             name: [record[place].strip() for record in records if place < len(record)]
             for name, place in places.items()
         }
-    rows = (
-        next(READERS[file.style.format](file, header, names, True).rows(), None) if names else None
-    )
+    rows = next(rows_as_written(file, header, names), None) if names else None
     count = 0 if rows is None else min(len(rows.lines), _FIRST_ROWS)
     return {name: [rows.text(name, row).strip() for row in range(count)] for name in names if rows}
 

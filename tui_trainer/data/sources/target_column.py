@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.data.files.csv import to_numbers
-from tui_trainer.data.files.table_reader import READERS, read_table
+from tui_trainer.data.files.table_reader import read_table, rows_as_written
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
@@ -82,7 +82,7 @@ def hint_on_first_column(section: DelimitedSection) -> str:
     if file.style.has_header or getattr(section, "target", None) != header[-1]:
         return ""
     names = (header[0], header[-1])
-    rows = next(iter(READERS[file.style.format](file, header, names, True).rows()))
+    rows = next(rows_as_written(file, header, names))
     texts, last = ({*rows.distinct(name)[0]} for name in names)
     values, foreign = to_numbers([*texts])
     are_names = len(foreign) == len(texts) or (not foreign and bool((values % 1 == 0).all()))
