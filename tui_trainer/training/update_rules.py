@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -28,8 +29,8 @@ class Block:
     steps: int
     """How many steps their state has seen; a state without such a count has 1 from the first on."""
     count: Tensor = field(default_factory=lambda: torch.zeros(()))
-    """A place for `steps` in the form that fused kernels read; a new one each time costs as much as
-    the kernel."""
+    """A place for `steps` in the form that fused kernels read, or for a number that depends on it;
+    a new one each time costs as much as the kernel."""
 
 
 class Blocks:
@@ -114,11 +115,27 @@ class FlatAdam:
         elif decay:
             gradients = gradients.add(values, alpha=decay)
         mean.lerp_(gradients, 1 - betas[0])
-        square.mul_(betas[1]).addcmul_(gradients, gradients, value=1 - betas[1])
+        square.mul_(_number(betas[1], square)).addcmul_(gradients, gradients, value=1 - betas[1])
         step_size = lr / (1 - betas[0] ** block.steps)
-        root: float = (1 - betas[1] ** block.steps) ** 0.5
-        denominator = (square.sqrt() / root).add_(eps)
+        root: float | Tensor = (1 - betas[1] ** block.steps) ** 0.5
+        if square.dtype == block.count.dtype:
+            root = block.count.fill_(root)
+        denominator = square.sqrt().div_(root).add_(_number(eps, square))
         values.addcdiv_(mean, denominator, value=-step_size)
+
+
+def _number(value: float, like: Tensor) -> float | Tensor:
+    """Return a number in the form that takes the least time to combine with a tensor.
+
+    Torch converts a number of Python's at each operation, which takes longer than the operation on
+    a small tensor. What has fewer bits than float32 is computed with more.
+    """
+    return _scalar(value) if like.dtype == torch.float32 else value
+
+
+@lru_cache(maxsize=16)
+def _scalar(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float32)
 
 
 class FlatSgd:
