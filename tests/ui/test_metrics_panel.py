@@ -30,6 +30,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.history import History
 from tui_trainer.runs.view import Model, RunView, Scores
+from tui_trainer.ui.appearance import plain_terminal
 from tui_trainer.ui.run.metrics_panel import (
     SavedProgress,
     _content,
@@ -41,7 +42,7 @@ from tui_trainer.ui.run.metrics_panel import (
     steady,
     two_lines,
 )
-from tui_trainer.ui.run.state_label import StateLabel, bar, epoch_share, plain_terminal, run_share
+from tui_trainer.ui.run.state_label import StateLabel, bar, epoch_share, run_share
 
 
 def after(*events: Event) -> tuple[RunView, SavedProgress]:

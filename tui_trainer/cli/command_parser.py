@@ -6,6 +6,8 @@ Layer: cli. An error is raised instead of printed: `main` prints it as it prints
 from __future__ import annotations
 
 import argparse
+import shutil
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from tui_trainer.cli import hints
@@ -14,11 +16,19 @@ from tui_trainer.text.clean import harmless
 from tui_trainer.text.errors import BadInput
 
 
+@cache
+def _help_width() -> int:
+    """Return the width that argparse would ask the system for at each argument."""
+    return shutil.get_terminal_size().columns - 2
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises BadInput with a hint, and whose help ends with examples."""
 
     def __init__(self, prog: str, **options: Any) -> None:
-        options["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        options["formatter_class"] = partial(
+            argparse.RawDescriptionHelpFormatter, width=_help_width()
+        )
         options["allow_abbrev"] = False
         super().__init__(prog, **options)
         self.epilog = examples_of(self.command)

@@ -1,14 +1,14 @@
 """`provenance.json` records the making of a run: versions, code, command, machine and settings.
 
-Layer: runs. Versions come from the packages' metadata, so that torch is not imported for them. The
-settings repeat config.yaml as flat JSON, which a list of a thousand runs can read much faster than
-YAML. They count only for the very file they were taken from: config.yaml defines the run.
+Layer: runs. Versions come from the packages' metadata, so that torch is not imported for them. Each
+command imports this module, so that what is slow to import stands inside functions. The settings
+repeat config.yaml as flat JSON, which a list of a thousand runs can read much faster than YAML.
+They count only for the very file they were taken from: config.yaml defines the run.
 """
 
 from __future__ import annotations
 
 import getpass
-import hashlib
 import json
 import os
 import platform
@@ -16,14 +16,12 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tui_trainer.runs.bounds import is_mapping, is_plain
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.paths import read_file
-from tui_trainer.runs.repository import state_of
 
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
 MOST_BYTES = 8 * 2**20
@@ -36,6 +34,8 @@ def collect(
     argv: Sequence[str], *, device: str, threads: int, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Collect the facts as plain data; null for those that cannot be found out."""
+    from tui_trainer.runs.repository import state_of
+
     return {
         "argv": list(argv),
         "cwd": _cwd(),
@@ -69,7 +69,7 @@ def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]
     """
     if not (is_mapping(settings) and all(map(is_plain, settings.values()))):
         return {}
-    return {_SETTINGS: settings, _CONFIG_SUM: hashlib.sha256(config).hexdigest()}
+    return {_SETTINGS: settings, _CONFIG_SUM: _sum(config)}
 
 
 def settings_in(facts: Mapping[str, Any], config: bytes) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ def settings_in(facts: Mapping[str, Any], config: bytes) -> dict[str, Any] | Non
     of bounds were not written by a run.
     """
     settings = facts.get(_SETTINGS)
-    if facts.get(_CONFIG_SUM) != hashlib.sha256(config).hexdigest():
+    if facts.get(_CONFIG_SUM) != _sum(config):
         return None
     if not isinstance(settings, dict) or not is_mapping(settings):
         return None
@@ -108,7 +108,15 @@ def _user() -> str | None:
         return None
 
 
+def _sum(config: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(config).hexdigest()
+
+
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -6,6 +6,8 @@ unless config.yaml sets one.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from textual.app import App
@@ -13,7 +15,7 @@ from textual.theme import Theme
 
 from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.ui.run.state_label import plain_terminal
+from tui_trainer.ui.plots.canvas import markers_for
 from tui_trainer.ui.terminal.driver import TerminalDriver
 
 
@@ -45,3 +47,9 @@ class Appearance:
         self._choices.keep(theme=theme.name)
         if "theme" in self._preferences.model_fields_set:
             self._app.notify("config.yaml sets the theme: this one lasts until you quit")
+
+
+def plain_terminal(preferences: Preferences) -> bool:
+    """Return whether to draw in ASCII: it was chosen, or the terminal does not support UTF-8."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return markers_for(preferences.markers, os.environ, encoding) == "ascii"

@@ -18,13 +18,14 @@ from textual.screen import Screen
 from tui_trainer.runs.events import Event, StepsTaken
 from tui_trainer.runs.states import sign_of
 from tui_trainer.sessions.session import Session
+from tui_trainer.ui.appearance import plain_terminal
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.final_test_line import FinalTestLine
 from tui_trainer.ui.run.log_panel import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
 from tui_trainer.ui.run.stages import StartingPanel
-from tui_trainer.ui.run.state_label import ProgressLine, StateLabel, plain_terminal
+from tui_trainer.ui.run.state_label import ProgressLine, StateLabel
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
 from tui_trainer.ui.shared.search_bar import SearchBar

@@ -6,8 +6,6 @@ at once.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -17,7 +15,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import (
     ENDED_STATES,
     CommandApplied,
@@ -32,7 +29,6 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
-from tui_trainer.ui.plots.canvas import markers_for
 
 NARROW = 70
 """In fewer cells, the heading leaves out the step, and during a pause the name."""
@@ -45,12 +41,6 @@ Wish = Literal["", "pausing", "resuming", "stopping"]
 _UNHEARD = ("suspended", "lost?", "unreachable", "deleted")
 """States in which a run does not receive requests."""
 _FULFILLED = {"pausing": "paused", "resuming": "running"}
-
-
-def plain_terminal(preferences: Preferences) -> bool:
-    """Return whether to draw in ASCII: it was chosen, or the terminal does not support UTF-8."""
-    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-    return markers_for(preferences.markers, os.environ, encoding) == "ascii"
 
 
 class StateLabel:

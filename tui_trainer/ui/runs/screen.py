@@ -22,7 +22,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.run.state_label import plain_terminal
+from tui_trainer.ui.appearance import plain_terminal
 from tui_trainer.ui.runs.actions import RunActions
 from tui_trainer.ui.runs.compared import MOST, Compared
 from tui_trainer.ui.runs.pages import RunPages, RunQuery
