@@ -133,6 +133,7 @@ class FlatSgd:
         return entry.get("momentum_buffer") is not None
 
     def update(self, blocks: Sequence[Block], group: Group) -> None:
+        # Torch begins the momentum with the gradient itself: `steps` is 0 until that was done.
         for is_first in (True, False):
             alike = [block for block in blocks if (block.steps == 0) == is_first]
             if alike:

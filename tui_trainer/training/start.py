@@ -73,6 +73,7 @@ def discard_after(
     length = 0
     if isinstance(start, FromCheckpoint):
         chosen = start.checkpoint.manifest
+        # A step can be saved twice, before and after its validation: the later attempt is newer.
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = start.checkpoint.data.progress.metrics_bytes
         if is_trained and not later and _has_only_line_of(run, chosen.step, length):
@@ -111,6 +112,7 @@ def begin(
     notes = task.dataset.notes
     if saved is not None:
         if saved.stream:
+            # Only data that are read in their own order have one: others go by epoch and batch.
             task.batches.restore(saved.stream)
         if saved.left_out and task.dataset.left_out is not None:
             task.dataset.left_out.restore(saved.left_out)
