@@ -112,7 +112,6 @@ def begin(
     notes = task.dataset.notes
     if saved is not None:
         if saved.stream:
-            # Only data that are read in their own order have one: others go by epoch and batch.
             task.batches.restore(saved.stream)
         if saved.left_out and task.dataset.left_out is not None:
             task.dataset.left_out.restore(saved.left_out)

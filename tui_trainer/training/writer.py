@@ -101,6 +101,7 @@ class Writer:
         """Write a checkpoint, after the lines that were handed over before it."""
         self._saving += 1
         self._queue.put(job)
+        # Second, so that the thread which this wakes finds the job.
         self._urgent.set()
 
     @property
