@@ -190,6 +190,7 @@ class CommandHandler(Part):
             self.answer(command, str(question), can_force=True)
             return
         except (Diverged, CannotWrite, BatchLost) as error:
+            # It ends the run, but the sender waits for an answer.
             self.answer(command, str(error))
             raise
         self.answer(command, refused)
@@ -269,6 +270,7 @@ class CommandHandler(Part):
             record_edit(self._edits_file, edit)
         except CannotWrite as error:
             return f"the edit was not made: {error}"
+        # After the edits due at this step and before later ones, as a resume reads them.
         self.replay.insert(len(due), edit)
         if not validating:
             self.replay_edits()
@@ -276,6 +278,7 @@ class CommandHandler(Part):
 
     def _enforce(self, edit: Edit) -> None:
         settings, step = self._settings, self._progress.step
+        # First, because the schedule counts updates, and the last step may have been skipped.
         self._recorder.count_skipped()
         before = settings.lr()
         settings.change(edited(settings.experiment, edit.key, edit.new, is_new=False))

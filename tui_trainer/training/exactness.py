@@ -267,6 +267,7 @@ class _Trained:
         def emit(event: Event) -> None:
             if not isinstance(event, StepsTaken):
                 return
+            # Sent from within the training, so that it arrives exactly after this step.
             if event.step in edits:
                 control.send(edits[event.step])
             if event.step == stop_at:

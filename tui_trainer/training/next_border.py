@@ -28,6 +28,7 @@ def next_border(training: Training) -> NextBorder:
     """
     progress, settings = training.progress, training.experiment
     if training.commands.replay or training.directory.is_due or training.saver.is_busy:
+        # At once, since edits that are replayed may move any of the borders below.
         return NextBorder(progress.step, 0.0)
     limits, saves = settings.training, settings.checkpoint
     steps = [progress.step + training.recorder.room]

@@ -74,6 +74,7 @@ def discard_after(
     length = 0
     if isinstance(start, FromCheckpoint):
         chosen = start.checkpoint.manifest
+        # A step can be saved twice, before and after its validation: the later attempt is newer.
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = start.checkpoint.data.progress.metrics_bytes
         if is_trained and not later and _has_only_line_of(run, chosen.step, length):

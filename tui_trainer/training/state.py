@@ -275,6 +275,7 @@ class State:
         if self._scaler is not None and saved.scaler:
             with _loading("the state of the scaler"):
                 self._scaler.load_state_dict(saved.scaler)
+        # Last, so that nothing above can draw from the restored generators.
         with _loading("the state of the random generators"):
             rng = saved.rng
             states = GeneratorStates.from_dict(rng) if isinstance(rng, dict) else rng
@@ -298,6 +299,7 @@ class State:
         before = torch.cuda.memory_reserved(self.device)
         for let_go in self.on_offload:
             let_go()
+        # Gradients are views of the buffers: a single one that is left would keep all the memory.
         self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None

@@ -161,6 +161,7 @@ def clip(state: State, training: TrainingSection, part: str = "") -> Tensor:
     norm = state.gradient_norm(part)
     limit = training.grad_clip_norm
     if limit is not None and not _is_surely_below(norm, limit):
+        # No question to the device, which would have to be waited for: below the limit it is 1.
         factor = torch.clamp(limit / (norm + 1e-6), max=1.0)
         state.scale_gradients(factor, part)
     if training.grad_clip_value is not None:

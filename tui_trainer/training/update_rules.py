@@ -154,6 +154,7 @@ class FlatSgd:
         return entry.get("momentum_buffer") is not None
 
     def update(self, blocks: Blocks, group: Group) -> None:
+        # Torch begins the momentum with the gradient itself: `steps` is 0 until that was done.
         new = [block for block in blocks.each if block.steps == 0]
         if len(new) in (0, len(blocks.each)):
             self._update_alike(blocks, group, is_first=bool(new))
