@@ -116,5 +116,9 @@ def model_text(experiment: Experiment, dataset: Dataset) -> str:
         parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
     training = experiment.training
     limits = {"epochs": training.epochs, "steps": training.max_steps}
-    parts += [f"at most {limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
+    parts += [
+        f"at most {limit:,} {unit if limit != 1 else unit.removesuffix('s')}"
+        for unit, limit in limits.items()
+        if limit is not None
+    ]
     return ", ".join(parts)
