@@ -287,6 +287,12 @@ def test_another_run_takes_the_split_over_for_rows_that_it_knows(
     assert {row: after[row] for row in before} == before
     assert second.split_record is not None
     assert not second.split_record.is_of_another_run
+    others = section.model_copy(update={"drop": ("b",)})
+    unknown = load(others, record=replace(first.split_record, is_of_another_run=True)).notes
+    known = any(
+        note.endswith("dataset.drop and the target have to be the same") for note in unknown
+    )
+    assert known == ("group" not in settings)
     shares = [len(split) / 400 for split in (second.train, second.val, second.test)]
     assert min(shares) > 0.02
     again = load(section, second.preprocessing, record=second.split_record)
