@@ -456,6 +456,12 @@ def test_who_is_measured_several_times_is_noticed_by_the_name_of_a_column(tmp_pa
     assert not told(table(tmp_path, visits, "a,impatient,y"), "impatient: 23 different")
 
 
+def test_classes_that_are_one_word_in_two_cases_are_noticed(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{['Yes', 'yes', 'no', 'a', 'A'][n % 5]}" for n in range(100)]
+    note = "upper and lower case only: Yes, yes; if they are one, write them in one way"
+    assert told(table(tmp_path, rows), note)
+
+
 def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:
     words = ["train", "val", "test"]
     rows = [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},{'uv'[n % 2]}" for n in range(90)]
