@@ -57,6 +57,8 @@ def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
     _, out, _ = run(capsys, "data", "inspect", "wine.csv", "--json", "--target", "hue", "lr=0.5")
     told = json.loads(out)
     assert told["config"]["dataset"]["target"] == "hue"
+    _, out, _ = run(capsys, "data", "inspect", "wine.csv", "dataset.split_from=runs/older")
+    assert "split   as in the run older; split by identity" in out
     assert told["config"]["optimizer"]["lr"] == 0.5
     assert "regression" in told["lines"][1]["text"]
 

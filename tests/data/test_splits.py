@@ -287,6 +287,12 @@ def test_another_run_takes_the_split_over_for_rows_that_it_knows(
     assert {row: after[row] for row in before} == before
     assert second.split_record is not None
     assert not second.split_record.is_of_another_run
+    others = section.model_copy(update={"drop": ("b",)})
+    unknown = load(others, record=replace(first.split_record, is_of_another_run=True)).notes
+    known = any(
+        note.endswith("dataset.drop and the target have to be the same") for note in unknown
+    )
+    assert known == ("group" not in settings)
     shares = [len(split) / 400 for split in (second.train, second.val, second.test)]
     assert min(shares) > 0.02
     again = load(section, second.preprocessing, record=second.split_record)
@@ -448,6 +454,12 @@ def test_who_is_measured_several_times_is_noticed_by_the_name_of_a_column(tmp_pa
     visits = [f"{n * 7 % 101},P{n // 4},{'uv'[n % 2]}" for n in range(90)]
     assert told(table(tmp_path, visits, "a,Patient,y"), "Patient: 23 different values in 90 rows")
     assert not told(table(tmp_path, visits, "a,impatient,y"), "impatient: 23 different")
+
+
+def test_classes_that_are_one_word_in_two_cases_are_noticed(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{['Yes', 'yes', 'no', 'a', 'A'][n % 5]}" for n in range(100)]
+    note = "upper and lower case only: Yes, yes; if they are one, write them in one way"
+    assert told(table(tmp_path, rows), note)
 
 
 def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:

@@ -56,7 +56,11 @@ def check_text(file: DataFile) -> None:
             line = line_at(content, start + zero)
             # In UTF-16 every other byte of plain text is zero.
             wide = "utf-16-le" if zero % 2 else "utf-16-be"
-            is_wide = piece[zero % 2 : 200 : 2].count(0) > len(piece[:200]) // 4
+            zeros, others = (
+                piece[zero % 2 : 200 : 2].count(0),
+                piece[1 - zero % 2 : 200 : 2].count(0),
+            )
+            is_wide = zeros > len(piece[:200]) // 4 > 2 * others
             hint = f"dataset.encoding={wide} reads UTF-16" if is_wide else "is this a CSV file?"
             raise BadInput(f"{file.name}:{line}: a NUL character; {hint}")
         cut, _ = decoder.getstate()
