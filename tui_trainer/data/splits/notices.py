@@ -128,7 +128,8 @@ def _alike(classes: Sequence[str]) -> list[str]:
         return []
     shown = "; ".join(clean(", ".join(names), 80) for names in alike)
     return [
-        f"classes that differ in upper and lower case only: {shown}; if they are one, write them in one way"
+        f"classes that differ in upper and lower case only: {shown}; if they are one, write them "
+        "in one way"
     ]
 
 
