@@ -50,17 +50,23 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def save(app: App[int], folder: Path, name: str, size: tuple[int, int]) -> None:
-    """Write what the app shows now, without the place of the checkout on this machine."""
+    """Write what the app shows now, without the folders of this machine."""
     path = folder / f"{name}-{size[0]}x{size[1]}.svg"
-    home = f"{builtin_dir().parent}{os.sep}"
-    # As wide as it was, because the picture has the width of each text.
-    shown = re.sub(
-        rf"{re.escape(home)}([^<]*)",
-        lambda match: match[1] + "&#160;" * len(home),
-        app.export_screenshot(title="tui-trainer"),
-    )
+    shown = app.export_screenshot(title="tui-trainer")
+    for place in (builtin_dir().parent, Path.cwd()):
+        shown = without_folder(shown, f"{place}{os.sep}")
     path.write_text(shown, encoding="utf-8")
     print(path)
+
+
+def without_folder(picture: str, folder: str) -> str:
+    """Return a picture with names of files from below a folder, and as many spaces after each."""
+    # As wide as it was, because the picture has the width of each text.
+    return re.sub(
+        rf"{re.escape(folder)}([^<&]*)",
+        lambda match: match[1] + "&#160;" * len(folder),
+        picture,
+    )
 
 
 async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:

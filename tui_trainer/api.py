@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.runs.directory import RunDirectory, default_runs_dir, find_run
+from tui_trainer.runs.directory import RunDirectory, default_runs_dir
+from tui_trainer.runs.lookup import find_run
 
 if TYPE_CHECKING:
     from torch import nn

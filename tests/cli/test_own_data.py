@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,36 @@ def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
     _, out, _ = run(capsys, "data", "inspect", "wine.csv", "--json", "--target", "hue", "lr=0.5")
     told = json.loads(out)
     assert told["config"]["dataset"]["target"] == "hue"
+    _, out, _ = run(capsys, "data", "inspect", "wine.csv", "dataset.split_from=runs/older")
+    assert "split   as in the run older; split by identity" in out
     assert told["config"]["optimizer"]["lr"] == 0.5
     assert "regression" in told["lines"][1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hint"),
+    [
+        (lambda n: n % 3 + 1, lambda n: n * 0.37, "--target 'column 1' problem=classification"),
+        (lambda n: "uvw"[n % 3], lambda n: n * 0.37, "--target 'column 1' predicts it"),
+        (lambda n: n % 3 + 1, lambda n: n % 2, ""),
+        (lambda n: n * 1.1, lambda n: n * 0.37, ""),
+    ],
+    ids=["numbers", "texts", "the last one is a class", "the first one has many values"],
+)
+def test_a_class_in_the_first_column_of_a_table_without_a_header_is_noted(
+    first: Callable[[int], object],
+    last: Callable[[int], object],
+    hint: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [f"{first(n)},{n * 7 % 31}.5,{last(n)}\n" for n in range(90)]
+    (folder / "wine.data.csv").write_text("".join(rows))
+    words = ("data", "inspect", "wine.data.csv", "dataset.header=no", "--json")
+    _, out, _ = run(capsys, *words)
+    notes = [note for note in json.loads(out)["notes"] if "--target" in note]
+    assert len(notes) == bool(hint)
+    assert all(note.startswith("column 1 has only 3") and hint in note for note in notes)
 
 
 def write_pictures(folder: Path) -> None:
@@ -244,11 +273,11 @@ def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
     ("words", "message"),
     [
         (["train", "wine.cvs"], "wine.cvs: no such file or folder (did you mean 'wine.csv'?)"),
-        (["train", "wine.csv", "dataset.path=x"], "dataset.path and a file or folder to train on"),
-        (["train", "wine.csv", "dataset=penguins"], "dataset and a file or folder to train on"),
+        (["train", "wine.csv", "dataset.path=x"], "dataset.path and PATH both name the data"),
+        (["train", "wine.csv", "dataset=penguins"], "dataset and PATH both name the data"),
         (["train", "wine.csv", "--target", "hu"], "no column 'hu' in"),
         (["train", "builtin:auto-mpg.csv"], "column 'name' has 301 different texts in 392 rows"),
-        (["train", "names.csv"], "has 50 different texts in 50 rows, so it is no class"),
+        (["train", "names.csv"], "has 50 different texts in 50 rows, so it is not a class"),
         (
             ["train", "odd.csv"],
             "n: read as categories, because line 7 has 'many'; 49 of its values",
@@ -258,6 +287,11 @@ def test_a_folder_of_pictures_is_trained_on_by_its_name_alone(
         (["data", "inspect", "wine.csv", "lrr=1"], "lrr: no such setting"),
         (["data", "inspect", "wine.csv", "hidden=1"], "hidden: no such setting"),
         (["train", "digits-mlp", "--data", "gone.csv"], "gone.csv: no such file or folder"),
+        (
+            ["train", "penguins-mlp", "--dry-run", "optimizer.groups=[{match: heda}]"],
+            "command line: optimizer.groups.0.match: no layer 'heda' (did you mean 'head'?)",
+        ),
+        (["train", "penguins-mlp", "--dry-run", "loss=mse"], "command line: loss.type: mse is not"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.data.tokenizer_files import bpe_file
 from tui_trainer.cli.main import main
-from tui_trainer.runs.directory import find_run
+from tui_trainer.runs.lookup import find_run
 
 LINES = [f"line {n} of a text\n" for n in range(400)]
 

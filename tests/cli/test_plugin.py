@@ -350,7 +350,7 @@ def test_a_model_with_its_own_loss_is_proposed_and_draws_in_training_alone(
     assert code == 1
     (wrong,) = [one for one in found["proofs"] if not one["holds"]]
     assert wrong["name"] == "validation"
-    assert "draw no random numbers but in training" in wrong["text"]
+    assert "draw random numbers only in training" in wrong["text"]
     file.write_text(ENCODER.replace("SEEN", "self.training"))
     with loaded():
         code, found = checked(capsys, *words)

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from tests.training.harness import Run, small_experiment, write_images
 from tests.training.test_prediction import predictor, trained_on_table
@@ -83,6 +85,28 @@ def test_json_lines_have_the_cells_as_texts(classes: Predictor, tmp_path: Path) 
     assert written.notes[0] == (
         "the input has a column 'prediction', so the new one is 'prediction_3'"
     )
+
+
+def test_numbers_of_a_file_with_types_stay_numbers_in_json(
+    classes: Predictor, tmp_path: Path
+) -> None:
+    row: dict[str, Any] = {"b": "u", "a": 1, "x": 0.1, "id": 2**63 - 1, "ok": True, "text": "1.50"}
+    row["list"] = [{"k": 2.5}]
+    gaps = {**dict.fromkeys(row, None), "b": "v", "a": 2, "text": ""}
+    table = pa.Table.from_pylist([row, gaps])
+    parquet.write_table(
+        table.set_column(2, "x", table["x"].cast(pa.float32())), tmp_path / "t.parquet"
+    )
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in (row, gaps)))
+    for name in ("t.parquet", "t.jsonl"):
+        write_predictions(classes, [str(tmp_path / name)], tmp_path / "out.jsonl", force=True)
+        records = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+        assert [{key: record[key] for key in row} for record in records] == [row, gaps]
+        write_predictions(classes, [str(tmp_path / name)], tmp_path / "out.csv", force=True)
+        _, first, second = read(tmp_path / "out.csv")
+        assert first[:6] == ["u", "1", "0.1", "9223372036854775807", "true", "1.50"]
+        assert first[6] == '[{"k": 2.5}]'
+        assert second[:7] == ["v", "2", "", "", "", "", ""]
 
 
 def test_new_names_never_are_those_of_the_input() -> None:

@@ -284,7 +284,7 @@ def test_a_dry_run_has_a_line_for_each_group_of_parameters(
     words = ["train", "digits-mlp", groups, "optimizer.groups.0.weight_decay=0", "--dry-run"]
     assert main([*words, "--runs-dir", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    start = lines.index("groups: of several that match a parameter, the first has it")
+    start = lines.index("groups: a parameter belongs to the first group that matches it")
     assert [" ".join(line.split()) for line in lines[start + 1 : start + 7]] == [
         "head 2,570 lr 0.001, decay 0",
         "head.weight, head.bias",

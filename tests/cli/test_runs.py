@@ -156,5 +156,5 @@ def test_no_run_is_said_to_be_none(runs_dir: Path, capsys: pytest.CaptureFixture
 def test_what_is_no_state_and_no_order_is_refused(runs_dir: Path) -> None:
     with pytest.raises(BadInput, match="did you mean 'finished'"):
         print_runs(runs_dir, states="finishd")
-    with pytest.raises(BadInput, match="no order 'size'"):
+    with pytest.raises(BadInput, match="--sort: no column 'size'"):
         print_runs(runs_dir, order="size")

@@ -500,7 +500,7 @@ def test_a_folder_that_leads_elsewhere_is_refused(draft: Draft, tmp_path: Path) 
     elsewhere.mkdir()
     own.mkdir()
     (own / "experiments").symlink_to(elsewhere)
-    with pytest.raises(BadInput, match="leads out of"):
+    with pytest.raises(BadInput, match="is outside of"):
         draft.save("mine", own)
     assert list(elsewhere.iterdir()) == []
 

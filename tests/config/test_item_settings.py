@@ -10,7 +10,7 @@ import pytest
 from tests.config.test_schema import SCHEMA, fits
 from tui_trainer.config.drafts.draft import draft_of, draft_with
 from tui_trainer.config.experiment import SECTIONS, Experiment
-from tui_trainer.config.overrides import edited, live_keys, parse_overrides
+from tui_trainer.config.overrides import editable_keys, edited, live_keys, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.reader import parse_document
 from tui_trainer.config.yaml.scalars import to_yaml
@@ -65,7 +65,7 @@ def test_a_setting_of_an_item_is_set_after_its_list_whatever_the_order() -> None
             "optimizer.groups.0.schedule",
             "warmup: unknown key (did you mean 'warmup_steps'?)",
         ),
-        (["optimizer.lr.0.x=1"], "optimizer.lr.0.x", "lr is no list"),
+        (["optimizer.lr.0.x=1"], "optimizer.lr.0.x", "lr is not a list"),
     ],
 )
 def test_what_is_wrong_in_a_list_is_told_with_its_place(
@@ -95,12 +95,15 @@ def test_the_file_and_line_of_a_setting_in_a_list_are_told(tmp_path: Path) -> No
         LIBRARY.experiment(str(file))
 
 
-def test_a_new_edit_of_a_frozen_group_is_refused_and_a_recorded_one_is_not() -> None:
+def test_an_edit_of_a_frozen_group_is_not_offered_and_refused_unless_it_was_recorded() -> None:
     now = experiment("optimizer.groups=[{match: head, freeze: true}, {match: hidden, lr: 1}]")
+    assert {key for key in live_keys(now) if key not in editable_keys(now)} == {
+        f"optimizer.groups.0.{name}" for name in ("lr", "lr_factor", "weight_decay", "freeze_until")
+    }
     recorded = edited(now, "optimizer.groups.0.lr", 0.5, is_new=False)
     assert recorded.get("optimizer.groups.0.lr") == 0.5
     for experiment_before in (now, recorded):
-        with pytest.raises(BadInput, match=r"0\.weight_decay=0: has no effect in a group"):
+        with pytest.raises(BadInput, match=r"0\.weight_decay=0: .*, which holds for the"):
             edited(experiment_before, "optimizer.groups.0.weight_decay", 0)
     assert edited(recorded, "optimizer.groups.1.lr", 2).get("optimizer.groups.1.lr") == 2.0
     assert edited(recorded, "optimizer.groups.0.lr", None) == now

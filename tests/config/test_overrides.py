@@ -162,7 +162,7 @@ def test_null_takes_a_limit_away() -> None:
         ("optimizer=", "optimizer", "mapping"),
         ("optimizer=[1]", "optimizer", "mapping"),
         ("optimizer={preset: 3}", "optimizer.preset", "name of a preset"),
-        ("optimizer={preset: sgd, type: adam}", "optimizer.preset", "leave out one"),
+        ("optimizer={preset: sgd, type: adam}", "optimizer.preset", "leave out either"),
         ("schedule={preset: x}", "schedule.preset", "has no presets"),
         ("schedule=cosin", "schedule.type", "did you mean 'cosine'?"),
         ("training=5", "training", "training.FIELD=VALUE"),

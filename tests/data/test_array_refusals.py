@@ -72,7 +72,7 @@ def test_no_pickle_is_run_and_the_message_has_the_way_out(tmp_path: Path) -> Non
 
     for name in ("cifar-10-batches-py", "x.npy", "x.npz"):
         message = refusal(tmp_path / name)
-        assert "is a pickle, which could run code" in message
+        assert "is a pickle, which is never read" in message
         assert "np.savez(" in message
         assert "binary version" in message
     for name in ("objects.npy", "objects.npz"):
@@ -103,8 +103,8 @@ def test_a_file_of_torch_is_refused_with_the_way_out(tmp_path: Path) -> None:
 X, Y = npy_bytes(numbers(30, 4)), npy_bytes(labels(30))
 BAD_NPY: list[tuple[bytes, str]] = [
     (b"", "x.npy: is empty"),
-    (b"\x93NUMPY", "is damaged or no .npy file"),
-    (b"\x93NUMPY\x01\x00\x76\x00{", "is damaged or no .npy file"),
+    (b"\x93NUMPY", "is damaged, or not a .npy file"),
+    (b"\x93NUMPY\x01\x00\x76\x00{", "is damaged, or not a .npy file"),
     (b"\x93NUMPY\x09\x00\x76\x00{", "version 9.0 of the format"),
     (b"a,b\n1,2\n", "begins with 61 2c 62 0a 31 2c, which is not the header of a .npy file"),
     (X[:-1], "x.npy: is cut short: 479 of 480 bytes are there"),
@@ -277,11 +277,11 @@ def test_wrong_records_of_cifar_are_refused(tmp_path: Path) -> None:
 GOOD = safetensors_bytes(x=numbers(30, 4), y=labels(30))
 BAD_SAFETENSORS: list[tuple[bytes, str]] = [
     (b"", "is empty"),
-    (GOOD[:5], "is cut short, or no safetensors file"),
-    (GOOD[:40], "is cut short, or no safetensors file"),
+    (GOOD[:5], "is cut short, or not a safetensors file"),
+    (GOOD[:40], "is cut short, or not a safetensors file"),
     (GOOD[:-1], "y: is cut short: the file ends before it"),
-    (b"\xff" * 8 + GOOD[8:], "is cut short, or no safetensors file"),
-    (GOOD.replace(b'"shape": [30, 4]', b'"shape": [31, 4]'), "another size than its shape says"),
+    (b"\xff" * 8 + GOOD[8:], "is cut short, or not a safetensors file"),
+    (GOOD.replace(b'"shape": [30, 4]', b'"shape": [31, 4]'), "its size does not fit its shape"),
     (GOOD.replace(b'"shape": [30, 4]', b'"shape": [-30,4]'), "its header is damaged"),
     (GOOD.replace(b'"shape": [30, 4]', b'"shape": "30, 4"'), "its header is damaged"),
     (GOOD.replace(b"[480, 720]", b"[400, 640]"), "lies over another tensor"),
@@ -307,8 +307,9 @@ def test_an_hdf5_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(3):
         np.savez(tmp_path / "many" / f"{number}.npz", a=numbers(3, 4))
-    assert "3 files have an array called 'a', so the folder is no data set: name one" in refusal(
-        tmp_path / "many"
+    assert (
+        "3 files have an array called 'a', so the folder is not one data set: name one"
+        in refusal(tmp_path / "many")
     )
 
 

@@ -179,7 +179,7 @@ def test_classes_of_a_plugins_images_can_be_mixed() -> None:
         ({"mixup": 0.3}, "dataset.mixup: masks cannot be mixed: .* leave it empty"),
         ({"kind": "two", "mixup": 0.3}, "only scan would be mixed, but samples have scan, age"),
         ({"crop_padding": 8}, "should be below 8, the smaller side of 1x8x10"),
-        ({"kind": "rows"}, "changes the first field, but scan is no image"),
+        ({"kind": "rows"}, "changes the first field, but scan is not an image"),
     ],
 )
 def test_changes_that_are_impossible_are_refused(settings: dict[str, Any], text: str) -> None:
@@ -193,5 +193,5 @@ def test_names_that_clash_and_other_words_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="'noise' of the data set 'n' is one of augment='images'"):
         dataset("n", params=Noisy, augment="images")
-    with pytest.raises(ValueError, match="augment='audio' of the data set 'n'; it is 'images'"):
+    with pytest.raises(ValueError, match="augment='audio' of the data set 'n': use 'images'"):
         dataset("n", augment="audio")  # type: ignore[arg-type]

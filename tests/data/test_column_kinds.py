@@ -64,7 +64,9 @@ def flags(words: str) -> str:
     return table([f"{n * 2},{pair[n // 2 % len(pair)]},{n % 3}" for n in range(40)])
 
 
-@pytest.mark.parametrize("words", ["True false", "YES no", "t F", "Y n", "yes No YES no"])
+@pytest.mark.parametrize(
+    "words", ["True false", "YES no", "t F", "Y n", "yes No YES no", "Ja nein", "oui non"]
+)
 def test_yes_and_no_are_one_input(tmp_path: Path, words: str) -> None:
     data = loaded(tmp_path, flags(words))
     assert data.preprocessing["layout"]["column b"] == "boolean"
@@ -120,6 +122,18 @@ def test_ids_are_left_out_and_stated_ones_kept(tmp_path: Path) -> None:
     kept = loaded(tmp_path, content, kinds={"nr": "number", "code": "hash"}, buckets=8)
     assert kept.input_shape == (1 + 8 + 1,)
     assert not any("nr:" in note for note in kept.notes)
+
+
+@pytest.mark.parametrize("name", ["customer_id", "CustomerId", "Loan ID", "patient"])
+def test_numbers_that_differ_are_ids_by_their_name(tmp_path: Path, name: str) -> None:
+    rows = [f"{n * 37 % 41 + 1000},{n % 9},{n % 3}" for n in range(40)]
+    data = loaded(tmp_path, table(rows, f"{name},a,y"))
+    assert [*data.preprocessing["inputs"]] == ["a"]
+    note = f"{name}: has a different number in each row, and is left out; dataset.kinds={{{name}: "
+    assert any(text.startswith(note) for text in data.notes)
+    for header, other in ((f"{name},a,y", [*rows[1:], rows[1]]), ("liquid,a,y", rows)):
+        kept = loaded(tmp_path, table(other, header)).preprocessing["inputs"]
+        assert [*kept] == header.split(",")[:2]
 
 
 def test_nothing_is_left_out_where_nothing_else_varies(tmp_path: Path) -> None:

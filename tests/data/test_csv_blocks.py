@@ -75,6 +75,7 @@ _NUMBERS = st.one_of(
     ),
     st.sampled_from(["4.9e-324", "2.4703282292062328e-324", "1e400", "0.1", "9007199254740993"]),
     st.sampled_from(["+1.5", "-0", ".5", "5.", "1e5", "1E-3", " 12 ", "1_0", "0x1", "1d5", "-nan"]),
+    st.sampled_from(["5 EUR", "$7", "(1,5)", "12 %", "\u22123", "007", "120-", "1,234"]),
     st.sampled_from(
         ["NA", " n/a", "nan", "NaN", "nan(1)", "", "?", "-", "null", "inf", "iNf", "٣"]
     ),
@@ -85,7 +86,9 @@ _TEXTS = st.one_of(
         ['"x"', '""', '"a""b"', '"a,b"', '"two\nlines"', '"\r\n"', '"1,234.5"', '"1,5"']
     ),
 )
-_ODD = st.sampled_from(['"x"y', '5" pipe', '"', 'a"b"', '""x', '"open', "\r", "x\ry", "a,b", "\n"])
+_ODD = st.sampled_from(
+    ['"x"y', '5" pipe', '"', 'a"b"', '""x', '"open', "\r", "x\ry", "a,b", "\n", "\ufeff1"]
+)
 
 
 @st.composite
@@ -141,6 +144,7 @@ def test_a_long_table_is_mostly_read_by_blocks_and_equals_the_careful_one() -> N
         ("", "t.csv:1502: an empty line; remove it"),
         ("1,2,many", "t.csv:1502: column 'c' has 'many' among numbers; correct it, leave it"),
         ("1,2,inf", "t.csv:1502: column 'c' has 'inf', which is not a finite number"),
+        ("\ufeff1,2,3", "t.csv:1502: column 'a' has '\\\\ufeff1' among numbers; correct"),
         ('1,"x,3', "t.csv:1502: a quote opens here and never closes"),
         ("1," + "x" * (csv.field_size_limit() + 1) + ",3", "t.csv:1502: a field of more than 128"),
     ],
@@ -152,12 +156,17 @@ def test_fault_38_what_is_wrong_far_down_is_named_by_its_line(row: str, message:
     assert said.startswith(message)
 
 
+def test_a_mark_of_the_byte_order_below_the_header_is_a_part_of_a_text() -> None:
+    said = assert_same("a,b,c\n\ufeff1,u,2\n".encode() + b"3,v,4\n" * 30, kinds=("auto",) * 3)
+    assert said.startswith("t.csv:2: column 'a' has '\\\\ufeff1' among numbers")
+
+
 def test_the_first_of_several_bad_cells_is_named() -> None:
     rows = [["1", "2", "3"] for _ in range(200)]
     rows[150][0], rows[120][2] = "inf", "inf"
     lines = [",".join(row) for row in rows]
     said = assert_same("\n".join(["a,b,c", *lines]).encode(), kinds=("auto", "auto", "auto"))
-    assert said == "t.csv:122: column 'c' has 'inf', which is not a finite number"
+    assert "t.csv:122: column 'c' has 'inf', which is not a finite number" in said
 
 
 def test_a_column_that_turns_out_as_text_is_read_again() -> None:

@@ -86,7 +86,7 @@ def test_penguins_are_a_table_with_their_gaps_filled_and_counted() -> None:
     assert dataset.classes == ("Adelie", "Chinstrap", "Gentoo")
     assert dataset.input_shape == (3 + 4 + 3,)
     assert len(dataset.notes) == 5
-    assert dataset.notes[-1] == "sex: 11 missing values read as a category of their own"
+    assert dataset.notes[-1] == "sex: 11 missing values read as a separate category"
 
 
 @pytest.mark.parametrize("section", [DIGITS, PENGUINS])

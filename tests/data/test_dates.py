@@ -39,10 +39,20 @@ APRIL_3 = 20181.0
         ("2025-04-03T06:30+06:30", APRIL_3),
         ("2025-04-03T00:00-06", APRIL_3 + 0.25),
         ("3.4.2025 6:00 PM", APRIL_3 + 0.75),
+        ("Apr 2025", APRIL_3 - 2),
+        ("04/2025", APRIL_3 - 2),
+        ("3. April 2025", APRIL_3),
+        ("1. M\u00e4rz 2025 06:00", APRIL_3 - 32.75),
+        ("Thu Apr  3 12:00:00 2025", APRIL_3 + 0.5),
+        ("Thu Apr 3 12:00:00 +0000 2025", APRIL_3 + 0.5),
+        ("03/Apr/2025:06:00:00 +0600", APRIL_3),
+        ("20250403T120000Z", APRIL_3 + 0.5),
+        ("202504031200", APRIL_3 + 0.5),
         ("31/12/1969", -1.0),
         ("1969/12/31 12:00", -0.5),
         *((text, None) for text in ("03/04/2025", "2025-02-30", "2025-04-03 25:00", "12:30")),
         *((text, None) for text in ("2024-25", "1.2.3.4", "3 Foo 2025", "3/4/25", "2025-04-3x")),
+        *((text, None) for text in ("3-Apr-25", "3.4.25", "1/1000", "May", "13/2025")),
         *((text, None) for text in ("2025-04-03 13:00 pm", "", "2025", "٢٠٢٥-٠٤-٠٣")),
     ],
 )
@@ -179,9 +189,40 @@ def test_seasons_and_times_are_no_dates(tmp_path: Path, texts: list[str]) -> Non
     assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column a"] == "category"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("03.04.25", "04.03.25"), ("3-Apr-25", "3-Apr-25"), ("3/4/25", "4/3/25")]
+)
+def test_years_of_two_digits_are_noted_and_read_where_the_order_is_stated(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    rows = [
+        f"{[first, second, '12' + first[1 + (first[1] == '3') :]][n % 3]},{n % 7},{n % 3}"
+        for n in range(60)
+    ]
+    data = loaded(tmp_path, table(rows))
+    assert data.preprocessing["layout"]["column a"] == "category"
+    note = f"a: {first} may be a date of two digits a year; dataset.kinds={{a: date}} with"
+    assert any(text.startswith(note) for text in data.notes)
+    assert "csv:2: column 'a' has" in (
+        message := refusal(tmp_path, table(rows), kinds={"a": "date"})
+    )
+    assert "whose year has two digits; set dataset.dates=day_first or" in message
+    stated = loaded(tmp_path, table(rows), kinds={"a": "date"}, dates="day_first")
+    assert stated.preprocessing["inputs"]["a"]["start"] <= APRIL_3
+    one, other = new_inputs(tmp_path, stated, f"a,b\n3.4.2025,1\n{first},1\n")
+    assert torch.equal(one, other)
+
+
 def test_numbers_are_dates_where_that_is_stated(tmp_path: Path) -> None:
     rows = [f"202504{n % 28 + 1:02},{n % 7},{n % 3}" for n in range(60)]
-    assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column a"] == "number"
+    data = loaded(tmp_path, table(rows))
+    assert data.preprocessing["layout"]["column a"] == "number"
+    note = "a: read as numbers; 20250401 may be a date, and dataset.kinds={a: date} reads it so"
+    assert note in data.notes
+    timed = loaded(tmp_path, table([row.replace(",", "1230,", 1) for row in rows]))
+    assert "a: read as numbers; 202504011230 may be a date" in "".join(timed.notes)
+    others = loaded(tmp_path, table([row.replace("04", "14", 1) for row in rows]))
+    assert "may be a date" not in "".join(others.notes)
     stated = loaded(tmp_path, table(rows), kinds={"a": "date"})
     assert stated.preprocessing["inputs"]["a"]["start"] == APRIL_3 - 2
 

@@ -8,6 +8,8 @@ import gzip
 import json
 import pickle
 import sqlite3
+import struct
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,14 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
         (["u,v,y", "p,q,r", "p,q,r"], True),
         (["p,q,r", "p,q,r"], True),
         (["1,2,y", "3,4,5"], True),
+        # One with decimals is none, unless they ascend as on a scale.
+        (["Ann,1.5,u", "Ben,2.5,v", "Cy,0.5,u"], False),
+        (["Ann,23,u", "Ben,25,v", "Cy,31,u"], True),
+        (["2025-01-03,7,u", "2025-01-04,8,v", "2025-02-04,8,u"], False),
+        (["sample,400.5,401,401.5,402,402.5", "p,1.5,2,3,4,5", "q,1,2,3,4,5"], True),
+        # Texts alone need more rows.
+        ([f"{'pq'[n % 2]},{'rs'[n % 3 % 2]},{'uv'[n % 5 % 2]}" for n in range(12)], False),
+        (["kind,size,y", *(f"{'pq'[n % 2]},m,{'uv'[n % 5 % 2]}" for n in range(12))], True),
     ],
 )
 def test_a_header_is_what_differs_from_the_rows(
@@ -99,6 +109,8 @@ def test_a_header_is_what_differs_from_the_rows(
     assert table.file.style.has_header is has_header
     said = [note for note in table.notes if "dataset.header=yes" in note]
     assert len(said) == (not has_header)
+    has_number = any(part.replace(".", "").isdigit() for part in rows[0].split(","))
+    assert ("dataset.header=no" in "".join(table.notes)) == (has_header and has_number)
     if not has_header:
         assert table.header == ("column 1", "column 2", "column 3")
 
@@ -219,15 +231,30 @@ def test_excel_and_other_binary_files_are_refused_with_the_way_out(tmp_path: Pat
     base.close()
     written(tmp_path / "t.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
     written(tmp_path / "t.pkl", pickle.dumps(rows_of()))
+    with zipfile.ZipFile(tmp_path / "t.ods", "w") as book:
+        book.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    written(tmp_path / "in.csv", "a,y\n1,2\n")
+    with tarfile.open(tmp_path / "t.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "in.csv", "in.csv")
+    written(tmp_path / "page.csv", "\n<!DOCTYPE html>\n<html>, no table</html>\n")
+    written(tmp_path / "t.arff", "@RELATION r\n@attribute a numeric\n@data\n1\n")
+    written(tmp_path / "lfs.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    written(tmp_path / "t.dta", b"<stata_dta><header><release>118\0")
     for name, text in {
         "t.xlsx": "is an Excel file; save it as CSV",
         "t.xls": "is an Excel file; save it as CSV",
         "t.zip": "is a zip archive; unpack it",
-        "t.npz": "has NumPy arrays (.npz); dataset.type=arrays trains on them",
-        "t.npy": "is a NumPy array; dataset.type=arrays trains on it",
+        "t.npz": "has NumPy arrays (.npz); set dataset.type=arrays to train on them",
+        "t.npy": "is a NumPy array; set dataset.type=arrays to train on it",
         "t.feather": "is a Feather file; write it as CSV or Parquet",
         "t.sqlite": "is an SQLite database; export the table as CSV",
         "t.pkl": "is a Python pickle, which can run code and is never loaded",
+        "t.ods": "is an OpenDocument spreadsheet; save it as CSV",
+        "t.tar.gz": "is a tar archive; unpack it",
+        "page.csv": "is a web page; was the download refused?",
+        "t.arff": "is an ARFF file; write it as CSV",
+        "lfs.csv": "is a pointer of Git LFS and not the file itself; fetch the file: git lfs pull",
+        "t.dta": "is a Stata file; write it as CSV or Parquet (in pandas: pandas.read_stata",
     }.items():
         with pytest.raises(BadInput) as caught:
             load(section(tmp_path / name))
@@ -281,7 +308,7 @@ def test_values_of_json_become_numbers_texts_and_gaps(tmp_path: Path) -> None:
     said = refusal(path, path.read_bytes())
     assert said.startswith("t.jsonl:4: the key 'list' has a list; write one key for each value")
     written_rows = rows_of_table(table.file, table.header)
-    assert [*written_rows.read()][2] == ["9007199254740992", "", "NA", "2", "", ""]
+    assert [*written_rows.read()][2] == ["9007199254740992", "", "NA", "2", "", '[1, {"b": 2}]']
 
 
 @pytest.mark.parametrize(
@@ -289,7 +316,8 @@ def test_values_of_json_become_numbers_texts_and_gaps(tmp_path: Path) -> None:
     [
         ('{"a": 1, "y": ', "t.jsonl:3: not valid JSON: "),
         ('{"a": 01, "y": 1}', "t.jsonl:3: not valid JSON: "),
-        ("[1, 2]", "t.jsonl:3: no JSON object; each line needs one"),
+        ('{"": 1, "a": 1, "y": 1}', "t.jsonl: column 3 has no name; give it one"),
+        ("[1, 2]", "t.jsonl:3: not a JSON object; each line must be one"),
         ('{"a": 1, "a": 2, "y": 1}', "t.jsonl:3: two keys are 'a'"),
         ('{"a": {"b": {"b": 1, "b": 2}}}', "t.jsonl:3: two keys are 'b'"),
         ('{"a": {"b": 1}, "y": 1}', "t.jsonl:3: the key 'a' has an object"),
@@ -453,7 +481,12 @@ def test_names_of_parquet_may_be_numbers_and_have_points(tmp_path: Path) -> None
     data = load(section(tmp_path / "t.parquet", drop=["list", "0"]))
     assert [*data.preprocessing["inputs"]] == ["1.5", "a.b"]
     table = open_table(section(tmp_path / "t.parquet"))
-    assert [*rows_of_table(table.file, table.header).read()][1] == ["1", "1", "1", "", "v"]
+    assert [*rows_of_table(table.file, table.header).read()][1] == ["1", "1", "1", "[1]", "v"]
+    line = '{"a": 1.50, "b": {"c": [1, 2.50, "é", null, true]}, "y": "u"}\n'
+    table = open_table(section(written(tmp_path / "t.jsonl", line)))
+    assert [*rows_of_table(table.file, table.header).read()] == [
+        ["1.50", '{"c": [1, 2.50, "é", null, true]}', "u"]
+    ]
 
 
 def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -463,6 +496,17 @@ def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
         said = refusal(tmp_path / "cut.parquet", content)
         assert said.startswith("cut.parquet: cannot be read as Parquet (")
         assert "\n" not in said
+    parquet.write_table(
+        pa.Table.from_pylist(rows_of()),
+        tmp_path / "sums.parquet",
+        compression="none",
+        write_page_checksum=True,
+    )
+    flipped = bytearray((tmp_path / "sums.parquet").read_bytes())
+    flipped[flipped.index(struct.pack("<d", 0.37)) + 3] ^= 1
+    assert "flipped.parquet: cannot be read as Parquet (could not verify page integrity" in refusal(
+        tmp_path / "flipped.parquet", bytes(flipped)
+    )
     texts = pa.Array.from_buffers(
         pa.string(),
         2,

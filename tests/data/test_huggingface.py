@@ -147,7 +147,9 @@ def test_configurations_have_to_be_named(tmp_path: Path) -> None:
     for config in ("en", "de"):
         (tmp_path / config).mkdir()
         parquet.write_table(rows(40), tmp_path / config / "all.parquet")
-    with pytest.raises(BadInput, match=r"several configurations \(de, en\); dataset.config=NAME"):
+    with pytest.raises(
+        BadInput, match=r"several configurations \(de, en\); choose one: dataset.config=NAME"
+    ):
         load(section(tmp_path))
     with pytest.raises(BadInput, match="no configuration dee"):
         load(section(tmp_path, config="dee"))

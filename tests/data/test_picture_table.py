@@ -213,7 +213,7 @@ def test_columns_of_0_and_1_are_labels(tmp_path: Path) -> None:
         "the columns of 0 and 1",
     )
     assert load(section(alone)).classes == ("red", "round")
-    with pytest.raises(BadInput, match="is used for two things"):
+    with pytest.raises(BadInput, match="two settings name the column"):
         load(section(alone, target=["red", "red"]))
     with pytest.raises(ConfigError, match=r"and dataset\.target has several"):
         load(section(alone, target=["red", "round"], label_separator="|"))

@@ -121,7 +121,7 @@ def test_the_target_is_named_so_or_is_the_last_column_that_is_used(
 
 def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> None:
     path = written(tmp_path, "t.csv", "words\nmore\n")
-    with pytest.raises(BadInput, match=r"one column \('words'\).*, ; \| or tabs .*type=text"):
+    with pytest.raises(BadInput, match=r"one column \('words'\).*, ; \| or tabs, or .*type=text"):
         find_target(TableSection(type="table", path=path, target="?"))
     path = written(tmp_path, "t.data", '18.0   8   307.0   "a car"\n15.0   8   350.0   "another"\n')
     with pytest.raises(BadInput, match="separated by spaces"):
@@ -130,7 +130,7 @@ def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> No
     with pytest.raises(BadInput, match="separated by spaces"):
         find_target(TableSection(type="table", path=path, target="?"))
     path = written(tmp_path, "s.data", "a few words\n12 of 15\nnone at all\n")
-    with pytest.raises(BadInput, match="or tabs between them"):
+    with pytest.raises(BadInput, match="or tabs, or set"):
         find_target(TableSection(type="table", path=path, target="?"))
 
 

@@ -139,7 +139,10 @@ def test_a_wrong_split_of_the_file_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, with_splits(["train", "rest"]), split="part")
     assert message == ("steps.csv:32: column 'part' has 'rest', but should have train, val or test")
     message = refusal(tmp_path, with_splits(["train", "val"]), split="part")
-    assert "no row has 'test' in column 'part'; leave dataset.split empty" in message
+    assert (
+        "no row has 'test' in column 'part'; dataset.test_fraction=0 trains without a test; leave"
+        in message
+    )
     message = refusal(tmp_path, with_splits(["train", ""]), split="part")
     assert "steps.csv:32: column 'part' has nothing, but should have" in message
 

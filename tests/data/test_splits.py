@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tui_trainer.config.experiment  # noqa: F401  # adds the data sets of texts to DATASETS
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import (
     DATASETS,
@@ -165,7 +166,7 @@ def test_rows_that_are_gone_or_changed_are_counted(tmp_path: Path) -> None:
 def test_a_checkpoint_whose_record_is_missing_is_refused(tmp_path: Path) -> None:
     first = table(tmp_path, lines(90))
     section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
-    with pytest.raises(CheckpointUnusable, match="splits of the run is missing"):
+    with pytest.raises(CheckpointUnusable, match="file splits, which says what rows"):
         load(section, first.preprocessing)
 
 
@@ -192,6 +193,23 @@ def test_a_column_says_the_split_and_is_no_input(tmp_path: Path) -> None:
     assert [*dataset.preprocessing["inputs"]] == ["a"]
     with pytest.raises(BadInput, match=r"table.csv:3: column 'b' has 'tset', but should have"):
         table(tmp_path, [rows[0], rows[1].replace("Validation", "tset"), *rows[2:]], split="b")
+    no_test = [row.replace("test", "train") for row in rows]
+    with pytest.raises(
+        BadInput, match=r"'b'; dataset\.test_fraction=0 trains without a test; leave"
+    ):
+        table(tmp_path, no_test, split="b")
+    without = table(tmp_path, no_test, split="b", test_fraction=0)
+    assert (len(without.val), len(without.test)) == (15, 0)
+    assert len(table(tmp_path, ["1,train,u", "2,train,v"] * 20, split="b", test_fraction=0).val) > 2
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("group", "only 2 groups in it, and"), ("time", "only 2 different times in")]
+)
+def test_too_few_groups_or_times_are_told(tmp_path: Path, key: str, said: str) -> None:
+    rows = [f"{n},{n // 3 % 2},{'uv'[n % 2]}" for n in range(60)]
+    with pytest.raises(BadInput, match=said):
+        table(tmp_path, rows, **{key: "b"})
 
 
 @pytest.mark.parametrize(
@@ -269,6 +287,12 @@ def test_another_run_takes_the_split_over_for_rows_that_it_knows(
     assert {row: after[row] for row in before} == before
     assert second.split_record is not None
     assert not second.split_record.is_of_another_run
+    others = section.model_copy(update={"drop": ("b",)})
+    unknown = load(others, record=replace(first.split_record, is_of_another_run=True)).notes
+    known = any(
+        note.endswith("dataset.drop and the target have to be the same") for note in unknown
+    )
+    assert known == ("group" not in settings)
     shares = [len(split) / 400 for split in (second.train, second.val, second.test)]
     assert min(shares) > 0.02
     again = load(section, second.preprocessing, record=second.split_record)
@@ -430,6 +454,12 @@ def test_who_is_measured_several_times_is_noticed_by_the_name_of_a_column(tmp_pa
     visits = [f"{n * 7 % 101},P{n // 4},{'uv'[n % 2]}" for n in range(90)]
     assert told(table(tmp_path, visits, "a,Patient,y"), "Patient: 23 different values in 90 rows")
     assert not told(table(tmp_path, visits, "a,impatient,y"), "impatient: 23 different")
+
+
+def test_classes_that_are_one_word_in_two_cases_are_noticed(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{['Yes', 'yes', 'no', 'a', 'A'][n % 5]}" for n in range(100)]
+    note = "upper and lower case only: Yes, yes; if they are one, write them in one way"
+    assert told(table(tmp_path, rows), note)
 
 
 def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:

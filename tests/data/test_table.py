@@ -156,7 +156,7 @@ def test_fault_38_missing_values_can_be_filled_and_are_counted(tmp_path: Path) -
     assert other_notes(dataset) == (
         "1 row without a value of y left out",
         f"a: 3 missing values filled with the training mean {mean:.4g}",
-        "b: 20 missing values read as a category of their own",
+        "b: 20 missing values read as a separate category",
     )
     assert dataset.input_shape == (1 + 3 + 1,)
     inputs = all_inputs(dataset)
@@ -235,7 +235,8 @@ def test_fault_38_infinity_is_refused_by_line(tmp_path: Path, text: str) -> None
     rows[2] = f"{text},u,no"
 
     assert refusal(tmp_path, table(rows)) == (
-        f"table.csv:4: column 'a' has '{text}', which is not a finite number"
+        f"table.csv:4: column 'a' has '{text}', which is not a finite number; correct it, or leave "
+        "the cell empty"
     )
 
 
@@ -261,7 +262,12 @@ def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
 
 def test_fault_38_names_of_columns_are_needed_once_each(tmp_path: Path) -> None:
     assert "two columns are named 'a'" in refusal(tmp_path, "a, a ,y\n1,2,3\n")
-    assert "table.csv:1: column 2 has no name" in refusal(tmp_path, "a,,y\n1,2,3\n")
+    assert "table.csv:1: column 2 has no name" in refusal(
+        tmp_path, "a title,,,\na,b,c,y\n1,2,3,4\n"
+    )
+    assert "table.csv:3: two columns are named 'a'" in refusal(tmp_path, "# b\n#\na,a,y\n1,2,3\n")
+    for lines, line in (("\na,y\n1,2\n", 1), ("# b\n \na,y\n1,2\n", 2)):
+        assert f"table.csv:{line}: an empty line; remove it" in refusal(tmp_path, lines)
 
 
 def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path: Path) -> None:
@@ -305,7 +311,11 @@ def test_two_different_numbers_are_classes_unless_numbers_are_asked_for(
 
 @pytest.mark.parametrize(
     ("numbers", "shown"),
-    [("123456", "1, 2, 3, 4, 5, ..."), (["0.0", "1.0", "2"], "0, 1, 2")],
+    [
+        ("123456", "1, 2, 3, 4, 5, ..."),
+        (["0.0", "1.0", "2"], "0, 1, 2"),
+        ([str(n) for n in range(18, 38)], "18, 19, 20, 21, 22, ..."),
+    ],
     ids=str,
 )
 def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
@@ -608,6 +618,7 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
         ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
         ({"target": "p", "label_separator": "|", "problem": "regression"}, "is for labels"),
         ({"target": ["a", "p", "z"]}, "no column left to predict from"),
+        ({"target": ["a", "a"]}, "'a' is named twice"),
         ({"target": []}, "at least 1"),
     ],
 )

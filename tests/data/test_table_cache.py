@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.data.test_csv_blocks import contents
 from tui_trainer.cli.main import main
@@ -31,6 +32,7 @@ from tui_trainer.data.files.table_cache import TableKey, keep_table, load_table
 from tui_trainer.data.files.table_reader import FROM_CACHE, read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.load import load
+from tui_trainer.text.errors import CheckpointUnusable
 
 LINE = f"1.25,NA,{'word' * 250},é\n"
 
@@ -194,6 +196,43 @@ def small_table() -> Table:
     texts = TextColumn(np.array([0, -1, 1, 0]), ("é", 'with "quotes"'))
     lines = np.array([2, 3, 7, 9])
     return Table({"a": NumberColumn(numbers, "plain"), "é": texts}, lines, ("a note",))
+
+
+@pytest.mark.parametrize("classes", [("NA", "u"), ("1", "2"), ("1.5", "7")], ids="".join)
+def test_a_run_that_goes_on_takes_the_table_of_its_start(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: tuple[str, str]
+) -> None:
+    path = tmp_path / "mixed.csv"
+    rows = [
+        f"{n},{n * 7 % 13},2025-{n % 12 + 1:02}-03,{'yes' if n % 3 else 'no'},"
+        f"{classes[n % 5 % 2]},{'word' * 2_200}"
+        for n in range(1_000)
+    ]
+    path.write_text("id,a,when,b,y,long\n" + "\n".join(rows) + "\n")
+    os.utime(path, (time.time() - 60,) * 2)
+    values = {"type": "table", "path": str(path), "target": "y", "drop": ["long"]}
+    section = TableSection.model_validate(values)
+    first = load(section)
+    kept = sorted(name for name in os.listdir(cache) if name.endswith(".table"))
+    later = load(section, first.preprocessing, record=first.split_record)
+    assert FROM_CACHE in later.notes
+    assert sorted(name for name in os.listdir(cache) if name.endswith(".table")) == kept
+    monkeypatch.setenv(VARIABLE, "off")
+    read_again = load(section, first.preprocessing, record=first.split_record)
+    assert [note for note in later.notes if note != FROM_CACHE] == [*read_again.notes]
+    assert later.fingerprint == read_again.fingerprint
+    for name in ("train", "val", "test"):
+        one, other = getattr(later, name), getattr(read_again, name)
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.targets, other.targets)
+    # A column that is another one now is not taken from there.
+    monkeypatch.setenv(VARIABLE, str(cache))
+    changed = {
+        **first.preprocessing,
+        "layout": {**first.preprocessing["layout"], "column a": "category"},
+    }
+    with pytest.raises(CheckpointUnusable):
+        load(section, changed, record=first.split_record)
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed(cache: Path, data: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.data.sources.table import read_rows
@@ -89,7 +90,12 @@ def test_other_encodings_are_stated(tmp_path: Path) -> None:
         (["1 234", "1 234 567.5"], [1234, 1234567.5], "spaces between thousands"),
         (["1'234", "5"], [1234, 5], "spaces between thousands"),
         (["12 %", "-3%", "4"], [12, -3, 4], "without its sign"),
-        (["$5.50", "€ 3", "+2e3"], [5.5, 3, 2000], "without its sign"),
+        (["$5.50", "$ 3", "+2e3"], [5.5, 3, 2000], "without its sign"),
+        (["5 EUR", "-7.5 eur", "3"], [5, -7.5, 3], "without its sign"),
+        (["CHF 1'250.50", "\u22123"], [1250.5, -3], "spaces between thousands"),
+        (['"(1,234.50)"', '"$-5"', "120-"], [-1234.5, -5, -120], "commas between thousands"),
+        (['"12,34,567"', "1.5"], [1234567, 1.5], "commas between thousands"),
+        (["₹7", "₹ 1200"], [7, 1200], "without its sign"),
         (['"-1,5"', "N/A"], [-1.5, np.nan], "a decimal comma"),
     ],
 )
@@ -99,6 +105,48 @@ def test_numbers_are_read_as_they_are_written(
     assert numbers(tmp_path, table(cells))[: len(cells)] == pytest.approx(values, nan_ok=True)
     notes = loaded(tmp_path, table(cells), missing="mean").notes
     assert any(text.startswith("a: ") and text.endswith(note) for text in notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["$5", "€3"], "t.csv:3: column 'a' has '€3' beside '$5' in line 2"),
+        (["12 %", "0.5"], "t.csv:2: column 'a' has '12 %' beside 0.5 in line 3"),
+    ],
+)
+def test_numbers_of_different_units_are_refused_unless_stated(
+    tmp_path: Path, cells: list[str], said: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, table(cells))
+    assert said in str(caught.value)
+    assert "set dataset.kinds={a: number} to take them as they are" in str(caught.value)
+    assert len(numbers(tmp_path, table(cells), kinds={"a": "number"})) == 4
+    # 0 is a share of any unit, and so is a number above 1 written like the others.
+    assert numbers(tmp_path, table(["12 %", "0"]))[:2] == [12, 0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (
+            [f"{n} kg" for n in range(30)],
+            "although its texts are numbers with 'kg', such as '0 kg'",
+        ),
+        (["\uff11", "\uff12", "\uff13"], "numbers in digits of another script, such as '\uff11'"),
+        (["01234", "20095", "3"], "01234 in line 2 is read as the number 1234; if such cells are"),
+        ([f"A{n}" for n in range(30)], ""),
+        (["2-", "3-", "2+"], ""),
+        (["0", "0.25", "7"], ""),
+    ],
+)
+def test_texts_like_numbers_and_numbers_like_codes_are_noted(
+    tmp_path: Path, cells: list[str], note: str
+) -> None:
+    notes = loaded(tmp_path, table(cells)).notes
+    said = [text for text in notes if "although" in text or "codes" in text]
+    assert len(said) == bool(note)
+    assert note in "".join(said)
 
 
 def test_a_number_that_may_be_two_is_refused_unless_something_decides(tmp_path: Path) -> None:
@@ -137,7 +185,9 @@ def test_points_that_may_be_between_thousands_are_refused_beside_decimal_commas(
     tmp_path: Path,
 ) -> None:
     lines = table(["7.084;52,7", "833;29,9"], "a;b;y", ";")
-    with pytest.raises(BadInput, match=r"column 'a' has 7\.084, which may be 7084 or 7\.084"):
+    with pytest.raises(
+        BadInput, match=r"csv:2: column 'a' has 7\.084, which may be 7084 or 7\.084"
+    ):
         loaded(tmp_path, lines)
     assert numbers(tmp_path, lines, decimal="comma")[:2] == [7084, 833]
     assert numbers(tmp_path, lines, thousands="none")[:2] == [7.084, 833]
@@ -208,6 +258,39 @@ def test_a_column_of_row_numbers_without_a_name_is_left_out(tmp_path: Path) -> N
     data = loaded(tmp_path, "\n".join([",a,y", *other]) + "\n")
     assert [*data.preprocessing["inputs"]] == ["column 1", "a"]
     assert "the first column has no name, and is called 'column 1'" in data.notes
+
+
+def test_other_columns_without_a_name_are_called_by_their_place(tmp_path: Path) -> None:
+    lines = table(["1,2,", "3,4,"], "a,,,y")
+    with pytest.raises(BadInput, match="'column 3' has no values at all; add"):
+        loaded(tmp_path, lines.replace("a,,,y", "a,b,,y"))
+    assert "column 3 has no name" in "".join(
+        loaded(tmp_path, lines.replace("a,,,y", "a,b,,y"), drop=["column 3"]).notes
+    )
+    with pytest.raises(BadInput, match=r"t\.csv:1: column 2 has no name; give it one"):
+        loaded(tmp_path, lines)
+
+
+def test_spaces_may_stand_before_quotes_and_single_quotes_are_refused(tmp_path: Path) -> None:
+    lines = '"a",  "y"\n' + "".join(f'{n},   "{"uv"[n % 2]}, {"xz"[n % 2]}"\n' for n in range(40))
+    data = loaded(tmp_path, lines)
+    assert (data.classes, [*data.preprocessing["inputs"]]) == (("u, x", "v, z"), ["a"])
+    # What a run of a version that took these quotes for a part of its texts has.
+    older = open_table(section(tmp_path, lines), older={"classes": ['"u"']})
+    assert not older.file.style.skips_space
+    with pytest.raises(BadInput, match=r"t\.csv:1: all fields are in single quotes"):
+        loaded(tmp_path, "'a','y'\n" + "'1','u'\n'2','v'\n" * 30)
+
+
+def test_a_comma_may_separate_decimals_in_all_rows(tmp_path: Path) -> None:
+    rows = [f"{n},5;1.{n:03},25;{'uv'[n % 2]}" for n in range(60)]
+    for header in (["a;b;y"], ["a, in kg;b, in cm;y"], []):
+        file = section(tmp_path, "\n".join([*header, *rows]) + "\n")
+        names = open_table(file).header
+        assert names == tuple(
+            header[0].split(";") if header else ("column 1", "column 2", "column 3")
+        )
+        assert open_table(file).file.style.separator == ";"
 
 
 def rows_of(split: Any) -> set[int]:

@@ -137,7 +137,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path) -> None:
     message = refusal(path, vocabulary=300)
     assert "token 999 at position 300 (byte 600) is not below the vocabulary of 300" in message
     (tmp_path / "odd.bin").write_bytes(b"123")
-    assert "3 bytes are no whole number of tokens of 2 bytes" in refusal(tmp_path / "odd.bin")
+    assert "3 bytes are not a multiple of the 2 of a token" in refusal(tmp_path / "odd.bin")
     (tmp_path / "empty.bin").touch()
     assert "the file is empty" in refusal(tmp_path / "empty.bin")
     assert "too few to be cut" in refusal(write(tmp_path / "few.bin", range(5)))

@@ -26,15 +26,14 @@ from tui_trainer.runs.directory import (
     check_writable,
     create_run,
     default_runs_dir,
-    find_run,
     is_default,
     list_command,
     make_skeleton,
-    run_names,
-    set_aside,
     why_not_writable,
 )
+from tui_trainer.runs.discarded import set_aside
 from tui_trainer.runs.files import Files
+from tui_trainer.runs.lookup import find_run, run_names
 from tui_trainer.runs.names import asked_name
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 

@@ -12,11 +12,13 @@ import pytest
 
 import tui_trainer
 from tests.runs.children import BOUND_S
-from tui_trainer.runs.directory import RunDirectory, check_run, find_run, make_skeleton, set_aside
+from tui_trainer.runs.directory import RunDirectory, check_run, make_skeleton
+from tui_trainer.runs.discarded import set_aside
 from tui_trainer.runs.files import PREFIX, Files, sweep_temporaries
 from tui_trainer.runs.folder import NotOurs, UnsafeFile, check_ours
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.journal import MOST_LINE_BYTES, Journal, read_records
+from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.paths import (
     count_files,
@@ -360,9 +362,10 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "runs/paths": ({"rmtree"}, "removes a folder below one that the door has opened"),
     "runs/directory": (
-        {"mkdir", "TemporaryFile", "scandir", "is_dir", "isdir", "lexists", "stat"},
+        {"mkdir", "TemporaryFile", "isdir", "lexists"},
         "the folder that holds the runs, and making the directory of a run in it",
     ),
+    "runs/lookup": ({"scandir", "is_dir", "stat"}, "the folder that holds the runs"),
     "runs/index": ({"TemporaryFile", "stat"}, "the clock of the file system that the runs are on"),
     "runs/files": ({"exists", "disk_usage"}, "how much room is on the disk"),
     "runs/host": ({"read_text"}, "/proc"),

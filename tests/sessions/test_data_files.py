@@ -111,7 +111,7 @@ def test_the_first_rows_of_a_table_are_cleaned_cells(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_not_shown(tmp_path: Path) -> None:
     for name, content, problem in (
-        ("a.csv", b"\0\1", "it is not text"),
+        ("a.csv", b"\0\1", "it is not text; enter says what it is"),
         ("b.csv", b"", "it is empty"),
         ("c.csv.gz", b"\x1f\x8bjunk", "it cannot be unpacked"),
         ("d.parquet", b"PAR1", "its contents are shown only after it is read"),

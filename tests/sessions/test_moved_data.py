@@ -146,7 +146,7 @@ def test_a_run_that_lost_the_record_of_its_rows_is_refused(moved: Moved) -> None
     with pytest.raises(CheckpointUnusable, match=r"splits: damaged: its sum is wrong; .*restore"):
         evaluate_run(moved.run, "test", "", "cpu", THERE)
     moved.run.splits.unlink()
-    with pytest.raises(CheckpointUnusable, match=r"the file splits of the run is missing"):
+    with pytest.raises(CheckpointUnusable, match=r"the run's file splits, which says"):
         prepare_resume(moved.run, ResumeRun(moved.run.path, THERE), ["test"])
     moved.run.splits.symlink_to(moved.run.config)
     with pytest.raises(BadInput, match=r"splits is a symbolic link"):

@@ -160,7 +160,7 @@ def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     ended = events[-1]
     assert isinstance(ended, RunEnded)
     assert ended.reason == (
-        "stopped by you while reading the data; nothing was trained, and nothing is left of it"
+        "stopped by you while reading the data; nothing was trained, and no run is left behind"
     )
     assert (ended.state, ended.exit_code, ended.run_dir) == ("stopped", 0, None)
     answers = [(e.command, e.refused) for e in events if isinstance(e, CommandApplied)]

@@ -90,7 +90,7 @@ def test_a_validation_on_demand_and_an_evaluation_say_that_there_are_no_rows(
     run.start(at_step(3, Validate()))
 
     (answer,) = [event for event in run.events if isinstance(event, CommandApplied)]
-    assert answer.refused == "there are no rows for validation: dataset.val_fraction is 0"
+    assert answer.refused == "there is no data for validation: dataset.val_fraction is 0"
     for split in ("val", "test"):
         with pytest.raises(
             BadInput, match=rf"no pictures in the split {split}: .*--split measures"

@@ -276,3 +276,19 @@ def test_a_large_buffer_begins_like_a_tensor_of_its_own_and_is_zero() -> None:
     assert not buffer.gradients.any()
     assert torch.equal(wide, torch.ones(1500, 1500))
     assert wide.data_ptr() == buffer.values.data_ptr()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_parameters_of_another_type_have_the_plain_bits_of_torch(dtype: torch.dtype) -> None:
+    ours, theirs = parameters().to(dtype), parameters().to(dtype)
+    state = state_of({"type": "adam"}, ours, "plain", None)
+    optimizer = of_torch(section_of({"type": "adam"}), theirs, "plain")
+    for step in range(1, 5):
+        give_gradients(ours, step)
+        give_gradients(theirs, step)
+        gradients = [p.grad for p in theirs if p.grad is not None]
+        assert state.gradient_norm().equal(nn.utils.get_total_norm(gradients))
+        state.set_lr(optimizer.param_groups[0]["lr"])
+        state.update(step)
+        optimizer.step()
+    assert_same(ours, theirs)

@@ -261,9 +261,9 @@ def _swapped(target: Tensor, outputs: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("register", "made", "text"),
     [
-        (loss("mine"), _Module, r"the loss 'mine' is a class; a loss is a function: def "),
-        (loss("mine"), _keras, r"begins with \(y_pred, y_true\); it has to begin with \(outputs"),
-        (loss("mine"), _swapped, r"begins with \(target, outputs\); it has to begin with"),
+        (loss("mine"), _Module, r"the loss 'mine' is a class; write a function: def "),
+        (loss("mine"), _keras, r"begin with \(y_pred, y_true\); they must begin with \(outputs"),
+        (loss("mine"), _swapped, r"begin with \(target, outputs\); they must begin with"),
         (model("mine"), _Module, r"takes \(\); its first parameter is signature, which says"),
         (metric("mine", better="lower"), len, r"'mine' is called with \(outputs, batch\), but"),
         (metric("mine", better="lower"), _Wide, r"'mine' is called with \(\), but takes \(width"),
@@ -458,7 +458,7 @@ def test_a_wrong_schedule_is_found_with_its_line(tmp_path: Path, data: Path) -> 
         chosen = experiment(data, schedule={"type": "wrong", "kind": kind})
         with pytest.raises(BadInput, match=f"test_own_code.py:.*{text}"):
             try_step(Run.new(tmp_path / kind, chosen).task())
-    with pytest.raises(TypeError, match=r"begins with \(outputs\); it has to begin with"):
+    with pytest.raises(TypeError, match=r"begin with \(outputs\); they must begin with"):
         schedule("other")(_vector)
 
 
@@ -488,7 +488,7 @@ def test_a_wrong_optimizer_is_refused_with_its_line(
     optimizer("mine")(function)
     with pytest.raises(BadInput, match=f"test_own_code.py:.*{text}"):
         Run.new(tmp_path / "run", experiment(data, optimizer={"type": "mine"})).task()
-    with pytest.raises(TypeError, match=r"begins with \(outputs, target\); it has to begin"):
+    with pytest.raises(TypeError, match=r"begin with \(outputs, target\); they must begin"):
         optimizer("other")(_vector)
 
 

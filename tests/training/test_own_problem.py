@@ -221,14 +221,22 @@ class _Taken:
 @pytest.mark.parametrize(
     ("made", "options", "text"),
     [
-        (_Nothing, {"like": "regression"}, "has no method of its own; it may have check, head"),
+        (_Nothing, {"like": "regression"}, "has none of the methods check, head"),
         (_Head, {"like": "regresion"}, r"no problem 'regresion' \(did you mean 'regression'\?\)"),
-        (_Head, {"like": "none"}, "is like none, which predicts nothing; write a recipe"),
+        (_Head, {"like": "none"}, "has like='none', which predicts nothing; write a recipe"),
         (_Head, {"like": "regression"}, r"called with \(self, target, info\), but takes \(self, t"),
         (_Totals, {"like": "regression"}, r"with_result=\.\.\.\), but takes \(self, info, device"),
         (_Live, {"like": "regression"}, "'level' of the problem 'mine' cannot be live"),
-        (_Taken, {"like": "multilabel"}, "'threshold' of the problem 'mine' is one of multilabel"),
-        (_Taken, {"like": "regression", "better": {"x": "lower"}}, "is for what its own totals"),
+        (
+            _Taken,
+            {"like": "multilabel"},
+            "'threshold' of the problem 'mine' is also one of",
+        ),
+        (
+            _Taken,
+            {"like": "regression", "better": {"x": "lower"}},
+            "is for metrics that its own totals computes",
+        ),
     ],
 )
 def test_a_class_that_cannot_be_one_is_refused_where_it_is_registered(
@@ -286,7 +294,7 @@ def _wrong(kind: str) -> None:
     ("kind", "text"),
     [
         ("error", r"own_problem.py:\d+: AttributeError: .*'clases'.*\(decode of the problem wron"),
-        ("state", r"'seen' of a problem cannot be set, because no checkpoint would have it"),
+        ("state", r"'seen' of a problem cannot be set, because checkpoints would not have it"),
         ("value", r"decode of the problem wrong returned a NoneType; a value is a text, a number"),
         ("count", r"own_problem.py:\d+: decode of the problem wrong returned 1 values for 16 sam"),
         ("missing", r"the problem wrong computes loss, mae, and no rmse; its totals compute all"),

@@ -373,7 +373,7 @@ def test_settings_of_a_frozen_group_are_refused_except_in_a_run_that_has_them(
         ("optimizer.groups.1.momentum", "momentum: 0.5"),
     ]
     assert {problem.message for problem in problems} == {
-        "has no effect in a group with freeze: true; leave out one of the two"
+        "has no effect in a group with freeze: true; leave out either this or freeze"
     }
     assert read_config(run.directory).get("optimizer.groups.1.lr") == 0.5
 

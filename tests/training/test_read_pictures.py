@@ -178,8 +178,8 @@ def test_files_that_all_fail_are_a_disk_that_is_gone_and_none_is_left_out(tmp_pa
     run = new_run(tmp_path / "run", data)
     outcome = started(run, data, [""], lambda folder: os.rename(folder, f"{folder}-away"))
     assert outcome.state == "failed"
-    assert "all 10 files of a batch cannot be read" in outcome.reason
-    assert "is the disk with them still there?" in outcome.reason
+    assert "none of the 10 files of a batch can be read" in outcome.reason
+    assert "is their disk still there?" in outcome.reason
     assert left_out_in_each_checkpoint(run) == [0]
     os.rename(tmp_path / "data-away", data)
     assert run.resume().state == "finished"

@@ -94,7 +94,10 @@ def test_enter_sends_the_value_as_it_was_typed_unless_it_is_in_force() -> None:
 
 
 def test_a_setting_of_a_group_says_of_which_parameters_and_is_sent_with_its_number() -> None:
-    groups = "optimizer.groups=[{match: [head, '*.bias'], lr: 1e-3, freeze_until: 9}]"
+    groups = (
+        "optimizer.groups=[{match: [head, '*.bias'], lr: 1e-3, freeze_until: 9}, "
+        "{match: '*', freeze: true}]"
+    )
     experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn", parse_overrides([groups]))
 
     async def play() -> None:
@@ -104,6 +107,7 @@ def test_a_setting_of_a_group_says_of_which_parameters_and_is_sent_with_its_numb
             dialog = EditDialog(experiment, sent.append)
             await app.push_screen(dialog)
             rows = {row.key: row for row in dialog.query(Setting)}
+            assert not any("groups.1" in key for key in rows), "an edit would have no effect"
             row = rows["optimizer.groups.0.freeze_until"]
             assert row.query_one(".beside", Static).content == Content("steps of head, *.bias")
             assert row.query_one(Input).value == "9"

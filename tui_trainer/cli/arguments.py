@@ -171,7 +171,7 @@ def _add_compose(commands: Commands) -> None:
 
 
 def _add_train(commands: Commands) -> None:
-    train = add_command(commands, "train", "train an experiment, or on a file of your own")
+    train = add_command(commands, "train", "train an experiment, or a model for your own data")
     train.add_argument(
         "experiment",
         nargs="?",
@@ -182,7 +182,7 @@ def _add_train(commands: Commands) -> None:
     train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=SETTINGS_HELP)
     add_data(train)
     train.add_argument(
-        "--save", type=Path, metavar="FILE.yaml", help="write the experiment to a file, too"
+        "--save", type=Path, metavar="FILE.yaml", help="also write the experiment to a file"
     )
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
@@ -229,7 +229,7 @@ def _add_accept_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--accept-data",
         action="store_true",
-        help="go on though rows of the run are gone or changed",
+        help="continue even if some rows of the run are gone or changed",
     )
 
 
@@ -344,7 +344,7 @@ def _add_results(commands: Commands) -> None:
     )
     predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")
     predict.add_argument(
-        "--temperature", type=float, default=1.0, help="0: always the likeliest byte"
+        "--temperature", type=float, default=1.0, help="0: always the likeliest token"
     )
     predict.add_argument(
         "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest tokens only"
@@ -363,9 +363,9 @@ def _add_own_data(commands: Commands) -> None:
     data = commands.add_parser("data", help=text, description=text)
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
     look = add_command(
-        actions, "inspect", "show what a file or folder holds, and what would be done"
+        actions, "inspect", "show what a file or folder contains, and how train would use it"
     )
-    look.add_argument("path", metavar="PATH", help="a table, a text, or a folder of texts")
+    look.add_argument("path", metavar="PATH", help="a file or folder of data")
     look.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=SETTINGS_HELP)
     add_target(look)
     look.add_argument("--json", action="store_true", help="print JSON")

@@ -17,7 +17,8 @@ from tui_trainer.cli.completion_scripts import SCRIPTS
 from tui_trainer.config.preset_files import KINDS, preset_names, search_dirs
 from tui_trainer.config.setting_names import all_settings, all_types
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.runs.directory import default_runs_dir, run_names
+from tui_trainer.runs.directory import default_runs_dir
+from tui_trainer.runs.lookup import run_names
 from tui_trainer.text.console import print_block, print_line
 
 _LIVE_ONLY = ("resume", "fork", "ctl")

@@ -16,9 +16,10 @@ from tui_trainer.cli import options
 from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
-from tui_trainer.runs.directory import RunDirectory, find_run, list_command
+from tui_trainer.runs.directory import RunDirectory, list_command
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
+from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import size_of
@@ -168,9 +169,15 @@ def _commands(word: str, settings: Sequence[str], flags: Collection[str]) -> lis
 
 def _setting(setting: str, values: dict[str, Any]) -> Set:
     key, equals, text = setting.partition("=")
-    value = parse_value(text) if equals else None
-    if not equals or isinstance(value, list | dict):
-        raise BadInput(f"set: expected KEY=VALUE with one value, got {clean(setting, 80)!r}")
+    shown = clean(setting, 80)
+    if not equals:
+        raise BadInput(f"set: expected KEY=VALUE, as in: optimizer.lr=3e-4 (got {shown!r})")
+    value = parse_value(text)
+    if isinstance(value, list | dict):
+        raise BadInput(
+            f"set: {shown}: a list cannot be set while a run trains; set one setting in it, as in: "
+            "optimizer.groups.0.lr=1e-4"
+        )
     return Set(key=key, value=value, **values)
 
 

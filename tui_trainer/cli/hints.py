@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from tui_trainer.config.preset_files import KINDS, is_experiment, preset_names, search_dirs
 from tui_trainer.config.setting_names import all_settings, keys_named, other_name
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.runs.directory import default_runs_dir, run_names
+from tui_trainer.runs.directory import default_runs_dir
+from tui_trainer.runs.lookup import run_names
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import any_of
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from tui_trainer.cli import options
 from tui_trainer.runs.describe import Level, describe, level_of
-from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
+from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, size_of
 from tui_trainer.runs.records import event_of

@@ -36,8 +36,8 @@ def check(arguments: argparse.Namespace) -> int:
             print_line(f"{one.kind} {one.name}  {clean(one.origin, 200)}{clean(text, 200)}")
     if experiment is None:
         raise BadInput(
-            f"{clean(str(arguments.file), 200)} has no data set of its own, or several; name an "
-            "experiment to check it with, as tui-trainer plugin check FILE digits-mlp loss=NAME"
+            f"{clean(str(arguments.file), 200)} registers no data set, or several; name an "
+            "experiment to check it with, as in: tui-trainer plugin check FILE digits-mlp loss=NAME"
         )
     found: list[dict[str, Any]] = []
     for proof in proofs(experiment, arguments.steps):

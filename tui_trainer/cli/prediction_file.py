@@ -17,7 +17,7 @@ from unicodedata import normalize
 from tui_trainer.cli.output_file import check_free, make_folder, written_beside
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.strict_json import strict_json
+from tui_trainer.text.strict_json import Literal, strict_json
 
 if TYPE_CHECKING:
     from tui_trainer.problems.dataset_info import DatasetInfo
@@ -232,11 +232,14 @@ class CsvRows:
 
 
 class JsonRows:
-    """Writes rows as JSON lines: an object each, in which the cells of the input are texts."""
+    """Writes rows as JSON lines: an object each, in which numbers of the input are numbers if the
+    file tells them from texts, as Parquet and JSON lines do.
+    """
 
     def __init__(self, stream: IO[str], header: Sequence[str]) -> None:
         self._stream = stream
         self._header = header
 
     def add(self, cells: Sequence[Value]) -> None:
-        self._stream.write(strict_json(dict(zip(self._header, cells, strict=True))) + "\n")
+        values = (cell.value if isinstance(cell, Literal) else cell for cell in cells)
+        self._stream.write(strict_json(dict(zip(self._header, values, strict=True))) + "\n")

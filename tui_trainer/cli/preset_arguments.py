@@ -42,7 +42,9 @@ def add_plugin_commands(commands: Commands) -> None:
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(action="plugin check")
     new = add_command(actions, "new", "write a file to start from, which passes the check")
-    new.add_argument("kind", choices=tuple(KINDS), metavar="|".join(KINDS), help="what it adds")
+    new.add_argument(
+        "kind", choices=tuple(KINDS), metavar="|".join(KINDS), help="what the file adds"
+    )
     new.add_argument("name", metavar="NAME", help="its name: lower-case letters, digits, _ and -")
     new.set_defaults(action="plugin new")
 
@@ -51,13 +53,13 @@ def add_cache(commands: Commands) -> None:
     cache = commands.add_parser(
         "cache",
         help="list or clear the cached tables and pictures",
-        description="List or clear the tables and pictures in the cache, which took long to read.",
+        description="List or clear the cache of tables and pictures that take long to read.",
     )
     actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    list_ = add_command(actions, "list", "show the data sets, with the files they are from")
+    list_ = add_command(actions, "list", "list the data sets, and the files they come from")
     list_.add_argument("--json", action="store_true", help="print JSON")
     list_.set_defaults(action="cache list")
-    clear = add_command(actions, "clear", "remove all of them; they are made again when needed")
+    clear = add_command(actions, "clear", "remove all of them; they are made again if needed")
     clear.set_defaults(action="cache clear")
 
 

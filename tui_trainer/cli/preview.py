@@ -39,7 +39,7 @@ def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = Fal
         print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
     print_line(f"size: {parameters_text(measured.parameters, measured.trained_parameters)}")
     _print_groups(measured)
-    total = f", {measured.total_steps:,} in all" if measured.total_steps else ""
+    total = f", {measured.total_steps:,} in total" if measured.total_steps else ""
     print_line(f"steps: {measured.steps_per_epoch:,} per epoch{total}")
     print_line(f"memory: about {size_text(measured.memory_bytes)}, not counting torch itself")
     print_line(f"device: {measured.device}")
@@ -52,7 +52,7 @@ def _print_groups(measured: Preview) -> None:
     """Print a line for each group of parameters, and the names of those that it matches."""
     if not measured.groups:
         return
-    print_line("groups: of several that match a parameter, the first has it")
+    print_line("groups: a parameter belongs to the first group that matches it")
     for group in measured.groups:
         who = clean(group.match, 60) or "all others"
         print_line(f"  {who:<20} {group.parameters:>12,}  {group.text}")

@@ -119,7 +119,8 @@ def _check_order(word: str) -> None:
     """Raise BadInput if there is no such order; an empty one is allowed."""
     if word and word not in ORDERS:
         hint = suggest(word, ORDERS)
-        raise BadInput(f"no order {clean(word, 40)!r}{hint}; available: {', '.join(ORDERS)}")
+        shown = clean(word, 40)
+        raise BadInput(f"--sort: no column {shown!r}{hint}; available: {', '.join(ORDERS)}")
 
 
 def _width() -> int | None:

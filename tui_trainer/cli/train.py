@@ -114,7 +114,7 @@ def train(arguments: argparse.Namespace) -> int:
 def resume(arguments: argparse.Namespace) -> int:
     """Resume a run."""
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.directory import find_run
+    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ResumeRun
 
     overrides = tuple(parse_overrides(options.overrides(arguments)))
@@ -127,7 +127,7 @@ def resume(arguments: argparse.Namespace) -> int:
 def fork(arguments: argparse.Namespace) -> int:
     """Start a new run from a checkpoint of another."""
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.directory import find_run
+    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ForkRun, planned_name
 
     overrides = tuple(parse_overrides(options.overrides(arguments)))
@@ -140,8 +140,8 @@ def fork(arguments: argparse.Namespace) -> int:
 
 def attach(arguments: argparse.Namespace) -> int:
     """Watch a run, by default the newest live one."""
-    from tui_trainer.runs.directory import find_run
     from tui_trainer.runs.index import newest_live
+    from tui_trainer.runs.lookup import find_run
 
     runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)

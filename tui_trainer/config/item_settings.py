@@ -97,7 +97,7 @@ def with_setting(values: Mapping[str, Any], name: str, value: Any) -> dict[str, 
     number, _, field = rest.partition(".")
     items = values.get(whole) or []
     if not isinstance(items, list | tuple):
-        raise BadInput(f"{clean(whole, 40)} is no list; leave out .{clean(rest, 40)}")
+        raise BadInput(f"{clean(whole, 40)} is not a list; leave out .{clean(rest, 40)}")
     if int(number) >= len(items):
         shown = clean(whole, 40)
         there = f"the last one is {shown}.{len(items) - 1}" if items else "there are none"

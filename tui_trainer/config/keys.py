@@ -198,6 +198,23 @@ ACTIONS: tuple[Action, ...] = (
     Action("fold.turn", "enter,space,left,right", "More", "Show more or less", in_footer=False),
 )
 
+PLACES = {
+    "compose": "Compose",
+    "runs": "Runs",
+    "run": "Run",
+    "plot": "Plots",
+    "panel": "In a plot",
+    "log": "In the log",
+    "ending": "At the end",
+    "list": "In a list",
+    "form": "In the fields",
+    "choice": "In a field with choices",
+    "menu": "In a list of choices",
+    "fold": "On a line that unfolds",
+    "app": "Everywhere",
+}
+"""The places of actions, each with its title in the help, in the order there."""
+
 
 def actions_of(place: str) -> tuple[Action, ...]:
     """Return the actions of a place, in the order of the footer."""

@@ -32,7 +32,7 @@ from tui_trainer.config.item_settings import (
     unknown_item_setting,
     with_setting,
 )
-from tui_trainer.config.sections.parameter_groups import idle_settings
+from tui_trainer.config.sections.parameter_groups import IDLE, idle_settings
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.setting_names import (
     all_settings,
@@ -150,6 +150,16 @@ def live_keys(experiment: Experiment) -> list[str]:
     return keys
 
 
+def editable_keys(experiment: Experiment) -> list[str]:
+    """Return the live keys without those of groups that are frozen for good.
+
+    A new edit of those has no effect and is refused, but a recorded one must still be replayed.
+    """
+    groups = enumerate(experiment.optimizer.groups)
+    frozen = tuple(f"optimizer.groups.{number}." for number, group in groups if group.freeze)
+    return [key for key in live_keys(experiment) if not key.startswith(frozen)]
+
+
 def check_live(experiment: Experiment, key: str) -> None:
     """Raise BadInput unless the key can be edited while this experiment is training."""
     live = live_keys(experiment)
@@ -182,7 +192,11 @@ def edited(experiment: Experiment, key: str, value: Any, *, is_new: bool = True)
     wrong = contradictions(changed)
     if is_new:
         known = idle_settings(experiment.optimizer.groups)
-        wrong += [idle for idle in idle_settings(changed.optimizer.groups) if idle not in known]
+        wrong += [
+            (blamed, f"{IDLE}, which holds for the whole run")
+            for blamed, message in idle_settings(changed.optimizer.groups)
+            if (blamed, message) not in known
+        ]
     if wrong:
         raise BadInput(f"{key}={clean(repr(value), 60)}: {wrong[0][1]}")
     return changed

@@ -36,8 +36,8 @@ def optimizer(name: str, *, description: str = "") -> Callable[[Made], Made]:
         names = list(inspect.signature(function).parameters)
         if names[:2] != [*FILLED]:
             raise TypeError(
-                f"the optimizer {name!r} begins with ({', '.join(names[:2])}); it has to begin "
-                "with (groups, lr), and its other parameters are settings"
+                f"the parameters of the optimizer {name!r} begin with ({', '.join(names[:2])}); "
+                "they must begin with (groups, lr), and the others are settings"
             )
         section = cast(type[OptimizerSection], settings_of(function, FILLED, OptimizerSection))
         own = section.model_fields.keys() - OptimizerSection.model_fields.keys()

@@ -47,11 +47,14 @@ def register_problem(
     check_problem(like)
     if like == "none":
         raise ValueError(
-            f"the problem {name!r} is like none, which predicts nothing; write a recipe for it"
+            f"the problem {name!r} has like='none', which predicts nothing; write a recipe instead"
         )
     own = _methods_of(name, made)
     if better and "totals" not in own:
-        raise ValueError(f"better= of the problem {name!r} is for what its own totals compute")
+        raise ValueError(
+            f"better= of the problem {name!r} is for metrics that its own totals computes; add "
+            "that method, or leave out better="
+        )
     spec = PROBLEMS[like]
     place = place_of(made)
     section = _section(name, made, like)
@@ -87,7 +90,7 @@ def _methods_of(name: str, made: type) -> frozenset[str]:
     own = frozenset(method for method in METHODS if hasattr(made, method))
     if not own:
         raise ValueError(
-            f"the problem {name!r} has no method of its own; it may have {', '.join(METHODS)}"
+            f"the problem {name!r} has none of the methods {', '.join(METHODS)}; write one"
         )
     for method in own:
         named = ("with_result",) if method == "totals" else ()
@@ -103,7 +106,7 @@ def _section(name: str, made: type, like: str) -> Any:
     own = settings_of_class(made).model_fields.keys() - {"type"}
     if taken := own & parent.params.model_fields.keys():
         raise ValueError(
-            f"the setting {min(taken)!r} of the problem {name!r} is one of {like}, too; give it "
+            f"the setting {min(taken)!r} of the problem {name!r} is also one of {like}; give it "
             "another name"
         )
     section = settings_of_class(made, parent.params)
@@ -114,7 +117,7 @@ def _section(name: str, made: type, like: str) -> Any:
 
 def _check_direction(problem: str, metric: str, direction: Direction) -> None:
     if direction not in ("higher", "lower"):
-        raise ValueError(f"better={direction!r} of {metric!r}: 'higher' or 'lower'")
+        raise ValueError(f"better={direction!r} of {metric!r}: use 'higher' or 'lower'")
     known = METRICS.get(metric)
     if known is not None and known.higher_is_better != (direction == "higher"):
         where = known.origin or "built in"

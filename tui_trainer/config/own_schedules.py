@@ -36,8 +36,8 @@ def schedule(name: str, *, description: str = "") -> Callable[[Made], Made]:
         names = list(inspect.signature(function).parameters)
         if names[:1] != ["step"]:
             raise TypeError(
-                f"the schedule {name!r} begins with ({', '.join(names[:1])}); it has to begin with "
-                "(step) or (step, total), and its other parameters are settings"
+                f"the parameters of the schedule {name!r} begin with ({', '.join(names[:1])}); "
+                "they must begin with (step) or (step, total), and the others are settings"
             )
         section = settings_of(function, FILLED, ScheduleSection)
         check_not_live(f"the schedule {name!r}", section)

@@ -200,8 +200,8 @@ def _check_modules(plugin: PluginFile) -> None:
             if theirs != folder and has_module(theirs, name):
                 mine = clean(files[0].path, 300)
                 raise BadInput(
-                    f"{clean(plugin.path, 300)} imports {name}, which is {mine}, but there is one "
-                    f"beside the plugin {clean(other.path, 300)}, too: rename one of them, or put "
+                    f"{clean(plugin.path, 300)} imports {name}, which is {mine}, but there is also "
+                    f"one beside the plugin {clean(other.path, 300)}: rename one of them, or put "
                     "both plugins into one folder"
                 )
 

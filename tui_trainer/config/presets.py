@@ -339,7 +339,7 @@ def _expand(
         if not isinstance(value["preset"], str):
             raise BadInput("should be the name of a preset")
         if "type" in own:
-            raise BadInput("the type comes from the preset; leave out one of the two")
+            raise BadInput("the type comes from the preset; leave out either preset or type")
         preset = library.find(section, value["preset"])
         document = library.read(preset.path)
     except ConfigError as error:

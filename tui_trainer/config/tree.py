@@ -58,7 +58,7 @@ def placed_problems(places: Mapping[Path_, Place]) -> Iterator[None]:
     """Say of problems that only the data or the model show where their settings were written.
 
     Raises:
-        ConfigError: the same problems, with the files and lines of their keys if there are any.
+        ConfigError: the same problems, with the files and lines of their keys, or the command line.
     """
     try:
         yield
@@ -70,11 +70,11 @@ def placed_problems(places: Mapping[Path_, Place]) -> Iterator[None]:
 
 def _placed(problem: Problem, places: Mapping[Path_, Place]) -> Problem:
     path = tuple(int(part) if part.isdecimal() else part for part in problem.key.split("."))
-    # The place of the section alone says nothing: the setting may have its default.
-    for length in range(len(path), 1, -1):
+    # The place of the section says nothing but of its type: the setting may have its default.
+    least = 1 if path[1:] == ("type",) else 2
+    for length in range(len(path), least - 1, -1):
         place = places.get(path[:length])
-        # One without a line was given in this process, where its key says enough.
-        if place is not None and place.line is not None and not problem.source:
+        if place is not None and not problem.source:
             return replace(problem, source=place.source, line=place.line, column=place.column)
     return problem
 

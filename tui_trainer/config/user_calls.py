@@ -24,7 +24,9 @@ def check_name(name: object) -> None:
         ValueError: it has other characters.
     """
     if not isinstance(name, str):
-        raise TypeError('the name is missing; it is in parentheses behind the decorator: ("NAME")')
+        raise TypeError(
+            'the name is missing; write it in parentheses after the decorator: ("NAME")'
+        )
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise ValueError(f"{name!r} is not a name: use lower-case letters, digits, _ and - only")
 
@@ -33,14 +35,14 @@ def check_loss(name: str, function: Callable[..., Any]) -> None:
     """Raise TypeError unless it is a function of the outputs and the targets or the batch."""
     if isinstance(function, type):
         raise TypeError(
-            f"the loss {name!r} is a class; a loss is a function: def {function.__name__.lower()}"
+            f"the loss {name!r} is a class; write a function: def {function.__name__.lower()}"
             "(outputs, target): ..."
         )
     names = list(inspect.signature(function).parameters)
     if names[:1] != ["outputs"] or names[1:2] not in (["batch"], ["target"], ["targets"]):
         raise TypeError(
-            f"the loss {name!r} begins with ({', '.join(names[:2])}); it has to begin with "
-            "(outputs, target) or (outputs, batch), and its other parameters are settings"
+            f"the parameters of the loss {name!r} begin with ({', '.join(names[:2])}); they must "
+            "begin with (outputs, target) or (outputs, batch), and the others are settings"
         )
 
 
@@ -50,8 +52,8 @@ def check_recipe(name: str, made: type) -> None:
     if has_loss == has_step:
         found = "both compute_loss and training_step" if has_loss else "neither"
         raise ValueError(
-            f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
-            "or training_step(self, model, batch, step)"
+            f"the recipe {name!r} has {found}; it needs either compute_loss(self, model, batch, "
+            "step) or training_step(self, model, batch, step)"
         )
     check_call(f"the recipe {name!r}", made, (), "; settings are attributes: weight: float = 0.5")
     step = "compute_loss" if has_loss else "training_step"

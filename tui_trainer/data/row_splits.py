@@ -49,7 +49,7 @@ from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
-_FEW_NUMBERS = 20
+_FEW_NUMBERS = 100
 """Up to this many distinct whole numbers may be meant as classes."""
 _NAMED_NUMBERS = 5
 
@@ -247,7 +247,9 @@ def _doubt(section: RowsSection, target: Target) -> str:
     if len(np.unique(target.values[: 50 * _FEW_NUMBERS])) > _FEW_NUMBERS:
         return ""
     distinct = np.unique(target.values)
-    if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():
+    if len(distinct) > min(_FEW_NUMBERS, len(target.values) // 3):
+        return ""
+    if not (distinct == np.round(distinct)).all():
         return ""
     shown = ", ".join(f"{number:g}" for number in distinct[:_NAMED_NUMBERS])
     suffix = ", ..." if len(distinct) > _NAMED_NUMBERS else ""
@@ -282,7 +284,7 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
     for name, (size, share) in sizes.items():
         if size == 0 and share > 0:
             classes = f" of {len(target.classes)} classes" if target.classes else ""
-            way = "more rows are needed"
+            way = source.division.shortage
             if 2 * len(target.classes) > len(target.values):
                 way += ", or another target: most classes have a single row"
                 if not to_numbers(target.classes)[1]:

@@ -2,12 +2,13 @@
 
 Layer: models. For a small model that takes a tenth of a step. The only module that reads the names
 of torch's hooks, which are not public: where the installed torch has others, every call is torch's.
-The operations are those of the modules, so the bits are the same.
+The operations are those of the modules, so the bits are the same. `call` looks each time whether
+anything depends on the call, and `operations_of` once for many calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -42,24 +43,54 @@ _KNOWN: frozenset[type[nn.Module]] = frozenset(
 """The classes whose `forward` is all that they do."""
 
 
+Operation = Callable[[Tensor], Tensor]
+"""Returns the outputs of a layer."""
+
+
 def call(module: nn.Module, inputs: Tensor) -> Tensor:
     """Return `module(inputs)`; what is inside of `nn.Sequential` is called in the same way."""
-    if _GLOBAL is None or any(_GLOBAL) or torch.compiler.is_compiling() or _is_replaced():
+    if _is_watched_everywhere() or torch.compiler.is_compiling():
         return _by_torch(module, inputs)
     return _called(module, inputs)
 
 
+def operations_of(model: nn.Module, modules: Iterable[nn.Module]) -> list[Operation] | None:
+    """Return the operations of some modules of a model that follow each other.
+
+    They are those of this moment, until something else is put in the place of a module, a parameter
+    or a function. None: a call of the model or of one of the modules is more than its `forward`.
+    """
+    if _is_watched_everywhere() or _is_watched(vars(model)):
+        return None
+    operations: list[Operation] = []
+    for module in modules:
+        own, kind = vars(module), type(module)
+        if kind not in _KNOWN or _is_watched(own):
+            return None
+        if kind is nn.Sequential:
+            inner = operations_of(module, own["_modules"].values())
+            if inner is None:
+                return None
+            operations += inner
+        else:
+            operations.append(_operation_of(module))
+    return operations
+
+
+def _operation_of(module: nn.Module) -> Operation:
+    own, kind = vars(module), type(module)
+    if kind is nn.Linear and {"weight", "bias"} <= own["_parameters"].keys():
+        weight, bias = own["_parameters"]["weight"], own["_parameters"]["bias"]
+        return lambda inputs: F.linear(inputs, weight, bias)
+    if kind is nn.ReLU and not own["inplace"]:
+        return torch.relu
+    forward: Operation = module.forward
+    return forward
+
+
 def _called(module: nn.Module, inputs: Tensor) -> Tensor:
     own, kind = vars(module), type(module)
-    if (
-        kind not in _KNOWN
-        or own["_forward_hooks"]
-        or own["_forward_pre_hooks"]
-        or own["_backward_hooks"]
-        or own["_backward_pre_hooks"]
-        # Some libraries put another function in the place of the `forward` of an object.
-        or "forward" in own
-    ):
+    if kind not in _KNOWN or _is_watched(own):
         return _by_torch(module, inputs)
     if kind is nn.Linear:
         # To read a parameter as an attribute takes longer than all else here.
@@ -77,9 +108,29 @@ def _called(module: nn.Module, inputs: Tensor) -> Tensor:
     return outputs
 
 
-def _is_replaced() -> bool:
-    """Whether somebody put another function in the place of torch's, as `torch.fx` does."""
-    return nn.Module.__call__ is not _CALL or nn.Linear.forward is not _FORWARD
+def _is_watched(own: Mapping[str, Any]) -> bool:
+    """Whether a call of the module with these attributes is more than `forward` of its class."""
+    return bool(
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        # Some libraries put another function in the place of the `forward` of an object.
+        or "forward" in own
+    )
+
+
+def _is_watched_everywhere() -> bool:
+    """Whether there are hooks for all calls, or other functions in the place of torch's.
+
+    `torch.fx` exchanges functions.
+    """
+    return (
+        _GLOBAL is None
+        or any(_GLOBAL)
+        or nn.Module.__call__ is not _CALL
+        or nn.Linear.forward is not _FORWARD
+    )
 
 
 def _by_torch(module: nn.Module, inputs: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import LinearSection, MlpSection
 from tui_trainer.models.compatibility import check_fixed
-from tui_trainer.models.direct_calls import call
+from tui_trainer.models.direct_calls import Operation, call, operations_of
 from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
 from tui_trainer.problems.signature import Signature
 
@@ -38,6 +38,13 @@ class Mlp(nn.Module):
         """Map (B, ...) to (B, K)."""
         features_BD = call(self.hidden, inputs.flatten(1))
         return call(self.head, features_BD)
+
+    def operations(self) -> list[Operation] | None:
+        """Return the operations of `forward` one after the other, see `operations_of`."""
+        following = operations_of(self, (self.hidden, self.head))
+        if following is None or type(self).forward is not Mlp.forward:
+            return None
+        return [lambda inputs: inputs.flatten(1), *following]
 
 
 def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:

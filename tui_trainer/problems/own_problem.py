@@ -24,8 +24,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
 
 _ADVICE = (
-    "{name!r} of a problem cannot be set, because no checkpoint would have it: what is counted "
-    "belongs to the object that totals returns"
+    "{name!r} of a problem cannot be set, because checkpoints would not have it: count in the "
+    "object that totals returns"
 )
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tui_trainer.config.sections.metrics import metric_text
-from tui_trainer.runs.directory import RunDirectory, check_run, run_names
+from tui_trainer.runs.directory import RunDirectory, check_run
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.folder import open_folder
+from tui_trainer.runs.lookup import run_names
 from tui_trainer.runs.paths import facts_of
 from tui_trainer.runs.states import sign_in
 from tui_trainer.runs.status import conclude, is_here, status_in

@@ -181,7 +181,7 @@ def read_head(path: Path) -> Head:
     if name.endswith(".bin"):
         return _numbers(size, raw)
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Head(size, problem="it is not text")
+        return Head(size, problem="it is not text; enter says what it is")
     encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     lines = raw.decode(encoding, "replace").splitlines(keepends=True)
     if len(raw) >= _HEAD_BYTES and len(lines) > 1:

@@ -214,7 +214,8 @@ class _Launcher:
     def _way_on(self) -> str:
         """Return the command that goes on with the run of the dead child, and what it does."""
         # Imported only now, so that a launcher that waits stays small.
-        from tui_trainer.runs.directory import default_runs_dir, find_run
+        from tui_trainer.runs.directory import default_runs_dir
+        from tui_trainer.runs.lookup import find_run
         from tui_trainer.runs.outcome import way_on
         from tui_trainer.runs.status import read_status
 

@@ -19,15 +19,11 @@ from tui_trainer.config.plugin_loader import missing_plugins, plugin_facts
 from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
-from tui_trainer.runs.directory import (
-    RunDirectory,
-    check_writable,
-    create_run,
-    find_run,
-)
+from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import flat, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.paths import exists
 from tui_trainer.runs.plugin_copies import keep_plugins
 from tui_trainer.runs.provenance import (

@@ -127,7 +127,7 @@ def propose(
         document,
         experiment,
         lines_of(path, recognised, dataset, experiment),
-        (*dataset.notes, *_forecast_note(dataset)),
+        (*dataset.notes, *_forecast_note(dataset), *_target_note(dataset, guessed)),
     )
 
 
@@ -140,6 +140,16 @@ def target_named(text: str) -> list[Override]:
     if not text:
         return []
     return [Override("dataset", "target", parse_value(text) if text.startswith("[") else text)]
+
+
+def _target_note(dataset: Dataset, guessed: DelimitedSection | None) -> list[str]:
+    """Return a note on a class in the first column, if the last one was taken and has numbers."""
+    from tui_trainer.data.sources.target_column import hint_on_first_column
+
+    if guessed is None or dataset.problem != "regression":
+        return []
+    hint = hint_on_first_column(guessed)
+    return [hint] if hint else []
 
 
 def _forecast_note(dataset: Dataset) -> list[str]:
@@ -181,7 +191,7 @@ def _dataset_overrides(overrides: Sequence[Override]) -> list[Override]:
     for override in chosen:
         if override.field in ("", "path"):
             raise BadInput(
-                f"{override.key} and a file or folder to train on; leave out one of the two"
+                f"{override.key} and PATH both name the data to train on; leave out either"
             )
     return chosen
 

@@ -6,6 +6,7 @@ Layer: sessions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
@@ -45,7 +46,11 @@ def lines_of(
         lines.append(ProposalLine("inputs", summary.inputs + filling, filled_by))
         lines += [ProposalLine(*line) for line in _picture_lines(dataset, experiment)]
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
-        lines.append(ProposalLine("split", split, "dataset.split_by"))
+        if other := experiment.dataset.split_from:
+            # These data are not split yet: the shares are those of another run.
+            split = f"as in the run {clean(Path(other).name, 80)}; {dataset.split_summary}"
+        by = "dataset.split_from" if other else "dataset.split_by"
+        lines.append(ProposalLine("split", split, by))
     lines.append(ProposalLine("model", model_text(experiment, dataset), "--save FILE.yaml"))
     return tuple(lines)
 
@@ -116,5 +121,9 @@ def model_text(experiment: Experiment, dataset: Dataset) -> str:
         parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
     training = experiment.training
     limits = {"epochs": training.epochs, "steps": training.max_steps}
-    parts += [f"at most {limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
+    parts += [
+        f"at most {limit:,} {unit if limit != 1 else unit.removesuffix('s')}"
+        for unit, limit in limits.items()
+        if limit is not None
+    ]
     return ", ".join(parts)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DATASETS
-from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.paths import exists
 from tui_trainer.sessions.requests import ForkRun, NewRun, RunRequest
 from tui_trainer.text.clean import clean

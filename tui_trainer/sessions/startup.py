@@ -127,7 +127,7 @@ class Startup:
     def cost_of_cancelling(self) -> str:
         """The consequences of cancelling now, in words."""
         if self._is_new:
-            return "nothing was trained, and nothing is left of it"
+            return "nothing was trained, and no run is left behind"
         if self._run is None:
             return "it had not begun"
         return f"nothing was trained; {self._run.path.name} is as it was"

@@ -9,9 +9,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _PLAIN = json.JSONEncoder(allow_nan=False)
+_WORDS = {"": None, "true": True, "false": False}
+
+
+class Literal(str):
+    """The JSON of a value that is not a text, and empty for nothing; JSON does not quote it."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        if self in _WORDS:
+            return _WORDS[self]
+        for parse in (int, float):
+            with suppress(ValueError):
+                return parse(self)
+        return json.loads(self)
 
 
 def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:

@@ -67,12 +67,14 @@ def _check(file: BinaryIO) -> None:
     for entry in entries:
         if not entry.is_stored or entry.packed != entry.size:
             raise ArchiveRefused("it is a compressed archive, which torch never writes")
+    # Entries can overlap, and so unpack to many times the bytes that they share.
     held = sum(_LOCAL.size + len(entry.name) + entry.size for entry in entries)
     if held > size:
         raise ArchiveRefused(f"its entries hold {held:,} bytes and the file {size:,}")
     for entry in entries:
         if entry.name.lower().endswith(b"data.pkl"):
             file.seek(entry.offset)
+            # The name and the extra field before the content may have another length here.
             names = _LOCAL.unpack(_read(file, _LOCAL.size))[-2:]
             _check_pickle(file, entry.offset + _LOCAL.size + sum(names), entry.size)
 

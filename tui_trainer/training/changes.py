@@ -48,8 +48,8 @@ def load_whole(
     changes = dataset.changes
     if changes is not None and changes.gone:
         raise CheckpointUnusable(
-            f"{_gone_text(dataset.noun, changes)}; restore the data, or go on without what is "
-            "missing, not bit for bit: --accept-data"
+            f"{_gone_text(dataset.noun, changes)}; restore the data, or continue without what is "
+            "missing (--accept-data), which is not bit for bit the same"
         )
     return dataset
 

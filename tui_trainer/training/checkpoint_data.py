@@ -88,7 +88,7 @@ class Origin:
             if getattr(self, name) != getattr(now, name)
         ]
         if self.helpers != now.helpers:
-            differing.append("what the recipe made in its setup, as a teacher, is another one now")
+            differing.append("what the recipe makes in setup, such as a teacher, has changed")
         if self.moves != now.moves:
             differing.append(
                 "this version of tui-trainer rounds shifts and turns of images in another way"

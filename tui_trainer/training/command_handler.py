@@ -190,6 +190,7 @@ class CommandHandler(Part):
             self.answer(command, str(question), can_force=True)
             return
         except (Diverged, CannotWrite, BatchLost) as error:
+            # It ends the run, but the sender waits for an answer.
             self.answer(command, str(error))
             raise
         self.answer(command, refused)
@@ -202,9 +203,9 @@ class CommandHandler(Part):
             case Save():
                 return "" if self._saver.save_and_wait() else f"not saved: {self._saver.failure}"
             case Validate() if validating:
-                return "a validation is under way"
+                return "a validation is running already"
             case Validate() if not self._validator.has_rows:
-                return "there are no rows for validation: dataset.val_fraction is 0"
+                return "there is no data for validation: dataset.val_fraction is 0"
             case Validate():
                 done = self._validator.validate(self.stop_asked, on_demand=True)
                 return "" if done else "the run was stopped before the validation was done"
@@ -226,7 +227,7 @@ class CommandHandler(Part):
             if isinstance(other, Pause):
                 return "the run is paused already"
             if isinstance(other, Save | Validate) and command.offload:
-                return "the model is off the device; resume first"
+                return "the model was moved off the GPU by this pause; resume first"
             return self._execute(other, validating=validating)
 
         self.wait(execute)
@@ -269,6 +270,7 @@ class CommandHandler(Part):
             record_edit(self._edits_file, edit)
         except CannotWrite as error:
             return f"the edit was not made: {error}"
+        # After the edits due at this step and before later ones, as a resume reads them.
         self.replay.insert(len(due), edit)
         if not validating:
             self.replay_edits()
@@ -276,6 +278,7 @@ class CommandHandler(Part):
 
     def _enforce(self, edit: Edit) -> None:
         settings, step = self._settings, self._progress.step
+        # First, because the schedule counts updates, and the last step may have been skipped.
         self._recorder.count_skipped()
         before = settings.lr()
         settings.change(edited(settings.experiment, edit.key, edit.new, is_new=False))

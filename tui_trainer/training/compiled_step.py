@@ -51,8 +51,10 @@ class CompiledStep(SupervisedStep):
         if state.gradients() is not self._tensors[-1]:
             self._bind()
         training = self._settings.experiment.training
+        # The graph has its gradients inside, and autograd would only record what is around it.
         with torch.no_grad():
             if len(batches) == 1:
+                # The graph sets the gradients, so they need not be cleared first.
                 limits = self._tensor(training.grad_clip_norm, training.grad_clip_value)
                 loss, norm = self._fill(self._tensors, batches[0], limits)
                 return LossTaken(loss, None), norm

@@ -16,6 +16,7 @@ from tui_trainer.data.base.split import Measurable, Split
 from tui_trainer.data.batches.joined import JoinedSplits
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.files.table_reader import FROM_CACHE
 from tui_trainer.data.labelled import count_known, read_labelled
 from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.problems.problem import Result
@@ -128,6 +129,7 @@ def evaluate(
             "0; --split measures on another one"
         )
     notes += evaluation_notes(task, data.origin, run)
+    notes += [note for note in task.dataset.notes if note == FROM_CACHE]
     measured = None if only_baselines else _measured(task, chosen)
     # On the training split, nearest neighbours and their like would know the answers.
     compared = None if split == "train" else chosen

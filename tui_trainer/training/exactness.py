@@ -124,10 +124,10 @@ def _batch_sizes(task: Task) -> Proof:
         if same or (math.isnan(value) and math.isnan(other)):
             continue
         if task.recipe is not None:
-            text = f"{metric} depends on training.eval_batch_size, as the random numbers of a "
-            return Proof(name, text + "recipe do, or because it is a mean over a batch", holds=True)
+            text = f"{metric} depends on training.eval_batch_size, because random numbers of a "
+            return Proof(name, text + "recipe do, or it is a mean over a batch", holds=True)
         text = f"{metric} is {value:.6g} in batches of {task.eval_batch_size}, and "
-        text += f"{other:.6g} in batches of 3: "
+        text += f"{other:.6g} in batches of 3; "
         text += _why_sizes_matter(task, metric)
         return Proof(name, text, holds=False)
     return Proof(name, f"do not depend on the batch size ({', '.join(found[0])})", holds=True)
@@ -137,7 +137,7 @@ def _why_sizes_matter(task: Task, metric: str) -> str:
     """Say what a metric that depends on the size of the batches has to do about it."""
     own_loss = task.experiment.loss.type in LOSS_FACTORIES or task.forward.with_loss
     if metric == "loss" and own_loss:
-        return "a loss is the mean over the samples of a batch, each with the same weight"
+        return "return the mean over the samples of a batch, each with the same weight"
     if metric in OWN_METRICS:
         return "return a number for each sample, or collect"
     return (
@@ -159,9 +159,10 @@ def _leaves_no_trace(task: Task) -> Proof:
         if first_difference(states[key], state, key):
             text = f"draws from the generator of {key}; "
             text += (
-                "a model and a metric draw no random numbers but in training: if self.training"
+                "a model may draw random numbers only in training (if self.training), and a metric "
+                "none"
                 if task.recipe is None
-                else "use step.randn and its kind in a recipe"
+                else "use step.randn and the like in a recipe"
             )
             return Proof(name, text, holds=False)
     return Proof(name, "leaves weights, buffers and generators as they are", holds=True)
@@ -266,6 +267,7 @@ class _Trained:
         def emit(event: Event) -> None:
             if not isinstance(event, StepsTaken):
                 return
+            # Sent from within the training, so that it arrives exactly after this step.
             if event.step in edits:
                 control.send(edits[event.step])
             if event.step == stop_at:

@@ -131,9 +131,11 @@ def _rescued(training: Training, fault: Fault | None) -> str:
     lost = fault is not None and fault.device_is_lost
     try:
         if lost or training.stepper.is_updating:
+            # The weights are gone or half updated. The best state is whole: it is on the host.
             saver.publish_best()
         else:
             if training.task.device.type == "cuda":
+                # Most likely memory ran out, and a save needs some of it.
                 torch.cuda.empty_cache()
             saver.step_failed = True
             if saver.save_and_wait():

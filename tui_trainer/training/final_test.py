@@ -88,6 +88,7 @@ class _Meter:
             nonlocal done
             self.tick(samples * min(done, count) // count, samples)
             done += 1
+            # Never an interruption: for a stop, `tick` raises `Skipped`.
             return False
 
         return before_batch
@@ -149,6 +150,7 @@ def _measure(
     if progress.best is not None and progress.best.step != progress.step:
         best_weights = training.saver.best_weights
         assert best_weights is not None, "the best weights are kept since they were found"
+        # They stay in the model: the last state is saved, and no step follows.
         training.state.load_measured(best_weights)
     results.measured = measure_task(
         task,

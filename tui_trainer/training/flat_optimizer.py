@@ -2,175 +2,24 @@
 
 Layer: training. It has the interface of torch's optimizers as far as `State` uses it, and the state
 of each parameter has torch's names and shapes, so checkpoints of both are the same. The arithmetic
-is torch's as well, to the bit: that of its fused kernels, or the plain one of its default form.
+is that of `update_rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tui_trainer.training.flat_buffer import FlatBuffer
 from tui_trainer.training.parameter_groups import Group
-from tui_trainer.training.torch_internals import Kernel, call_fused_adam, call_fused_sgd
+from tui_trainer.training.update_rules import Block, Blocks, UpdateRule
 
 _FROZEN = -1
 """Stands for the number of a group that is not updated."""
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """Neighbouring parameters that are updated by the same numbers, as one tensor."""
-
-    values: Tensor
-    gradients: Tensor
-    moments: list[Tensor]
-    """The running means that the rule keeps, in its order; they do not count if `steps` is 0."""
-    steps: int
-    """How many steps their state has seen; a state without such a count has 1 from the first on."""
-    count: Tensor = field(default_factory=lambda: torch.zeros(()))
-    """A place for `steps` in the form that fused kernels read; a new one each time costs as much as
-    the kernel."""
-
-
-class UpdateRule(Protocol):
-    """The arithmetic of an optimizer."""
-
-    moments: tuple[str, ...]
-    """The names of its running means, those of torch."""
-    counts_steps: bool
-    """Whether the state of a parameter has the number of its steps."""
-    kernel: Kernel | None
-    """The fused kernel; None for plain arithmetic."""
-
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
-        """Take a step with blocks of one dtype by the settings of a group."""
-        ...
-
-    def keeps_moments(self, group: Group) -> bool:
-        """Whether a step by these settings uses the running means."""
-        ...
-
-    def has_moments(self, entry: Mapping[str, Any]) -> bool:
-        """Whether the entry of a parameter in a state was made by a step that used them."""
-        ...
-
-
-class FlatAdam:
-    """Adam (Kingma & Ba, arXiv:1412.6980), or AdamW (arXiv:1711.05101) if `decoupled`."""
-
-    moments: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
-    counts_steps = True
-
-    def __init__(self, kernel: Kernel | None, *, decoupled: bool) -> None:
-        self.kernel = kernel
-        self._decoupled = decoupled
-
-    def keeps_moments(self, group: Group) -> bool:
-        return True
-
-    def has_moments(self, entry: Mapping[str, Any]) -> bool:
-        return True
-
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
-        lr, betas, eps = group["lr"], group["betas"], group["eps"]
-        for block in blocks:
-            block.steps += 1
-        if self.kernel is None:
-            for block in blocks:
-                self._update(block, lr, betas, eps, group["weight_decay"])
-            return
-        call_fused_adam(
-            self.kernel,
-            (
-                [block.values for block in blocks],
-                [block.gradients for block in blocks],
-                [block.moments[0] for block in blocks],
-                [block.moments[1] for block in blocks],
-            ),
-            [block.count.fill_(block.steps) for block in blocks],
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=group["weight_decay"],
-        )
-
-    def _update(
-        self, block: Block, lr: float, betas: tuple[float, float], eps: float, decay: float
-    ) -> None:
-        # The order and the form of each operation are those of torch: they decide the bits.
-        values, gradients, (mean, square) = block.values, block.gradients, block.moments
-        if decay and self._decoupled:
-            values.mul_(1 - lr * decay)
-        elif decay:
-            gradients = gradients.add(values, alpha=decay)
-        mean.lerp_(gradients, 1 - betas[0])
-        square.mul_(betas[1]).addcmul_(gradients, gradients, value=1 - betas[1])
-        step_size = lr / (1 - betas[0] ** block.steps)
-        root: float = (1 - betas[1] ** block.steps) ** 0.5
-        denominator = (square.sqrt() / root).add_(eps)
-        values.addcdiv_(mean, denominator, value=-step_size)
-
-
-class FlatSgd:
-    """Stochastic gradient descent, with momentum if the settings in force have any."""
-
-    moments: tuple[str, ...] = ("momentum_buffer",)
-    counts_steps = False
-
-    def __init__(self, kernel: Kernel | None) -> None:
-        self.kernel = kernel
-
-    def keeps_moments(self, group: Group) -> bool:
-        return bool(group["momentum"])
-
-    def has_moments(self, entry: Mapping[str, Any]) -> bool:
-        return entry.get("momentum_buffer") is not None
-
-    def update(self, blocks: Sequence[Block], group: Group) -> None:
-        for is_first in (True, False):
-            alike = [block for block in blocks if (block.steps == 0) == is_first]
-            if alike:
-                self._update_alike(alike, group, is_first=is_first)
-        if group["momentum"]:
-            for block in blocks:
-                block.steps = 1
-
-    def _update_alike(self, blocks: Sequence[Block], group: Group, *, is_first: bool) -> None:
-        if self.kernel is None:
-            for block in blocks:
-                self._update(block, group, is_first=is_first)
-            return
-        call_fused_sgd(
-            self.kernel,
-            [block.values for block in blocks],
-            [block.gradients for block in blocks],
-            [block.moments[0] for block in blocks] if group["momentum"] else [],
-            lr=group["lr"],
-            momentum=group["momentum"],
-            weight_decay=group["weight_decay"],
-            nesterov=group["nesterov"],
-            is_first_step=is_first and bool(group["momentum"]),
-        )
-
-    def _update(self, block: Block, group: Group, *, is_first: bool) -> None:
-        # As in `FlatAdam`, the form of each operation decides the bits.
-        gradients, momentum = block.gradients, group["momentum"]
-        if group["weight_decay"]:
-            gradients = gradients.add(block.values, alpha=group["weight_decay"])
-        if momentum:
-            (velocity,) = block.moments
-            if is_first:
-                velocity.copy_(gradients)
-            else:
-                velocity.mul_(momentum).add_(gradients, alpha=1.0)
-            gradients = gradients.add(velocity, alpha=momentum) if group["nesterov"] else velocity
-        block.values.add_(gradients, alpha=-group["lr"])
 
 
 class FlatOptimizer:
@@ -204,6 +53,24 @@ class FlatOptimizer:
             if part is None or name == part:
                 for store in stores:
                     store.update(self.param_groups)
+
+    def direct_step(self) -> Callable[[], None]:
+        """Return `step`, for as long as no setting changes but the rate, and nothing is frozen.
+
+        Only for steps without code of the user's, which may exchange the memory of a parameter.
+        """
+        if len(self.param_groups) > 1:
+            # Their rates may become the same in one step, and differ in the next.
+            return self.step
+        (group,), update = self.param_groups, self._rule.update
+        stores = [store for own in self._parts.values() for store in own]
+        together = [blocks for store in stores for _, blocks in store.cut(self.param_groups)]
+
+        def step() -> None:
+            for blocks in together:
+                update(blocks, group)
+
+        return step
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as torch does; its tensors are those that the next step changes."""
@@ -249,19 +116,23 @@ class _Store:
         self._moments: list[Tensor] = []
         self._steps = [0] * len(buffer.parameters)
         self._alike: tuple[int, ...] = ()
-        self._blocks: list[tuple[int, list[Block]]] = []
+        self._blocks: list[tuple[int, Blocks]] = []
         """The blocks for each group whose settings they are updated by; empty: not cut yet."""
         self._ends: list[tuple[Block, range]] = []
         """The places of the parameters of each block."""
 
     def update(self, groups: list[Group]) -> None:
         """Take a step."""
+        for number, blocks in self.cut(groups):
+            self._rule.update(blocks, groups[number])
+
+    def cut(self, groups: list[Group]) -> list[tuple[int, Blocks]]:
+        """Return the blocks to update, with the number of the group whose settings count."""
         self._buffer.hold_values()
         alike = (0,) if len(groups) == 1 else _alike(groups)
         if alike != self._alike or self._lacks_moments(groups):
             self._cut(groups, alike)
-        for number, blocks in self._blocks:
-            self._rule.update(blocks, groups[number])
+        return self._blocks
 
     def cut_anew(self) -> None:
         """Cut the buffer into blocks again before the next step."""
@@ -290,7 +161,8 @@ class _Store:
             block = self._block(places)
             self._ends.append((block, places))
             by_group.setdefault(group, []).append(block)
-        self._blocks, self._alike = list(by_group.items()), alike
+        self._blocks = [(group, Blocks(blocks)) for group, blocks in by_group.items()]
+        self._alike = alike
 
     def _neighbours(self, groups: list[int]) -> list[range]:
         """Return the longest ranges of parameters that one operation can update."""

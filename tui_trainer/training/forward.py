@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
+from tui_trainer.models.mlp import Mlp
 from tui_trainer.models.modes import Modes
 from tui_trainer.models.outputs import as_float32, entries_of, logits_of
 from tui_trainer.problems.batch import TARGET, Batch, describe, is_on_host, lengths_of
@@ -125,6 +126,35 @@ class Forward:
         except Exception as error:
             error.add_note(f"the inputs are {self._described(batch)}")
             raise
+
+    def direct(self) -> Callable[[Batch], Tensor] | None:
+        """Return a function from a batch to the same outputs, for a model of few operations.
+
+        It is right for as long as nothing about the modules changes; None: there is none.
+        """
+        if not isinstance(self.model, Mlp) or not self._calls_model_alone:
+            return None
+        operations, first = self.model.operations(), self._first
+        if operations is None:
+            return None
+
+        def outputs_of(batch: Batch) -> Tensor:
+            try:
+                outputs = batch[first]
+                for operation in operations:
+                    outputs = operation(outputs)
+                return outputs
+            except Exception as error:
+                error.add_note(f"the inputs are {self._described(batch)}")
+                raise
+
+        return outputs_of
+
+    @property
+    def _calls_model_alone(self) -> bool:
+        """Whether there is nothing to do but to call the model with the first field."""
+        is_plain = self._dtype is None and not self._channels_last and not self._compiled
+        return is_plain and self._reads_first_alone and not (self.stateful or self.with_loss)
 
     def _described(self, batch: Batch) -> str:
         fields = (*self.fields, TARGET) if self.with_loss else self.fields

@@ -79,6 +79,7 @@ class CudaCapture:
             ):
                 work()
         except torch.OutOfMemoryError:
+            # No fault of the model: `failures` gives the advice on memory.
             raise
         except Exception as error:
             raise CaptureFailed(str(error)) from error

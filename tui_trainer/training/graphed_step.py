@@ -114,6 +114,7 @@ class GraphedStep(SupervisedStep):
         lr: Callable[[], float],
     ) -> StepTaken:
         state = self._state
+        # A step that trains nothing has no backward pass that could be recorded.
         form = form_to_record(batches, self._full_size) if state.trains else None
         self._forget_if_changed()
         if form is None or (form not in self.graphs and len(self.graphs) == MOST_GRAPHS):
@@ -121,9 +122,11 @@ class GraphedStep(SupervisedStep):
         rate = lr()
         state.set_lr(rate, self._settings.group_lrs())
         self._write_rates()
+        # Before a recording, too: it rehearses steps, which change the weights for a while.
         state.let_change()
         if form not in self.graphs:
             self.graphs[form] = self._recorded(batches[0])
+        # The update is in the graph: if a replay fails, the weights may be half updated.
         self.is_updating = True
         loss, norm = self.graphs[form].take(batches[0])
         state.average(step)
@@ -168,6 +171,7 @@ class GraphedStep(SupervisedStep):
         graph = StepGraph(batch)
 
         def work() -> None:
+            # No number of a step: only recipes and losses of plugins, which are refused, use it.
             (loss, _, _), norm = self.compute_gradients(0, (graph.batch,), (1.0,), None)
             torch.stack((loss.float(), norm.float()), out=graph.numbers)
             with self._rates_on_device():

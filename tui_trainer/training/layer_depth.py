@@ -32,6 +32,7 @@ def depths_of(model: nn.Module) -> dict[nn.Parameter, int]:
                 outside.append(parameter)
     for parameter in outside:
         if layers[parameter] == count and count:
+            # Met only after the last block, so it is a layer of its own.
             layers[parameter] = count + 1
     last = max(layers.values(), default=0)
     return {parameter: last - layer for parameter, layer in layers.items()}

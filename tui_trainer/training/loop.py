@@ -138,13 +138,14 @@ def _loop(training: Training) -> RunEnded:
 
 def _take_steps(training: Training) -> None:
     """Take a step, and further ones up to the next border at which anything may be due."""
-    commands, stepper, saver = training.commands, training.stepper, training.saver
+    commands, stepper = training.commands, training.stepper
     progress, watch = training.progress, training.shared.watch
     border = next_border(training)
     # A full collection takes a tenth of a second, in which a GPU may run out of work. On a CPU it
     # makes no difference that can be measured: a step leaves hardly anything to collect.
     paused = collector_paused if training.task.device.type == "cuda" else nullcontext
     with paused():
+        stepper.prepare()
         stepper.take()
         # The first step may take long, as its kernels are compiled; until then the run is starting.
         training.events.enter("running")
@@ -154,7 +155,6 @@ def _take_steps(training: Training) -> None:
             and progress.batch != 0
             and watch.elapsed_s() < border.elapsed_s
             and not commands.is_pending
-            and not saver.is_busy
         ):
             stepper.take()
 

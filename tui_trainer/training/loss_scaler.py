@@ -46,6 +46,7 @@ class LossScaler:
         if self._copied is not None:
             self._copied.record()
         self._is_unread = True
+        # Last, since it forgets what was found in this step.
         self._scaler.update()
 
     def take_skipped(self) -> int:

@@ -23,11 +23,12 @@ class NextBorder(NamedTuple):
 def next_border(training: Training) -> NextBorder:
     """Return the next border with anything to do; call it when all is done at this one.
 
-    Commands, saves that end, and the end of the epoch are not foreseen: a step may be passed over
-    if its samples cannot be read.
+    Commands and the end of the epoch are not foreseen: a step may be passed over if its samples
+    cannot be read. While a save is under way, its end is looked for after each step.
     """
     progress, settings = training.progress, training.experiment
-    if training.commands.replay or training.directory.is_due:
+    if training.commands.replay or training.directory.is_due or training.saver.is_busy:
+        # At once, since edits that are replayed may move any of the borders below.
         return NextBorder(progress.step, 0.0)
     limits, saves = settings.training, settings.checkpoint
     steps = [progress.step + training.recorder.room]

@@ -30,15 +30,11 @@ from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.training.flat_optimizer import (
-    FlatAdam,
-    FlatOptimizer,
-    FlatSgd,
-    UpdateRule,
-)
+from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.muon import Muon
 from tui_trainer.training.parameter_groups import Group, Grouping, retune_group
 from tui_trainer.training.torch_internals import fused_adam, fused_sgd
+from tui_trainer.training.update_rules import FlatAdam, FlatSgd, UpdateRule
 
 Kind = Callable[..., optim.Optimizer]
 AnyOptimizer = optim.Optimizer | FlatOptimizer

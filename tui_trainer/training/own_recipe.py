@@ -32,8 +32,8 @@ WHOLE = "model"
 Numbers = dict[str, Tensor]
 
 _ADVICE = (
-    "{name!r} of a recipe cannot be set after setup, because no checkpoint would have it: keep it "
-    "in a buffer of the model, register_buffer({name!r}, ...)"
+    "{name!r} of a recipe cannot be set after setup, because checkpoints would not have it: keep "
+    "it in a buffer of the model, register_buffer({name!r}, ...)"
 )
 
 

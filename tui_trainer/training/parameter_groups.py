@@ -108,7 +108,7 @@ def assign_groups(groups: Sequence[GroupSection], model: nn.Module) -> dict[nn.P
 def _depths(model: nn.Module) -> Mapping[nn.Parameter, int]:
     depths = depths_of(model)
     if not any(depths.values()):
-        message = "this model has one layer alone, and so nothing to tell apart; leave it out"
+        message = "this model has a single layer, so there is no depth to tell apart; leave it out"
         raise ConfigError([Problem(message, "optimizer.layer_decay")])
     return depths
 

@@ -13,7 +13,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.optimizers import base_lr
 from tui_trainer.config.sections.parameter_groups import GroupSection
-from tui_trainer.config.sections.schedules import factor
+from tui_trainer.config.sections.schedules import constant_from, factor
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.runs.events import Event, Notice, RunState, StateChanged
@@ -91,6 +91,7 @@ class LiveSettings:
         self._users: list[Callable[[Experiment], None]] = []
         self.horizon = horizon(experiment, steps_per_epoch)
         """The total number of steps under the limits in force; None if only time is limited."""
+        self._constant_from = constant_from(experiment.schedule)
 
     def apply_to(self, use: Callable[[Experiment], None]) -> None:
         """Call a function with the configuration in force, now and after each edit.
@@ -104,6 +105,7 @@ class LiveSettings:
         """Bring an edited configuration into force."""
         self.experiment = experiment
         self.horizon = horizon(experiment, self._steps_per_epoch)
+        self._constant_from = constant_from(experiment.schedule)
         for use in self._users:
             use(experiment)
 
@@ -130,9 +132,12 @@ class LiveSettings:
         )
 
     def _factor(self) -> float:
+        updates = self._progress.updates
+        if updates >= self._constant_from:
+            return 1.0
         return factor(
             self.experiment.schedule,
-            self._progress.updates,
+            updates,
             self.horizon,
             steps_per_epoch=self._steps_per_epoch,
             plateau=self._progress.plateau.factor,

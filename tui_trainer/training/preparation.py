@@ -50,7 +50,7 @@ def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
     """
     key = "training.gradient_checkpointing"
     if stateful:
-        message = "a model that carries a state from batch to batch cannot be recomputed; leave it"
+        message = "a model that carries a state from batch to batch cannot be recomputed; set it to"
         raise ConfigError([Problem(f"{message} false, and shorten dataset.sequence_length", key)])
     blocks = blocks_of(model)
     if not blocks:

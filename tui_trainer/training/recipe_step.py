@@ -81,6 +81,9 @@ class RecipeStep:
         self._norms: list[Tensor] = []
         self.is_updating = False
 
+    def prepare(self) -> None:
+        """See `TrainingStep`; the settings are looked up in each step."""
+
     def take(
         self,
         step: int,
@@ -92,6 +95,7 @@ class RecipeStep:
         """Take a step with one batch, see `TrainingStep`."""
         (batch,) = batches
         state, training = self._state, self._settings.experiment.training
+        # Before the gradients, unlike in other steps: here no loss scaler can skip a step.
         rate = lr()
         state.set_lr(rate, self._settings.group_lrs())
         self._norms.clear()

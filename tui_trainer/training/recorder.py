@@ -165,6 +165,7 @@ class Recorder(Part):
         now_s = self._watch.elapsed_s()
         steps = self._buffer.read()
         self.count_skipped()
+        # The device was just waited for, so that this is a good moment: no wait is added.
         self._state.look_at_copies()
         if not steps:
             return None
@@ -235,6 +236,7 @@ class Recorder(Part):
         scale halved. Only `MOST_OVERFLOWS` of them in a row are a fault.
         """
         if not self._state.scaled:
+            # One sum for all steps. If finite numbers overflow in it, each is looked at after all.
             if math.isfinite(sum([entry.loss + entry.grad_norm for entry in steps])):
                 steps = [entry for entry in steps if entry.others]
             return next((entry for entry in steps if entry.fault), None)

@@ -63,6 +63,7 @@ def fit_linear(features: Tensor, targets: Tensor, tick: Tick = no_tick) -> Tenso
             beside = q.T @ torch.cat([beside, right[part]])
         left, right = top, beside
     tick(0, 0)
+    # By singular values: the smallest weights, also where columns depend on each other.
     fit: Tensor = torch.linalg.lstsq(left, right, driver="gelsd").solution
     return fit
 

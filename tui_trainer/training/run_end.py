@@ -114,6 +114,7 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
         f"{against_divergence(training.experiment)}"
     )
     pauses = training.experiment.training.on_nonfinite == "pause"
+    # A stop that is waiting already would end the pause at once.
     if pauses and not training.commands.stop_asked():
         if good:
             training.shared.watch.pause()
@@ -139,6 +140,7 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
     for note in notes:
         training.events.note(note, "warning")
     checkpoint = checkpoint.with_marked_best(training.experiment.checkpoint.monitor)
+    # Also those that are in force: from the checkpoint on, each is replayed at its step.
     edits: list[Edit] = [*commands.edits, *commands.replay]
     experiment = training.experiment
 

@@ -68,6 +68,7 @@ class SideStreamCopies:
         source = tensor.detach()
         if source.device.type != "cuda":
             return source.to("cpu", copy=True)
+        # The stream follows the loop's already, since `copy_all` is the first call of a set.
         with torch.cuda.stream(self._stream):
             host = _pinned_like(source).copy_(source, non_blocking=True)
         # If it is freed meanwhile, as by a pause, its memory is not given to others before.

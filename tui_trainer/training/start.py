@@ -17,7 +17,8 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.control import Control
-from tui_trainer.runs.directory import RunDirectory, cut_metrics, set_aside
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.discarded import cut_metrics, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted, StageStarted
 from tui_trainer.runs.files import Files
@@ -73,6 +74,7 @@ def discard_after(
     length = 0
     if isinstance(start, FromCheckpoint):
         chosen = start.checkpoint.manifest
+        # A step can be saved twice, before and after its validation: the later attempt is newer.
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = start.checkpoint.data.progress.metrics_bytes
         if is_trained and not later and _has_only_line_of(run, chosen.step, length):

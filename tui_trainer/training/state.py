@@ -26,11 +26,12 @@ from tui_trainer.training.finite_weights import first_not_finite
 from tui_trainer.training.flat_buffer import FlatBuffer, flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.frozen_layers import settle_statistics
+from tui_trainer.training.gradient_norm import TotalNorm, norm_of_all
 from tui_trainer.training.host_copies import copied_at_once, copies_from, to_host
 from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import AnyOptimizer, lay_out_like_parameters, using_groups
 from tui_trainer.training.parameter_groups import freeze_param_groups
-from tui_trainer.training.torch_internals import run_backward, total_norm
+from tui_trainer.training.torch_internals import run_backward
 
 
 class State:
@@ -72,6 +73,7 @@ class State:
         """Whether any parameter is trained now; read it only."""
         self._gradients: dict[str, list[Tensor]] = {}
         """The gradients of the parameters that are trained now, by part."""
+        self._norms: dict[str, TotalNorm] = {}
         self._buffers: dict[str, list[FlatBuffer]] = {}
         self._updated: frozenset[str] = frozenset()
         """The names of the parameters that nothing changes but an update."""
@@ -179,12 +181,9 @@ class State:
 
     def gradient_norm(self, part: str = "") -> Tensor:
         """Return the 2-norm over all gradients of a part, a scalar on the device."""
-        buffers = self._buffers[part]
         if self._arithmetic == "plain" and self._gradients[part]:
-            return total_norm(self._gradients[part])
-        if len(buffers) == 1:
-            return _norm(buffers[0].gradients)
-        return _norm(torch.stack([_norm(buffer.gradients).float() for buffer in buffers]))
+            return self._norms[part]()
+        return norm_of_all([buffer.gradients for buffer in self._buffers[part]])
 
     def scale_gradients(self, factor: Tensor, part: str = "") -> None:
         """Multiply every gradient of a part by a scalar on the device."""
@@ -276,6 +275,7 @@ class State:
         if self._scaler is not None and saved.scaler:
             with _loading("the state of the scaler"):
                 self._scaler.load_state_dict(saved.scaler)
+        # Last, so that nothing above can draw from the restored generators.
         with _loading("the state of the random generators"):
             rng = saved.rng
             states = GeneratorStates.from_dict(rng) if isinstance(rng, dict) else rng
@@ -299,6 +299,7 @@ class State:
         before = torch.cuda.memory_reserved(self.device)
         for let_go in self.on_offload:
             let_go()
+        # Gradients are views of the buffers: a single one that is left would keep all the memory.
         self._buffers = {}
         for parameter in self.model.parameters():
             parameter.grad = None
@@ -356,6 +357,7 @@ class State:
             part: [view for buffer in buffers for view in buffer.give_gradients()]
             for part, buffers in self._buffers.items()
         }
+        self._norms = {part: TotalNorm(own) for part, own in self._gradients.items()}
         self.trains = self._frozen is None or any(self._gradients.values())
 
     def _optimized(self) -> list[str]:
@@ -390,8 +392,3 @@ def _loading(what: str) -> Iterator[None]:
         raise CheckpointUnusable(
             f"{what} in the checkpoint cannot be loaded: {clean(str(error), 200)}"
         ) from error
-
-
-def _norm(tensor: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(tensor)
-    return norm

@@ -6,6 +6,7 @@ Layer: training. Nothing here waits for the device: the loss and the gradient no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.compiled_step import CompiledStep
@@ -19,7 +20,8 @@ from tui_trainer.training.recipe_step import RecipeLossStep, RecipeStep
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.state import State
 from tui_trainer.training.step_buffer import StepRecord
-from tui_trainer.training.supervised_step import OwnLossStep, SupervisedStep, TrainingStep
+from tui_trainer.training.straight_step import StraightStep
+from tui_trainer.training.supervised_step import OwnLossStep, TrainingStep
 from tui_trainer.training.task import Task
 
 
@@ -35,7 +37,9 @@ class Stepper(Part):
         carry: RecurrentState = None,
     ) -> None:
         super().__init__(shared)
-        self._task = task
+        self._source = task.batches
+        self._left_out = task.dataset.left_out
+        self._accumulation = 1
         self._step = _step_of(task, state, self._settings, self._progress)
         self._recorder = recorder
         self._batches: Iterator[Batch] | None = None
@@ -47,26 +51,30 @@ class Stepper(Part):
         """Whether a step was cut off while the optimizer changed the weights."""
         return self._step.is_updating
 
+    def prepare(self) -> None:
+        """Prepare the steps up to the next border, as `TrainingStep.prepare`."""
+        self._accumulation = self._settings.experiment.training.grad_accumulation
+        self._step.prepare()
+
     def take(self) -> None:
         """Take the next step and advance the progress; an epoch ends with `progress.batch` 0.
 
         If no sample of its batches can be read any more, they are passed over without a step.
         """
-        task, progress = self._task, self._progress
-        epoch, first = progress.epoch, progress.batch
+        progress, source = self._progress, self._source
+        first = progress.batch
         if self._batches is None:
-            self._batches = task.batches.epoch(epoch, first)
-        accumulation = self._settings.experiment.training.grad_accumulation
-        end = min(first + accumulation, task.batches.per_epoch)
+            self._batches = source.epoch(progress.epoch, first)
+        end = min(first + self._accumulation, source.per_epoch)
         asked_s = self._clock()
         # Fetch the whole group before using any of it: if a batch is lost, the state is still that
         # of the last finished step.
-        batches = [next(self._batches) for _ in range(first, end)]
+        batches = list(islice(self._batches, end - first))
         waiting_s = self._clock() - asked_s
-        sizes = [task.batches.size(index) for index in range(first, end)]
-        if task.dataset.left_out is not None:
+        sizes = list(map(source.size, range(first, end)))
+        if self._left_out is not None:
             batches, sizes = _without_empty(batches)
-            self._events.note_left_out(task.dataset.left_out)
+            self._events.note_left_out(self._left_out)
         samples = sum(sizes)
         if not samples:
             self._advance(end)
@@ -86,7 +94,7 @@ class Stepper(Part):
         """Let the next step begin with a micro-batch of this epoch, or the first of the next."""
         progress = self._progress
         progress.batch = batch
-        if batch == self._task.batches.per_epoch:
+        if batch == self._source.per_epoch:
             progress.epoch, progress.batch = progress.epoch + 1, 0
             self._batches = self.carry = None
 
@@ -122,7 +130,7 @@ def _step_of(task: Task, state: State, settings: LiveSettings, progress: Progres
                 capture=CudaCapture(task.device),
                 full_size=task.batches.size(0),
             )
-        kind = CompiledStep if training.compile == "step" else SupervisedStep
+        kind = CompiledStep if training.compile == "step" else StraightStep
         return kind(task.forward, task.criterion, state, settings)
     step = RecipeStep if task.recipe.takes_steps else RecipeLossStep
     return step(task.recipe, state, settings, progress)

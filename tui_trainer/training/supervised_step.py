@@ -42,6 +42,13 @@ class TrainingStep(Protocol):
     is_updating: bool
     """Whether the optimizer is changing the weights; until it is done they are half-updated."""
 
+    def prepare(self) -> None:
+        """Look up what stays the same until the next border; called at each one.
+
+        Between two borders no setting changes, nor what is trained, nor a module of the model.
+        """
+        ...
+
     def take(
         self,
         step: int,
@@ -79,6 +86,10 @@ class GradientStep(ABC):
         self._state = state
         self._settings = settings
         self.is_updating = False
+
+    def prepare(self) -> None:
+        """See `TrainingStep`; the settings are looked up in each step."""
+        return
 
     @abstractmethod
     def loss_of(self, batch: Batch, carry: RecurrentState, step: int, index: int) -> LossTaken:
@@ -150,6 +161,7 @@ def clip(state: State, training: TrainingSection, part: str = "") -> Tensor:
     norm = state.gradient_norm(part)
     limit = training.grad_clip_norm
     if limit is not None and not _is_surely_below(norm, limit):
+        # No question to the device, which would have to be waited for: below the limit it is 1.
         factor = torch.clamp(limit / (norm + 1e-6), max=1.0)
         state.scale_gradients(factor, part)
     if training.grad_clip_value is not None:

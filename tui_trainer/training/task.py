@@ -170,6 +170,7 @@ def _build_on(
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     check_batches(experiment, batches, dataset)
     check_norm(experiment, model, batches)
+    # Before the recipe and the optimizer, which keep the tensors that they are given.
     model.to(device)
     recipe, criterion = _recipe(experiment, dataset, model, device), None
     forward = _forward(experiment, model, dataset, stateful=stateful)
@@ -240,6 +241,7 @@ def _model(
     """Return the model on the CPU, and a note on the weights that it takes over if it is new."""
     training, notes = experiment.training, []
     seed = derive_seed(training.seed, "model")
+    # The weights are drawn on the CPU, so that those of a seed are the same on any device.
     torch.manual_seed(seed)
     # numpy and Python too: code of plugins may draw from them.
     seed_all(seed)

@@ -75,6 +75,8 @@ class Writer:
         self._queue: queue.Queue[bytes | SaveJob | None] = queue.Queue()
         self._urgent = threading.Event()
         """Set when something is waited for, so that lines must not be collected any longer."""
+        # No lock: the count belongs to the trainer thread, and the writer thread only appends to
+        # the deque.
         self._results: deque[SaveResult] = deque()
         self._saving = 0
         self._thread = threading.Thread(target=self._work, name="writer")
@@ -99,6 +101,7 @@ class Writer:
         """Write a checkpoint, after the lines that were handed over before it."""
         self._saving += 1
         self._queue.put(job)
+        # Second, so that the thread which this wakes finds the job.
         self._urgent.set()
 
     @property
@@ -149,6 +152,7 @@ class Writer:
                     items.append(self._queue.get_nowait())
             self._handle(items)
             written_s = time.monotonic()
+            # Not before: `drain` waits for what is on the disk, and not for an empty queue.
             for _ in items:
                 self._queue.task_done()
             if items[-1] is None:

@@ -339,12 +339,8 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leave()
 
     def on_run_screen_leave(self, message: RunScreen.Leave) -> None:
-        running = self._stack.run
-        if (
-            message.is_left_alone
-            and running is not None
-            and self._stack.is_opened_from_list(running)
-        ):
+        running = self._stack.run if message.is_left_alone else None
+        if running is not None and self._stack.is_opened_from_list(running):
             self._stack.drop(running)
         else:
             self._leave()

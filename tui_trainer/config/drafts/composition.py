@@ -7,7 +7,7 @@ the experiment from it. Everything is computed on first use.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -225,11 +225,15 @@ class Composition:
         """The resolved experiment, or its problems; texts that cannot be read are left out."""
         try:
             document, path = self.read_base()
-            return compose(self.library, self.base, document, path, self._read[0]), ()
+            experiment = compose(self.library, self.base, document, path, self._read[0])
         except ConfigError as error:
             return None, error.problems
         except BadInput as error:
             return None, (Problem(str(error)),)
+        # What is typed into a form is not on a command line, where a message would look for it.
+        typed = {path for path, place in experiment.places.items() if place.source == COMMAND_LINE}
+        places = {path: experiment.places[path] for path in experiment.places.keys() - typed}
+        return replace(experiment, places=places), ()
 
     @cached_property
     def result(self) -> tuple[Experiment | None, dict[str, str]]:

@@ -46,7 +46,7 @@ def write_preset(composition: Composition, name: str, folder: Path, *, replace: 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if folder.resolve() not in target.parent.resolve().parents:
-            raise BadInput(f"{shown}: leads out of {clean(str(folder))}")
+            raise BadInput(f"{shown}: is outside of {clean(str(folder))}; use another name")
         if os.path.lexists(target) and not replace:
             raise BadInput(f"{shown}: exists already; use another name")
         _write(target, to_yaml(preset_data(composition, experiment)))

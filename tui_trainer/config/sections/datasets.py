@@ -63,7 +63,7 @@ TOKENIZER: Any = setting(
 )
 VOCABULARY: Any = setting(
     10_000,
-    "most characters or words that have a token of their own, the most frequent in training",
+    "largest number of tokens: the most frequent characters or words of the training texts",
     ge=1,
     le=1 << 20,
 )
@@ -135,14 +135,16 @@ class DelimitedSection(RowsSection):
         "auto", "what separates the fields; auto: recognised by the first rows"
     )
     header: Literal["auto", "yes", "no"] = setting(
-        "auto", "whether the first row has the names; auto: unless it has numbers as all others"
+        "auto", "whether the first row has the names; auto: unless it has numbers like the others"
     )
     comment: str = setting(
         "auto",
-        "how lines that are left out begin, such as %; none; auto: # in the first lines",
+        "leave out lines that begin with this, such as %; none: no lines; auto: # at the top",
         min_length=1,
     )
-    encoding: str = setting("auto", "auto: UTF-8, or UTF-16 and UTF-32 that say so; or its name")
+    encoding: str = setting(
+        "auto", "name of the encoding; auto: UTF-8, or UTF-16 or UTF-32 with a byte order mark"
+    )
     decimal: Literal["auto", "point", "comma"] = setting(
         "auto", "what separates decimals; auto: recognised by the cells of each column"
     )
@@ -224,26 +226,26 @@ class TableSection(NumbersSection, DelimitedSection):
         ..., "the column to predict, or a list of several with numbers or 0 and 1", min_length=1
     )
     label_separator: str | None = setting(
-        None, "what separates the labels in a cell of the target, as | or bar; empty: one class"
+        None, "what separates labels in a cell of the target, such as | or bar; empty: one class"
     )
     categorical: Items[str] = setting(
         (), "numeric columns to be read as categories (text columns always are)"
     )
     kinds: dict[Name, ColumnKind] = setting(
         {},
-        "kinds of columns that are recognised wrongly, as in {id: number}; they are "
+        "kinds of columns that are recognised wrongly, as in {id: number}: "
         "number, category, boolean, date, text, words or hash",
     )
     dates: Dates = DATES
     buckets: int = setting(
-        256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
+        256, "inputs for each column with so many texts that they are hashed", ge=2, le=65536
     )
     word_buckets: int = setting(
-        1024, "inputs of a column of the kind words: counts of its words, hashed", ge=2, le=65536
+        1024, "inputs for each column of kind words: its words, hashed and counted", ge=2, le=65536
     )
     max_text_bytes: int = setting(
         1024,
-        "of a text that is read token by token; the rest is cut off",
+        "longest text that is read token by token; the rest is cut off",
         unit="bytes",
         ge=2,
         le=65536,
@@ -318,10 +320,12 @@ class ForecastSection(DelimitedSection):
         ..., "the column to forecast, or a list of several", min_length=1
     )
     series: str | None = setting(
-        None, "the column with the id of a row's series; empty: the file is one", min_length=1
+        None, "the column with the id of a row's series; empty: a single series", min_length=1
     )
     time: str | None = setting(
-        None, "a column of dates or numbers that orders the rows; empty: the file", min_length=1
+        None,
+        "a column of dates or numbers that orders the rows; empty: as in the file",
+        min_length=1,
     )
     dates: Dates = DATES
     window: int = setting(24, "past rows that a forecast is made from", unit="rows", ge=1, le=65536)

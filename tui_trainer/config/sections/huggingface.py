@@ -22,10 +22,10 @@ class HuggingFaceSection(TableSection):
         path=True,
     )
     config: str | None = setting(
-        None, "of a data set on the hub with several configurations, the name of one", min_length=1
+        None, "name of a configuration, if the data set on the hub has several", min_length=1
     )
     revision: str | None = setting(
-        None, "of a data set on the hub, a commit, tag or branch; empty: the newest", min_length=1
+        None, "commit, tag or branch of a data set on the hub; empty: the newest", min_length=1
     )
 
 

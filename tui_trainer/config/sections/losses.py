@@ -67,7 +67,7 @@ class DiceSection(TypedSection):
 
     type: Literal["dice"]
     smoothing: float = setting(
-        1.0, "pixels added to both sides of the fraction, for classes without any", gt=0, le=1e6
+        1.0, "pixels added above and below the fraction, for classes without any", gt=0, le=1e6
     )
 
 

@@ -36,7 +36,7 @@ MODELS = Registry("model")
 
 JOIN_WIDTH: Any = setting(
     64,
-    "units of the layers that join a text with the numbers beside it; such data only",
+    "units of the layers that join a text with the numbers beside it; only for such data",
     unit="units",
     ge=1,
     le=65536,
@@ -245,7 +245,7 @@ class TransformerSection(TypedSection):
     width: int = setting(128, "size of a step's vector", unit="numbers", ge=1, le=65536)
     layers: int = setting(4, "layers of attention", unit="layers", ge=1, le=256)
     heads: int = setting(4, "heads of each layer; they divide the width", ge=1, le=1024)
-    mlp_ratio: float = setting(4.0, "hidden units of a layer, in widths", gt=0, le=64)
+    mlp_ratio: float = setting(4.0, "hidden units of a layer, as a multiple of width", gt=0, le=64)
     activation: Activation = setting("gelu", "activation of the hidden units")
     dropout: float = setting(0.1, "share of the outputs of each part dropped", ge=0, lt=1)
     attention_dropout: float = setting(

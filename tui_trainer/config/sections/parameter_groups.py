@@ -33,6 +33,8 @@ from tui_trainer.text.value_errors import worded
 Decay = Literal["all", "matrices"]
 Pattern = Annotated[str, Field(min_length=1)]
 
+IDLE = "has no effect in a group with freeze: true"
+
 
 def _schedule_of(value: Any) -> Any:
     """Return the section of a schedule that is given by its type, or by its type and settings."""
@@ -83,7 +85,7 @@ class GroupSection(Section):
         le=1e4,
     )
     lr_factor: float | None = setting(
-        None, "factor of optimizer.lr, in place of an own lr", live=True, gt=0, le=1e4
+        None, "factor of optimizer.lr, in place of lr", live=True, gt=0, le=1e4
     )
     weight_decay: float | None = setting(
         None, "in place of optimizer.weight_decay", live=True, ge=0, le=1e3
@@ -149,10 +151,7 @@ def group_contradictions(
 def idle_settings(groups: tuple[GroupSection, ...]) -> list[tuple[Path_, str]]:
     """Return settings without effect, because their group is frozen for good, as above."""
     return [
-        (
-            ("optimizer", "groups", index, name),
-            "has no effect in a group with freeze: true; leave out one of the two",
-        )
+        (("optimizer", "groups", index, name), f"{IDLE}; leave out either this or freeze")
         for index, group in enumerate(groups)
         if group.freeze
         for name in type(group).model_fields

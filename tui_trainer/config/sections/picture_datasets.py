@@ -59,11 +59,11 @@ class PicturesSection(ImagesSection):
     )
     config: str | None = setting(
         None,
-        "of a data set of Hugging Face with several configurations, the name of one",
+        "name of a configuration, if the data set of Hugging Face has several",
         min_length=1,
     )
     revision: str | None = setting(
-        None, "of a data set on the hub, a commit, tag or branch; empty: the newest", min_length=1
+        None, "commit, tag or branch of a data set on the hub; empty: the newest", min_length=1
     )
     layout: Literal["auto", "classes", "splits", "masks"] = setting(
         "auto",
@@ -125,10 +125,10 @@ class PicturesSection(ImagesSection):
         min_length=1,
     )
     label_separator: str | None = setting(
-        None, "what separates the labels in a cell of the target, as | or bar; empty: one class"
+        None, "what separates labels in a cell of the target, such as | or bar; empty: one class"
     )
     split: str | None = setting(
-        None, "a column of a table with train, val or test; empty: no such", min_length=1
+        None, "a column of a table with train, val or test; empty: none", min_length=1
     )
 
     @field_validator("label_separator")

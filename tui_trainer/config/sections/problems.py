@@ -37,7 +37,7 @@ class _ThresholdSection(ProblemSection):
 
 class _TwoClassesSection(_ThresholdSection):
     positive: ClassText | None = setting(
-        None, "of two classes, the one that precision, recall and f1 describe; empty: the mean"
+        None, "the one of two classes that precision, recall and f1 describe; empty: their mean"
     )
 
 
@@ -71,7 +71,7 @@ class RegressionSection(ProblemSection):
 class _PlacesSection(ProblemSection):
     ignore: int | None = setting(
         None,
-        "a number in the targets that is not counted, as 255 often is in masks; -100 never is",
+        "a number in the targets to leave out, as often 255 in masks; -100 always is",
     )
 
 

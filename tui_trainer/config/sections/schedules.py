@@ -231,6 +231,11 @@ def factor(
     return shape * _warmed_up(schedule, step)
 
 
+def constant_from(schedule: TypedSection) -> float:
+    """Return the step from which the factor is 1 until the end; infinity if there is none."""
+    return schedule.warmup_steps if isinstance(schedule, ConstantSection) else math.inf
+
+
 def _warmed_up(schedule: ScheduleSection, step: int) -> float:
     """Return the share of the rate that the warm-up has reached."""
     return (step + 1) / schedule.warmup_steps if step < schedule.warmup_steps else 1.0

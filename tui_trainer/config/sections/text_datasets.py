@@ -156,14 +156,14 @@ class TokensSection(DatasetSection):
     sequence_length: int = setting(256, "tokens per row of a batch", unit="tokens", ge=2, le=65536)
     val_tokens: int | None = setting(
         1 << 20,
-        "validate on at most this many, the first; empty: on all of them",
+        "validate on this many from the beginning at most; empty: on all of them",
         unit="tokens",
         ge=2,
         limit=True,
     )
     test_tokens: int | None = setting(
         1 << 22,
-        "test on at most this many, the first; empty: on all of them",
+        "test on this many from the beginning at most; empty: on all of them",
         unit="tokens",
         ge=2,
         limit=True,

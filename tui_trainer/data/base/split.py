@@ -47,9 +47,11 @@ def _parts(column: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
     of an epoch into other chunks, would not be bitwise.
     """
     parts = torch.split(column, list(sizes))
-    if all(part.data_ptr() % LINE_BYTES == 0 for part in parts):
-        return parts
-    return [part.clone() for part in parts]
+    row_bytes = column.stride(0) * column.element_size()
+    offsets = {size * row_bytes for size in sizes[:-1]}
+    if any(offset % LINE_BYTES for offset in (column.data_ptr(), *offsets)):
+        return [part.clone() for part in parts]
+    return parts
 
 
 class Batches(Protocol):

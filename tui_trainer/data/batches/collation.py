@@ -83,8 +83,8 @@ def _as_batch(made: Any, size: int) -> Batch:
     for name, value in batch.items():
         if value.dim() == 0 or len(value) != size:
             raise CollationError(
-                f"collate returned {describe(value)} as {name} for {size} samples; the samples are "
-                "the first dimension"
+                f"collate returned {describe(value)} as {name} for {size} samples; the first "
+                "dimension must be that of the samples"
             )
     return {name: value.cpu() if is_on_host(name) else value for name, value in batch.items()}
 

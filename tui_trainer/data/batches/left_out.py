@@ -77,7 +77,7 @@ class LeftOut:
             file, reason = self._news[-1]
             raise BatchLost(
                 f"{len(self):,} of {counted(self._count, self._noun)} cannot be read any more, the "
-                f"last one {_shown(file, reason)}: is the disk with them still there?"
+                f"last one {_shown(file, reason)}: is their disk still there?"
             )
         return others
 

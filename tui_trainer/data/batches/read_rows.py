@@ -100,8 +100,8 @@ class RowReader:
             return Failure(f"{shown}; dataset.broken=skip leaves such files out")
         if len(lost) == asked >= MANY:
             return Failure(
-                f"all {asked} files of a batch cannot be read, the first one {shown}: is the disk "
-                "with them still there?"
+                f"none of the {asked} files of a batch can be read, the first one {shown}: is "
+                "their disk still there?"
             )
         return None
 

@@ -261,6 +261,7 @@ class TensorBatches:
         count, size = len(split), order.batch_size
         self.per_epoch = count // size if order.drop_last else -(-count // size)
         self.samples = min(count, self.per_epoch * size)
+        self._batch_bytes = size * split.inputs[:1].nbytes
 
     @property
     def ready(self) -> Ready | None:
@@ -286,10 +287,10 @@ class TensorBatches:
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         places = on_device if self._split.places is None else self._split.places[on_host]
-        parts = [self._part(index) for index in range(start, self.per_epoch)]
         count = self._most_in_chunk(most_bytes)
-        for first in range(0, len(parts), count):
-            together = parts[first : first + count]
+        for first in range(start, self.per_epoch, count):
+            last = min(first + count, self.per_epoch)
+            together = [self._part(index) for index in range(first, last)]
             rows = slice(together[0].start, together[-1].stop)
             if self._split.is_plain:
                 samples = {
@@ -313,8 +314,7 @@ class TensorBatches:
         if self._order.world > 1 or not self._split.is_plain:
             # Batches of one rank do not follow each other; others may be padded to other lengths.
             return 1
-        batch_bytes = self._order.batch_size * self._split.inputs[:1].nbytes
-        return max(1, min(most_bytes // max(batch_bytes, 1), _MOST_IN_CHUNK))
+        return max(1, min(most_bytes // max(self._batch_bytes, 1), _MOST_IN_CHUNK))
 
 
 def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:

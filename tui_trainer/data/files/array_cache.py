@@ -79,5 +79,5 @@ def keep_results(name: str, results: Mapping[str, NDArray[Any]]) -> None:
 def _sum(results: Mapping[str, NDArray[Any]]) -> int:
     total = 0
     for array in results.values():
-        total = zlib.crc32(np.ascontiguousarray(array).tobytes(), total)
+        total = zlib.crc32(np.ascontiguousarray(array).data, total)
     return total

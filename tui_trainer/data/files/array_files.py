@@ -161,9 +161,9 @@ def _refuse_others(file: DataFile, head: bytes) -> None:
     """Raise BadInput for formats that are known and not read."""
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         raise BadInput(
-            f"{file.name}: is a pickle, which could run code when it is read, so it is not; save "
-            "its arrays with numpy: np.savez('data.npz', x=x, y=y); of CIFAR, download the binary "
-            "version"
+            f"{file.name}: is a pickle, which is never read, because it could run code; save "
+            "its arrays with numpy: np.savez('data.npz', x=x, y=y); for CIFAR, download the "
+            "binary version"
         )
     if head == _HDF5:
         raise BadInput(

@@ -65,7 +65,7 @@ def read_cifar(files: Sequence[DataFile], split: str, *, of_100: bool) -> list[S
         if not len(file.content) or len(file.content) % record:
             raise BadInput(
                 f"{file.name}: {len(file.content):,} bytes are not records of {record:,} bytes; "
-                "it is cut short, or no binary version of CIFAR; download it again"
+                "it is cut short, or not the binary version of CIFAR; download it again"
             )
     count = sum(len(file.content) for file in files) // record
     first = files[0]
@@ -105,7 +105,7 @@ def _labels(files: Sequence[DataFile], place: int, record: int, most: int) -> ND
             row = int(wrong.argmax())
             raise BadInput(
                 f"{file.name}: the label of record {row} is {labels[row]}, and there are {most} "
-                "classes; the file is damaged, or no binary version of CIFAR"
+                "classes; it is damaged, or not the binary version of CIFAR; download it again"
             )
         parts.append(labels.copy())
     return np.concatenate(parts)

@@ -21,10 +21,15 @@ from tui_trainer.data.files.number_forms import (
     FormSurvey,
     NumberForm,
 )
+from tui_trainer.data.files.number_units import WordSurvey, is_percent
 from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
+_CODE = re.compile(r"0[0-9]{2,17}")
+_ROWS_WITH_CODES = 100
+_LEAST_WORDS, _LONGEST_WORD = 10, 10
+"""So many different texts with a word of so many letters behind a number are noted."""
 _WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
 MOSTLY = 0.9
 """A column with at least this share of numbers is numeric, and any text in it an error."""
@@ -37,6 +42,8 @@ class ColumnSurvey:
     is_target: bool = False
     may_round: bool = False
     """Whether whole numbers are numbers even where float64 rounds them."""
+    is_stated: bool = False
+    """Whether the settings say that these are numbers."""
     distinct: set[float] = field(default_factory=set)
     """Of a target, some of its different numbers: all if they are two."""
     numbers: int = 0
@@ -49,10 +56,20 @@ class ColumnSurvey:
     may_be_thousands: bool = True
     """Whether all numbers so far could have points between thousands instead, as `7.084`."""
     suspect: float = 0.0
-    """Of these, one with three digits behind the point."""
+    """Of these, one with three digits behind the point, and its line."""
+    suspect_line: int = 0
     rounded_line: int = 0
     """The line of the first whole number that float64 rounds; 0 if there is none."""
     rounded_text: str = ""
+    share: float = 0.0
+    """The first number between 0 and 1, as Python writes it, and its line."""
+    share_line: int = 0
+    words: WordSurvey = field(default_factory=WordSurvey)
+    code: str = ""
+    """Of the first cells, one with a zero before other digits, as codes have it, and its line."""
+    code_line: int = 0
+    rows_with_codes: int = 0
+    """So many rows were looked at for one."""
 
     @property
     def decimal(self) -> str:
@@ -73,8 +90,11 @@ class ColumnSurvey:
         self.numbers += len(present)
         if self._has_large(present):
             self._look_for_rounded(*rows.distinct(name), rows.lines)
+        self._look_for_codes(rows, name)
+        if not self.share_line:
+            self._look_for_share(values, rows.lines)
         if self.may_be_thousands:
-            self._look_for_points(present)
+            self._look_for_points(values, rows.lines)
         if self.is_target and len(self.distinct) < 3:
             self.distinct.update(np.unique(present)[:3].tolist())
         if self.forms.wants_point and rows.has_point(name):
@@ -92,17 +112,34 @@ class ColumnSurvey:
         if len(rows):
             self.rounded_line, self.rounded_text = int(lines[rows[0]]), texts[codes[rows[0]]]
 
-    def _look_for_points(self, present: NDArray[np.float64]) -> None:
+    def _look_for_codes(self, rows: Rows, name: str) -> None:
+        for row in range(min(_ROWS_WITH_CODES - self.rows_with_codes, len(rows.lines))):
+            text = rows.text(name, row).strip()
+            self.rows_with_codes += 1
+            if not self.code and _CODE.fullmatch(text):
+                self.code, self.code_line = text, int(rows.lines[row])
+
+    def _look_for_share(self, values: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
+        sizes = np.abs(values)
+        places = np.flatnonzero((sizes < 1) & (sizes > 0))
+        if len(places):
+            self.share, self.share_line = float(values[places[0]]), int(lines[places[0]])
+
+    def _look_for_points(self, values: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
+        present = values[~np.isnan(values)]
         with_point = present[present != np.floor(present)]
         self.has_fraction = self.has_fraction or len(with_point) > 0
         thousandths = with_point * 1000
         self.may_be_thousands = bool(
             (np.abs(thousandths - np.round(thousandths)) < 1e-6).all()
             and (np.abs(present) < 1000).all()
+            # No group of thousands begins with a zero.
+            and not self.share_line
         )
         three = with_point[np.abs(with_point * 100 - np.round(with_point * 100)) > 1e-6]
         if len(three) and not self.suspect:
             self.suspect = float(three[0])
+            self.suspect_line = int(lines[int((values == three[0]).argmax())])
 
     def add_texts(
         self,
@@ -130,7 +167,10 @@ class ColumnSurvey:
         first_lines = np.empty(len(texts), dtype=np.int64)
         # Of those with one code, the first row is written last.
         first_lines[codes[::-1]] = lines[::-1]
+        if not self.share_line:
+            self._look_for_share(values, first_lines)
         self.forms.add(texts, foreign, first_lines)
+        self.words.add([texts[place] for place in foreign])
         if foreign and not self.line:
             self.line, self.text = int(first_lines[foreign[0]]), texts[foreign[0]]
 
@@ -170,8 +210,9 @@ class ColumnSurvey:
         """
         if file.style.decimal == file.style.thousands == "auto":
             text = f"{self.suspect:.3f}"
+            where = f"{file.name}:{self.suspect_line}"
             raise BadInput(
-                f"{file.name}: column '{clean(name, 80)}' has {text}, which may be "
+                f"{where}: column '{clean(name, 80)}' has {text}, which may be "
                 f"{text.replace('.', '')} or {text}, since other columns have decimal commas; set "
                 "dataset.decimal=comma if its points are between thousands, or "
                 "dataset.thousands=none"
@@ -183,9 +224,11 @@ class ColumnSurvey:
         `place` is the word for where a row is.
         """
         if isinstance(column, NumberColumn):
-            return [f"{shown}: {self._read_as(FORMS[column.form], place)}"] if column.form else []
+            if column.form:
+                return [f"{shown}: {self._read_as(FORMS[column.form], place)}"]
+            return [self._note_on_codes(shown, place)] if self.code and not self.is_stated else []
         if not self.numbers:
-            return []
+            return self._note_on_words(shown)
         if self.rounded_line:
             way = "problem=regression" if self.is_target else f"dataset.kinds={{{shown}: number}}"
             return [
@@ -203,6 +246,27 @@ class ColumnSurvey:
             f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
         ]
 
+    def _note_on_codes(self, shown: str, place: str) -> str:
+        setting = "problem=classification" if self.is_target else f"dataset.categorical=[{shown}]"
+        return (
+            f"{shown}: {clean(self.code, 40)} in {place} {self.code_line} is read as the number "
+            f"{int(self.code)}; if such cells are codes, {setting} keeps their zeros"
+        )
+
+    def _note_on_words(self, shown: str) -> list[str]:
+        words = self.words
+        least = _LEAST_WORDS if words.word else 2
+        if not words.is_possible or len(words.word) > _LONGEST_WORD or words.count < least:
+            return []
+        if not words.word and words.example.isascii():
+            # Such as `2.1.0`.
+            return []
+        reason = f"with '{clean(words.word, 40)}'" if words.word else "in digits of another script"
+        return [
+            f"{shown}: read as categories, although its texts are numbers {reason}, such as "
+            f"{clean(words.example, 40)!r}; write them as plain numbers to have them read so"
+        ]
+
     def _read_as(self, form: NumberForm, place: str) -> str:
         text = self.forms.example or "numbers"
         plain = form.plain(text)
@@ -217,6 +281,8 @@ class ColumnSurvey:
         """
         shown = clean(name, 80)
         if form is not None:
+            if not self.may_round:
+                self._refuse_other_units(file, name)
             return "number"
         if self.numbers + self.texts == 0:
             raise BadInput(
@@ -232,6 +298,24 @@ class ColumnSurvey:
                 "numbers; correct it, leave it empty, or name the column in dataset.categorical"
             )
         return "category"
+
+    def _refuse_other_units(self, file: DataFile, name: str) -> None:
+        """Raise BadInput if the numbers of a column are of more than one unit."""
+        units = [*self.forms.units.items()]
+        if len(units) > 1:
+            (_, (first, first_line)), (_, (text, line)) = units
+            what = f"beside {clean(first, 40)!r} in {file.style.place} {first_line}"
+        elif units and is_percent(units[0][0]) and self.share_line:
+            text, line = units[0][1]
+            what = f"beside {self.share:g} in {file.style.place} {self.share_line}"
+        else:
+            return
+        shown = clean(name, 80)
+        way = "problem=regression" if self.is_target else f"dataset.kinds={{{shown}: number}}"
+        raise BadInput(
+            f"{file.name}:{line}: column '{shown}' has {clean(text, 40)!r} {what}, so its numbers "
+            f"may have different units; write all in one, or set {way} to take them as they are"
+        )
 
 
 def _is_rounded(text: str) -> bool:

@@ -132,6 +132,7 @@ class ColumnValues:
             self.survey = ColumnSurvey(
                 is_target=self.requested == "auto_target",
                 may_round=self.requested == "auto_rounded",
+                is_stated=self.requested == "number",
             )
             self.numbers = NumberValues()
         if self.requested in ("category", "auto_target"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,16 @@ def _mask(is_missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return is_missing
 
 
+def _count(mask: NDArray[np.bool_]) -> int:
+    """Count the places set in a mask made by `_mask`; in one without memory there is none."""
+    return 0 if mask.strides == (0,) else int(mask.sum())
+
+
+def _are_all(rows: NDArray[np.int64], values: NDArray[Any]) -> bool:
+    """Return whether some rows are all of a column, in order: as many as it has, ascending."""
+    return len(rows) == len(values) and bool((rows[1:] > rows[:-1]).all())
+
+
 @dataclass(frozen=True)
 class NumberColumn:
     """A column of finite numbers; NaN where a value is missing."""
@@ -46,6 +56,16 @@ class NumberColumn:
         return _mask(np.isnan(self.values))
 
     @property
+    def gap_count(self) -> int:
+        """The number of missing values."""
+        return _count(self.missing)
+
+    @property
+    def present(self) -> NDArray[np.float64]:
+        """The numbers that are not missing; not to be written to."""
+        return self.values[~self.missing] if self.gap_count else self.values
+
+    @property
     def counts_rows(self) -> bool:
         """Whether each number is one more than the one before, as row numbers are."""
         first = self.values[:_FIRST_ROWS]
@@ -54,10 +74,7 @@ class NumberColumn:
 
     def take(self, rows: NDArray[np.int64]) -> NumberColumn:
         """Return some rows; the column itself if they are all of its rows, in order."""
-        # As many that ascend, all of them places of the column: they are its rows in order.
-        if len(rows) == len(self.values) and (rows[1:] > rows[:-1]).all():
-            return self
-        return NumberColumn(self.values[rows], self.form)
+        return self if _are_all(rows, self.values) else NumberColumn(self.values[rows], self.form)
 
 
 @dataclass(frozen=True)
@@ -75,11 +92,18 @@ class TextColumn:
     def missing(self) -> NDArray[np.bool_]:
         return _mask(self.codes < 0)
 
+    @property
+    def gap_count(self) -> int:
+        """The number of missing values."""
+        return _count(self.missing)
+
     def take(self, rows: NDArray[np.int64]) -> TextColumn:
         """Return some rows, with only the texts that occur in them."""
-        codes = self.codes[rows]
-        used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(self.texts)))
-        # The last place is that of a missing value, whose code is -1.
+        codes = self.codes if _are_all(rows, self.codes) else self.codes[rows]
+        # The first place is that of a missing value, whose code is -1.
+        used = np.flatnonzero(np.bincount(codes + 1, minlength=len(self.texts) + 1)[1:])
+        if len(used) == len(self.texts):
+            return TextColumn(codes, self.texts)
         renumbered = np.full(len(self.texts) + 1, -1, dtype=np.int64)
         renumbered[used] = np.arange(len(used))
         return TextColumn(renumbered[codes], tuple(self.texts[code] for code in used))

@@ -56,7 +56,11 @@ def check_text(file: DataFile) -> None:
             line = line_at(content, start + zero)
             # In UTF-16 every other byte of plain text is zero.
             wide = "utf-16-le" if zero % 2 else "utf-16-be"
-            is_wide = piece[zero % 2 : 200 : 2].count(0) > len(piece[:200]) // 4
+            zeros, others = (
+                piece[zero % 2 : 200 : 2].count(0),
+                piece[1 - zero % 2 : 200 : 2].count(0),
+            )
+            is_wide = zeros > len(piece[:200]) // 4 > 2 * others
             hint = f"dataset.encoding={wide} reads UTF-16" if is_wide else "is this a CSV file?"
             raise BadInput(f"{file.name}:{line}: a NUL character; {hint}")
         cut, _ = decoder.getstate()
@@ -116,7 +120,12 @@ class Records:
         self._file = file
         self._at_start = True
         self._first_line, self._first_byte = line, at
-        self._reader = csv.reader(self._lines(), strict=True, delimiter=style.separator)
+        self._reader = csv.reader(
+            self._lines(),
+            strict=True,
+            delimiter=style.separator,
+            skipinitialspace=style.skips_space,
+        )
 
     def _lines(self) -> Iterator[str]:
         comment = self._file.style.comment
@@ -158,7 +167,9 @@ class Records:
         """Return how many lines after the first of its record the last field of the file opens."""
         lines = list(decoded_lines(self._file.content, self._first_byte))
         # Without `strict`, the end of the text closes the field; its line breaks give its height.
-        field = next(csv.reader(lines, delimiter=self._file.style.separator))[-1]
+        style = self._file.style
+        reader = csv.reader(lines, delimiter=style.separator, skipinitialspace=style.skips_space)
+        field = next(reader)[-1]
         breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
         ended = lines[-1].endswith(("\n", "\r"))
         return len(lines) - 1 - breaks + int(ended)
@@ -170,8 +181,11 @@ def _normalised(record: list[str]) -> list[str]:
 
 def read_header(file: DataFile) -> list[str]:
     """Return the fields of the first record, stripped of surrounding spaces."""
-    for _, record in Records(file):
-        return [field.strip() for field in record]
+    for line, record in Records(file):
+        header = [field.strip() for field in record]
+        if header in ([], [""]):
+            raise BadInput(f"{file.name}:{line}: an empty line; remove it")
+        return header
     raise BadInput(f"{file.name}: the file is empty")
 
 
@@ -238,17 +252,28 @@ def _counted(count: int, noun: str) -> str:
 def check_header(file: DataFile, header: Sequence[str], *, may_be_numbers: bool = False) -> None:
     """Raise BadInput unless every column has a name, and no two have the same."""
     if not may_be_numbers and all(to_number(name) is not None for name in header):
-        raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
+        message = "a table needs a header with the names of its columns"
+        raise BadInput(f"{_place_of_header(file)}: {message}")
     names: set[str] = set()
     for position, name in enumerate(header, 1):
         if not name:
             raise BadInput(
-                f"{file.name}:1: column {position} has no name; give it one, and add it to "
-                "dataset.drop if it only counts the rows"
+                f"{_place_of_header(file)}: column {position} has no name; give it one, and add it "
+                "to dataset.drop if it only counts the rows"
             )
         if name in names:
-            raise BadInput(f"{file.name}:1: two columns are named '{clean(name, 80)}'; rename one")
+            message = f"two columns are named '{clean(name, 80)}'; rename one"
+            if file.style.format == "csv":
+                message += ", or set dataset.header=no if the first row is none of names"
+            raise BadInput(f"{_place_of_header(file)}: {message}")
         names.add(name)
+
+
+def _place_of_header(file: DataFile) -> str:
+    """Return the name of a file, and the line of its header if it is a text that has one."""
+    if file.style.format != "csv":
+        return file.name
+    return f"{file.name}:{next((line for line, _ in Records(file)), 1)}"
 
 
 def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ the first byte of the block, by the reader that names the line.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,6 @@ class CsvReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """For other formats: all cells of this one have texts."""
     block_bytes: int = BLOCK_BYTES
     careful_bytes: int = CAREFUL_BYTES
 
@@ -175,6 +174,9 @@ def _plain_block(file: DataFile, content: bytes, is_last: bool) -> _Block | None
         if is_last or not content.endswith(b"\r"):
             return None
         return _plain_block(file, content[:-1], is_last)
+    if content.startswith(codecs.BOM_UTF8):
+        # Arrow would leave it out, and here it is a part of a text.
+        return None
     comment = file.style.comment.encode()
     if comment and (content.startswith(comment) or b"\n" + comment in content):
         return None

@@ -6,9 +6,8 @@ Layer: data. The first records decide. What is stated in the settings is not loo
 from __future__ import annotations
 
 import csv
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -16,8 +15,10 @@ from typing import Any
 
 from tui_trainer.config.sections.datasets import SEPARATORS, DelimitedSection
 from tui_trainer.data.files.content import decoded_lines
-from tui_trainer.data.files.csv import Records, is_missing, to_number
+from tui_trainer.data.files.csv import Records
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.header_row import has_no_header, number_in_header
+from tui_trainer.data.files.number_forms import DECIMAL_COMMA
 from tui_trainer.text.errors import BadInput
 
 _TOLD = re.compile(r'"?sep=(?P<sign>[,;\t|])"?\s*', re.IGNORECASE)
@@ -58,24 +59,58 @@ def recognise_style(
     if separator != "," and section.separator == "auto":
         word = next(word for word, sign in SEPARATORS.items() if sign == separator)
         notes.append(f"the separator is a {word}")
-    style = replace(file.style, separator=separator)
-    if section.header == "auto":
-        rows = first_rows(replace(file, style=style))
-        if _has_no_header(rows, older):
-            style = replace(style, has_header=False)
-            notes.append(
-                f"the first row has numbers as all others, so the file has no header and its "
-                f"columns are called 'column 1' to 'column {len(rows[0])}'; dataset.header=yes "
-                "takes the first row for the header"
-            )
-    else:
-        style = replace(style, has_header=section.header == "yes")
-    return replace(file, style=style), notes
+    file = replace(file, style=replace(file.style, separator=separator))
+    file = _with_quotes(file, older)
+    file, header_notes = _with_header(file, section, older)
+    return file, [*notes, *header_notes]
 
 
-def column_names(width: int) -> list[str]:
-    """Return the names of the columns of a table without a header."""
-    return [f"column {position}" for position in range(1, width + 1)]
+def _with_header(
+    file: DataFile, section: DelimitedSection, older: Mapping[str, Any] | None
+) -> tuple[DataFile, list[str]]:
+    """Return the file with a style that says whether it has a header, and a note in doubt."""
+    if section.header != "auto":
+        return replace(file, style=replace(file.style, has_header=section.header == "yes")), []
+    rows = first_rows(file)
+    if has_no_header(rows, older):
+        note = (
+            "the first row is like all others, so the file has no header and its columns are "
+            f"called 'column 1' to 'column {len(rows[0])}'; dataset.header=yes takes the first row "
+            "for the header"
+        )
+        return replace(file, style=replace(file.style, has_header=False)), [note]
+    if older is None and (number := number_in_header(rows)):
+        note = (
+            f"the first row is the header, although it has {number} above numbers; "
+            "dataset.header=no takes it for data"
+        )
+        return file, [note]
+    return file, []
+
+
+def _with_quotes(file: DataFile, older: Mapping[str, Any] | None) -> DataFile:
+    """Return the file with a style in which spaces may come before quotes, if they do.
+
+    A run of an earlier version, in whose texts these quotes are, goes on with them.
+
+    Raises:
+        BadInput: its fields are in single quotes, which would become a part of all texts.
+    """
+    if older is not None and _has_quotes(older):
+        return file
+    rows = first_rows(file) if older is None else []
+    fields = [text for row in rows for text in row if text.strip()]
+    if len(rows) > 1 and all(map(_is_in_single_quotes, fields)):
+        raise BadInput(
+            f"{file.name}:{file.style.begin_line}: all fields are in single quotes; write double "
+            'ones in their place: sed "s/\'/\\"/g" FILE > NEW_FILE'
+        )
+    spaced_quote = re.compile(rf'(?:^|{re.escape(file.style.separator)}) +"')
+    lines = islice(_first_lines(file), _LOOKED_AT)
+    if not any(spaced_quote.search(line) for line in lines):
+        return file
+    spaced = replace(file, style=replace(file.style, skips_space=True))
+    return spaced if _width(spaced, file.style.separator) else file
 
 
 def _possible_comments(file: DataFile, section: DelimitedSection) -> list[int]:
@@ -107,26 +142,47 @@ def _after(file: DataFile, lines: int) -> DataFile:
 def recognise_separator(file: DataFile) -> str:
     """Return the separator by which the first records have equal numbers of fields, two or more.
 
-    A comma goes first; of the others the one that makes the most fields.
+    A comma goes first, unless all commas separate decimals in fields of another separator; of the
+    others the one that makes the most fields.
     """
     widths = {sign: _width(file, sign) for sign in SEPARATORS.values()}
+    others = [sign for sign, width in widths.items() if width > 1 and sign != ","]
     if widths[","] > 1:
-        return ","
-    best = max(widths, key=lambda sign: widths[sign])
-    return best if widths[best] > 1 else ","
+        others = [sign for sign in others if _has_decimal_commas(file, sign)]
+    return max(others, key=lambda sign: widths[sign], default=",")
+
+
+def _has_decimal_commas(file: DataFile, separator: str) -> bool:
+    """Whether commas in the first fields, if these have another separator, separate decimals."""
+    rows = _records(file, separator, skips_space=False)
+    fields = [text for row in rows[1:] for text in row if "," in text]
+    return bool(fields) and None not in map(DECIMAL_COMMA.plain, fields)
 
 
 def _width(file: DataFile, separator: str) -> int:
     """Return the number of fields of the first records, 0 if they differ."""
+    for skips_space in (False, True):
+        with suppress(csv.Error):
+            widths = {*map(len, _records(file, separator, skips_space=skips_space))}
+            if len(widths) == 1:
+                return widths.pop()
+    return 0
+
+
+def _records(file: DataFile, separator: str, *, skips_space: bool) -> list[list[str]]:
+    """Return the first records that are not empty; csv.Error if they cannot be told."""
+    reader = csv.reader(_first_lines(file), delimiter=separator, skipinitialspace=skips_space)
+    return [
+        record for record in islice(reader, _LOOKED_AT) if "".join(record).strip() or record[1:]
+    ]
+
+
+def _first_lines(file: DataFile) -> Iterator[str]:
+    """Yield the lines that are no comments, from that of the first record on."""
     lines: Iterator[str] = decoded_lines(file.content, file.style.begin)
     if comment := file.style.comment:
         lines = (line for line in lines if not line.startswith(comment))
-    reader = csv.reader(lines, delimiter=separator)
-    try:
-        widths = {len(record) for record in islice(reader, _LOOKED_AT) if record}
-    except csv.Error:
-        return 0
-    return widths.pop() if len(widths) == 1 else 0
+    return lines
 
 
 def first_rows(file: DataFile) -> list[list[str]]:
@@ -138,32 +194,24 @@ def first_rows(file: DataFile) -> list[list[str]]:
     return rows
 
 
-def _has_no_header(rows: Sequence[Sequence[str]], older: Mapping[str, Any] | None) -> bool:
-    """Whether the first row is like the others: numbers where they have numbers, and texts that
-    others have too where they have texts. `older` is the preprocessing of a checkpoint.
-    """
-    if older is not None:
-        inputs = {*older.get("inputs", older)}
-        if not rows or not inputs or inputs <= {name.strip() for name in rows[0]}:
-            return False
-        return inputs <= {*column_names(len(rows[0]))}
-    # A row of another width is refused later, with its line.
-    rows = [row for row in rows if len(row) == len(rows[0])]
-    if len(rows) < 2:
-        return False
-    has_numbers = False
-    for first, *others in zip(*rows, strict=True):
-        numbers = [to_number(text) for text in others]
-        if None in numbers or not any(map(_is_present, numbers)):
-            if not is_missing(first) and first.strip() not in {text.strip() for text in others}:
-                return False
-            continue
-        number = to_number(first)
-        if number is None:
-            return False
-        has_numbers = has_numbers or _is_present(number)
-    return has_numbers
+def _is_in_single_quotes(text: str) -> bool:
+    text = text.strip()
+    return len(text) > 1 and text[0] == text[-1] == "'"
 
 
-def _is_present(number: float | None) -> bool:
-    return number is not None and not math.isnan(number)
+def _has_quotes(older: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint has texts with quotes around them."""
+    return any(text[:1] == text[-1:] == '"' for text in texts_in(older))
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield all texts in nested plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from texts_in(key)
+            yield from texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts_in(item)

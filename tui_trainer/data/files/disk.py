@@ -61,11 +61,18 @@ class TableStyle:
     """What separates them: `auto`, `none`, `comma`, `point` or `space`."""
     format: TableFormat = "csv"
     has_header: bool = True
+    skips_space: bool = False
+    """Whether there are spaces between a separator and the quote that opens a field."""
     comment: str = ""
     """What a line begins with that is left out; empty: none is."""
     begin: int = 0
     """The byte in which the first record begins, or a comment before it."""
     begin_line: int = 1
+    keeps_literals: bool = False
+    """Whether what is not a text in a file with types is a `Literal`, to be written again.
+
+    Without it a list or object is refused. Never for training: checkpoints take plain texts alone.
+    """
 
     @property
     def place(self) -> str:

@@ -77,7 +77,7 @@ def plain_columns(
         elif is_list(values.type):
             numbers = _numbers(values)
             if numbers is None:
-                unread[column] = "lists of different lengths, or of no numbers"
+                unread[column] = "lists of different lengths, or not of numbers"
                 continue
             if numbers.shape[1] > MOST_NUMBERS:
                 raise BadInput(

@@ -277,7 +277,9 @@ def _parts_of_files(folder: Path, config: str | None, name: str) -> dict[str, Hu
         )
     if config is None and len(groups) > 1:
         shown = clean(", ".join(one or "files of the folder itself" for one in groups), 200)
-        raise BadInput(f"{name}: has several configurations ({shown}); dataset.config=NAME")
+        raise BadInput(
+            f"{name}: has several configurations ({shown}); choose one: dataset.config=NAME"
+        )
     chosen = groups[config] if config is not None else found
     by_split: dict[str, list[Path]] = {}
     for file in chosen:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.csv import Records
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.table_reader import READERS
+from tui_trainer.data.files.table_reader import rows_as_written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class InputRows:
 
     header: tuple[str, ...]
     read: Callable[[], Iterator[list[str]]]
-    """Yields the cells of each row below the header."""
+    """Yields the cells of each row below the header; those with types have `Literal`."""
     samples: NDArray[np.int64] | None = None
     """(rows,) the sample that each row is a part of; None: each row is a sample."""
 
@@ -59,8 +59,8 @@ def _records(file: DataFile) -> Iterator[list[str]]:
 
 def _typed_records(file: DataFile, names: Sequence[str]) -> Iterator[list[str]]:
     """Yield the cells of a table that has types, as texts; empty where they have no text."""
-    as_written = replace(file, style=replace(file.style, is_normalised=False))
-    for rows in READERS[file.style.format](as_written, names, names, True).rows():
+    unchanged = replace(file, style=replace(file.style, is_normalised=False))
+    for rows in rows_as_written(unchanged, names, names):
         columns = []
         for name in names:
             texts, codes = rows.distinct(name)

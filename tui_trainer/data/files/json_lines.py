@@ -18,6 +18,7 @@ from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_rows import RecordRows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.strict_json import Literal
 
 HEADER_ROWS = 1000
 """The keys of so many rows are the columns."""
@@ -57,8 +58,6 @@ class JsonLinesReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """Whether a list or object is an empty cell, and not refused."""
 
     def rows(self) -> Iterator[RecordRows]:
         """Yield the rows.
@@ -85,7 +84,8 @@ class JsonLinesReader:
 
     def _cells(self, line: _Line) -> list[str]:
         """Return the texts of the columns that are wanted."""
-        values = {_normal(self.file, key): value for key, value in _object(self.file, line).items()}
+        found = _object(self.file, line)
+        values = {_normal(self.file, key): value for key, value in found.items()}
         if unknown := values.keys() - {*self.header}:
             key = clean(min(unknown), 80)
             raise BadInput(
@@ -99,17 +99,20 @@ class JsonLinesReader:
             case str():
                 return _normal(self.file, value)
             case None:
-                return ""
+                return self._literal("")
             case bool():
-                return "true" if value else "false"
-            case _ if self.is_lenient:
-                return ""
+                return self._literal("true" if value else "false")
+            case _ if self.file.style.keeps_literals:
+                return Literal(_json_of(value))
             case _:
                 kind = "a list" if isinstance(value, list) else "an object"
                 raise BadInput(
                     f"{self.file.name}:{line}: the key '{clean(name, 80)}' has {kind}; write one "
                     "key for each value, or add it to dataset.drop"
                 )
+
+    def _literal(self, text: str) -> str:
+        return Literal(text) if self.file.style.keeps_literals else text
 
 
 def _lines(file: DataFile) -> Iterator[_Line]:
@@ -133,6 +136,22 @@ def _ended(content: Content) -> Iterator[bytes]:
     yield b"\n"
 
 
+def _json_of(value: Any) -> str:
+    """Return a value as JSON, with numbers as they are written."""
+    match value:
+        case Literal():
+            return value
+        case dict():
+            pairs = (
+                f"{json.dumps(key, ensure_ascii=False)}: {_json_of(value[key])}" for key in value
+            )
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(map(_json_of, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
 def _object(file: DataFile, line: _Line) -> dict[str, Any]:
     """Return the object of a line; its numbers are texts."""
 
@@ -144,12 +163,13 @@ def _object(file: DataFile, line: _Line) -> dict[str, Any]:
             raise BadInput(f"{file.name}:{line.number}: two keys are '{clean(twice, 80)}'")
         return values
 
+    number = Literal if file.style.keeps_literals else str
     try:
         value = json.loads(
             line.content,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
+            parse_int=number,
+            parse_float=number,
+            parse_constant=number,
             object_pairs_hook=unique,
         )
         # Escapes can produce what no text in UTF-8 has.
@@ -161,7 +181,7 @@ def _object(file: DataFile, line: _Line) -> dict[str, Any]:
         reason = clean(str(error), 120)
         raise BadInput(f"{file.name}:{line.number}: not valid JSON: {reason}") from error
     if not isinstance(value, dict):
-        raise BadInput(f"{file.name}:{line.number}: no JSON object; each line needs one")
+        raise BadInput(f"{file.name}:{line.number}: not a JSON object; each line must be one")
     return value
 
 

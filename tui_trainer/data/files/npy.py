@@ -78,9 +78,10 @@ def _header(shown: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dt
                 return npy_format.read_array_header_2_0(stream)
     except _DAMAGES as error:
         reason = clean(str(error).partition("\n")[0], 120)
-        raise BadInput(f"{shown}: is damaged or no .npy file ({reason})") from error
+        raise BadInput(f"{shown}: is damaged, or not a .npy file ({reason})") from error
     raise BadInput(
-        f"{shown}: version {version[0]}.{version[1]} of the format; numbers are in 1.0 or 2.0"
+        f"{shown}: is of version {version[0]}.{version[1]} of the format, which holds no plain "
+        "numbers; save it again with numpy.save"
     )
 
 
@@ -123,7 +124,7 @@ def _check_members(file: DataFile, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > _MOST_MEMBERS:
         raise BadInput(f"{file.name}: {len(members):,} members; at most {_MOST_MEMBERS:,} are read")
     if len({*names}) < len(names):
-        raise BadInput(f"{file.name}: has two arrays of one name; save it again")
+        raise BadInput(f"{file.name}: has two arrays with the same name; save it again")
     packed = sum(member.file_size for member in members if member.compress_type)
     if packed > MAX_BYTES:
         raise BadInput(

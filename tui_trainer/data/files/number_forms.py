@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1,234.5`, `1.234,5`, `1 234`, `12 %`, `$5`.
+"""Numbers as people write them: `1,234.5`, `1.234,5`, `1 234`, `12 %`, `$5`, `7 EUR`.
 
 Layer: data. Which form a column has is recognised by all of its cells: `1,234` alone may be either
 of two numbers, and is refused unless something else in the column or the file decides.
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-_SPACE = " \u00a0\u202f'\u2019"
-_SIGNS = "%€$£¥"
-_AFFIX = re.compile(rf"([+-]?)\s*[{_SIGNS}]?\s*(.*?)\s*[{_SIGNS}]?")
+from tui_trainer.data.files.number_units import without_unit
+
+_SPACE = " \u00a0\u2007\u2009\u202f'\u2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class NumberForm:
 
     def plain(self, text: str) -> str | None:
         """Return a number of this form as Python writes it, and None for any other text."""
-        bare = _bare(text)
+        bare: str | None = text.strip()
+        if not self.pattern.fullmatch(bare or ""):
+            bare, _ = without_unit(text)
         if bare is None or not self.pattern.fullmatch(bare):
             return None
         bare = bare.translate({ord(sign): None for sign in self.thousands})
@@ -40,6 +42,9 @@ class NumberForm:
 
 def _form(name: str, description: str, thousands: str, decimal: str) -> NumberForm:
     groups = rf"[0-9]{{1,3}}(?:[{re.escape(thousands)}][0-9]{{3}})+|" if thousands else ""
+    if thousands == ",":
+        # As in India: `12,34,567`.
+        groups += r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|"
     fraction, exponent = rf"(?:{re.escape(decimal)}[0-9]+)?", "(?:[eE][+-]?[0-9]+)?"
     pattern = re.compile(rf"[+-]?(?:{groups}[0-9]+){fraction}{exponent}")
     return NumberForm(name, description, pattern, thousands, decimal)
@@ -52,12 +57,6 @@ SPACED = _form("spaced", "spaces between thousands", _SPACE, ".")
 FORMS = {form.name: form for form in (PLAIN, COMMA_THOUSANDS, DECIMAL_COMMA, SPACED)}
 
 
-def _bare(text: str) -> str | None:
-    """Return a text without a sign of percent or money; None if it cannot be a number."""
-    match = _AFFIX.fullmatch(text.strip())
-    return None if match is None else match[1] + match[2]
-
-
 class FormSurvey:
     """Finds the form in which the numbers of a column are written, cell by cell."""
 
@@ -68,6 +67,8 @@ class FormSurvey:
         self.line = 0
         self.has_point = False
         """Whether a plain number has a point."""
+        self.units: dict[str, tuple[str, int]] = {}
+        """The first text with each unit, and its line: of no more than two."""
 
     @property
     def wants_point(self) -> bool:
@@ -84,7 +85,9 @@ class FormSurvey:
                 "." in text for place, text in enumerate(texts) if place not in strange
             )
         for place in foreign:
-            bare = _bare(texts[place])
+            bare, unit = without_unit(texts[place])
+            if unit and len(self.units) < 2:
+                self.units.setdefault(unit, (texts[place].strip(), int(lines[place])))
             self.possible = [
                 form for form in self.possible if bare and form.pattern.fullmatch(bare)
             ]

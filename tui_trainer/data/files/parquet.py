@@ -6,8 +6,10 @@ Layer: data. Numbers keep their values, and all else becomes the text that stand
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from tui_trainer.data.files.disk import MAX_BYTES, DataFile
 from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.strict_json import Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +63,9 @@ def _open(file: DataFile) -> Any:
     from pyarrow import parquet
 
     try:
-        table = parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        table = parquet.ParquetFile(
+            pa.PythonFile(open_stream(file.content), mode="r"), page_checksum_verification=True
+        )
         # Names that are no text are found only now.
         list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -80,8 +85,6 @@ class ParquetReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
-    is_lenient: bool = False
-    """Whether cells of a type without texts are empty, and not refused."""
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows; their lines are their numbers, from 1.
@@ -98,9 +101,8 @@ class ParquetReader:
         names = {own_names[name]: name for name in self.header if name in self.wanted}
         kinds = {own_name: table.schema_arrow.field(own_name).type for own_name in names}
         unread = {names[own_name]: kind for own_name, kind in kinds.items() if not _is_read(kind)}
-        if unread and not self.is_lenient:
+        if unread and not self.file.style.keeps_literals:
             raise self._no_texts(*next(iter(unread.items())))
-        names = {own_name: name for own_name, name in names.items() if name not in unread}
         count = table.metadata.num_rows
         if 8 * count * len(names) > MAX_BYTES:
             raise BadInput(
@@ -111,8 +113,8 @@ class ParquetReader:
         try:
             for batch in table.iter_batches(BATCH_ROWS, columns=[*names], use_threads=False):
                 columns = {names[own]: batch.column(own) for own in batch.schema.names}
-                columns |= dict.fromkeys(unread, pa.nulls(len(batch)))
-                yield self._rows(columns, row, len(batch), count)
+                columns |= {name: _as_json(columns[name]) for name in unread}
+                yield self._rows(columns, unread.keys(), row, count)
                 row += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
@@ -123,7 +125,9 @@ class ParquetReader:
             f"{clean(str(kind), 80)}, which are neither numbers nor text; add it to dataset.drop"
         )
 
-    def _rows(self, columns: dict[str, pa.Array], row: int, count: int, total: int) -> TypedRows:
+    def _rows(
+        self, columns: dict[str, pa.Array], unread: AbstractSet[str], row: int, total: int
+    ) -> TypedRows:
         import pyarrow as pa
 
         columns = {name: _decoded(column) for name, column in columns.items()}
@@ -133,6 +137,8 @@ class ParquetReader:
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         }
         style = self.file.style
+        literals = {name for name, column in columns.items() if _is_literal(column.type)} | unread
+        count = len(next(iter(columns.values())))
         lines = np.arange(row + 1, row + count + 1)
         texts = ArrowTexts(
             {name: _texts(column) for name, column in columns.items() if name not in numbers},
@@ -141,7 +147,7 @@ class ParquetReader:
             is_normalised=style.is_normalised,
             share=(row + count) / total,
         )
-        return TypedRows(self.file, lines, texts, numbers)
+        return TypedRows(self.file, lines, texts, numbers, literals)
 
 
 def _is_read(kind: pa.DataType) -> bool:
@@ -157,6 +163,25 @@ def _is_read(kind: pa.DataType) -> bool:
         getattr(pa.types, "is_string_view", pa.types.is_string),
     )
     return any(check(value) for check in checks)
+
+
+def _is_literal(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers, or true and false."""
+    import pyarrow as pa
+
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+    return any(check(kind) for check in checks)
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    """Return values as texts in JSON, and those that JSON does not have as Python shows them."""
+    values = column.to_pylist()
+    return text_array(
+        [
+            "" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+            for value in values
+        ]
+    )
 
 
 def _decoded(column: pa.Array) -> pa.Array:
@@ -210,12 +235,14 @@ class TypedRows:
         lines: NDArray[np.int64],
         texts: ArrowTexts,
         numbers: dict[str, pa.Array],
+        literals: Collection[str],
     ) -> None:
         self.lines = lines
         self.share = texts.share
         self._file = file
         self._texts = texts
         self._numbers = numbers
+        self._literals = literals if file.style.keeps_literals else ()
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
         import pyarrow as pa
@@ -232,6 +259,10 @@ class TypedRows:
         return values
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
+        texts, codes = self._distinct(name)
+        return [Literal(text) for text in texts] if name in self._literals else texts, codes
+
+    def _distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
         column = self._numbers.get(name)
         if column is None:
             return self._texts.distinct(name)

@@ -41,7 +41,7 @@ def read_safetensors(file: DataFile, path: str) -> list[StoredArray]:
     head = beginning(file.content, 8)
     length = int.from_bytes(head, "little")
     if len(head) < 8 or length > min(_MOST_HEADER_BYTES, len(file.content) - 8):
-        raise BadInput(f"{file.name}: is cut short, or no safetensors file; copy it again")
+        raise BadInput(f"{file.name}: is cut short, or not a safetensors file; copy it again")
     begin = 8 + length
     try:
         entries = json.loads(file.content[8:begin])
@@ -71,10 +71,10 @@ def _array(file: DataFile, path: str, name: str, entry: dict[str, Any], begin: i
     first, last = entry["data_offsets"]
     numbers = (*shape, first, last)
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError("sizes that are no whole numbers")
+        raise ValueError("sizes that are not whole numbers")
     dtype = np.dtype(_TYPES[kind])
     if last - first != math.prod(shape) * dtype.itemsize:
-        raise BadInput(f"{shown}: has another size than its shape says; the file is damaged")
+        raise BadInput(f"{shown}: its size does not fit its shape; the file is damaged")
     if begin + last > len(file.content):
         raise BadInput(f"{shown}: is cut short: the file ends before it; copy it again")
     stored = StoredArray(name, file, shape, dtype, begin + first, path=path if file.is_raw else "")

@@ -39,7 +39,7 @@ from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, 
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import FORMS, NumberForm
 
-FORMAT = 2
+FORMAT = 3
 """Raised with every change of what is read from a file, or how it is kept."""
 _MAGIC = b"tui-trainer table\n"
 _MOST_HEADER_BYTES = 64 << 20

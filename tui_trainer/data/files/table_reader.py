@@ -7,7 +7,7 @@ what it seems to be, and only a column that turns out to be something else is re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -42,7 +42,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.read_progress import ReadProgress
 
-MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
+MakeReader = Callable[[DataFile, Sequence[str], Collection[str]], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
 READERS: dict[TableFormat, MakeReader] = {
     "csv": CsvReader,
@@ -53,6 +53,24 @@ Forms = Mapping[str, NumberForm | None]
 Reader = Callable[[Collection[str]], Iterator[Rows]]
 
 
+@dataclass(frozen=True, slots=True)
+class NewRequests:
+    """What a run that goes on may have requested when it was new; its table is in the cache."""
+
+    kinds: Sequence[Mapping[str, RequestedKind]]
+    """The kinds of the columns, in ways that depend on what was stated."""
+    classes: str
+    """The column in which NA might be a class."""
+
+
+def rows_as_written(
+    file: DataFile, header: Sequence[str], names: Collection[str]
+) -> Iterator[Rows]:
+    """Yield some columns with every cell as it is in the file; a list or object is no error."""
+    style = replace(file.style, keeps_literals=True)
+    return READERS[file.style.format](replace(file, style=style), header, names).rows()
+
+
 def read_table(
     file: DataFile,
     header: Sequence[str],
@@ -60,6 +78,7 @@ def read_table(
     *,
     classes: str = "",
     forms: Mapping[str, NumberForm] | None = None,
+    new: NewRequests | None = None,
 ) -> Table:
     """Read the requested columns.
 
@@ -69,6 +88,7 @@ def read_table(
         requested: the kinds of those that are wanted.
         classes: a column in which NA may be a class.
         forms: of columns whose numbers are known to have one.
+        new: for a run that goes on, what it may have requested when it was new.
 
     Raises:
         BadInput: a text among numbers or infinity, with its line; a column without values; a
@@ -77,14 +97,61 @@ def read_table(
     key = key_for(file, header, requested, classes, forms or {})
     if key is not None and (cached := load_table(key)) is not None:
         return replace(cached, notes=(*cached.notes, FROM_CACHE), cache_name=key.name)
+    if key is not None and new is not None:
+        for kinds in new.kinds:
+            then = key_for(file, header, kinds, new.classes, {})
+            whole = None if then is None else load_table(then)
+            if then is None or whole is None or not _has_classes(whole, new.classes, classes):
+                continue
+            if (table := _as_requested(whole, kinds, requested)) is not None:
+                return replace(table, cache_name=then.name)
     reader = READERS[file.style.format]
     table = collect_table(
-        lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
+        lambda wanted: reader(file, header, wanted).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
     cache_notes = [] if key is None else keep_table(key, file, table)
     notes = (*table.notes, *_slow_note(file), *cache_notes)
     return replace(table, notes=notes, cache_name="" if key is None else key.name)
+
+
+def _has_classes(table: Table, then: str, now: str) -> bool:
+    """Whether a table is the same if NA may be a class of the column `now`, and not of `then`."""
+    column = table.columns.get(then)
+    texts = column.texts if isinstance(column, TextColumn) else ()
+    return then == now or not any(map(is_missing, texts))
+
+
+def _as_requested(
+    table: Table, was: Mapping[str, RequestedKind], requested: Mapping[str, RequestedKind]
+) -> Table | None:
+    """Return a table that `was` requested by other kinds with the columns that are requested now.
+
+    None if reading the file would give other columns.
+    """
+    if not requested.keys() <= table.columns.keys() or not all(
+        _is_as_requested(table.columns[name], was[name], kind) for name, kind in requested.items()
+    ):
+        return None
+    # A column that is one of texts in any case, or is left out, has no note.
+    silent = [
+        f"{clean(name, 80)}: "
+        for name, kind in was.items()
+        if requested.get(name, "category") == "category" != kind
+    ]
+    notes = [note for note in table.notes if not any(map(note.startswith, silent))]
+    columns = {name: table.columns[name] for name in requested}
+    return Table(columns, table.lines, (*notes, FROM_CACHE))
+
+
+def _is_as_requested(column: Column, was: RequestedKind, kind: RequestedKind) -> bool:
+    """Whether a column that was requested as one kind is the same when requested as another."""
+    if kind == was:
+        return True
+    if kind == "category":
+        # Of a target with two numbers, 1 and 1.0 are one text.
+        return isinstance(column, TextColumn) and was == "auto"
+    return isinstance(column, NumberColumn) and kind in ("number", "auto_rounded")
 
 
 def collect_table(
@@ -191,6 +258,7 @@ def _not_finite(
         f"{file.name}:{values.bad.line}: column '{clean(name, 80)}' has "
         f"{clean(values.bad.text, 40)!r}, which is not a finite number"
         + (f" with {form.description}" if form is not None else "")
+        + "; correct it, or leave the cell empty"
     )
 
 

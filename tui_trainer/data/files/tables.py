@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,9 +16,10 @@ from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.config.sections.huggingface import HuggingFaceSection
 from tui_trainer.data.files.columns import NumberColumn, Table
 from tui_trainer.data.files.csv import check_header, check_text, read_header
-from tui_trainer.data.files.delimited import column_names, recognise_style
+from tui_trainer.data.files.delimited import recognise_style, texts_in
 from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
 from tui_trainer.data.files.formats import format_of
+from tui_trainer.data.files.header_row import column_names
 from tui_trainer.data.files.huggingface import is_other_table, open_dataset
 from tui_trainer.data.files.json_lines import read_keys
 from tui_trainer.data.files.parquet import read_names
@@ -54,6 +55,8 @@ class OpenTable:
     notes: tuple[str, ...]
     split: str = ""
     """The column of the splits that the data come with; empty if there is none."""
+    unnamed: tuple[str, ...] = ()
+    """The names that were given to columns without one."""
 
 
 def open_table(
@@ -70,18 +73,34 @@ def open_table(
     """
     file, split, of_dataset = _opened(section, path)
     is_older = older is not None and not all(
-        unicodedata.is_normalized("NFC", text) for text in _texts_in(older)
+        unicodedata.is_normalized("NFC", text) for text in texts_in(older)
     )
     marks = None if section.missing_values is None else frozenset({"", *section.missing_values})
     style = TableStyle(",", marks, not is_older, section.decimal, section.thousands)
     file, header, notes = _with_header(replace(file, style=style), section, older)
     if file.style.is_normalised:
         header = [unicodedata.normalize("NFC", name) for name in header]
-    index = ""
-    if len(header) > 1 and not header[0] and "column 1" not in header:
-        index = header[0] = "column 1"
+    unnamed = _name_columns(header) if file.style.format != "json lines" else {}
+    notes += [
+        f"column {n} has no name, and is called '{name}'" for n, name in unnamed.items() if n > 1
+    ]
     check_header(file, header, may_be_numbers=file.style.format != "csv" or section.header == "yes")
-    return OpenTable(file, tuple(header), index, (*of_dataset, *notes), split)
+    names = (*unnamed.values(),)
+    return OpenTable(file, tuple(header), unnamed.get(1, ""), (*of_dataset, *notes), split, names)
+
+
+def _name_columns(header: list[str]) -> dict[int, str]:
+    """Name columns that have no name by their numbers, and return these, unless most have none.
+
+    A row with few texts is a title, and no header.
+    """
+    unnamed = {n: f"column {n}" for n, name in enumerate(header, 1) if not name}
+    is_index = [*unnamed] == [1] and len(header) > 1
+    if {*unnamed.values()} & {*header} or not (is_index or 2 * len(unnamed) < len(header)):
+        return {}
+    for n, name in unnamed.items():
+        header[n - 1] = name
+    return unnamed
 
 
 def _opened(section: DelimitedSection, path: str | None) -> tuple[DataFile, str, tuple[str, ...]]:
@@ -115,19 +134,6 @@ def _with_header(
     if not file.style.has_header:
         names = column_names(len(names))
     return file, names, [*notes, *style_notes]
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield all texts in nested plain values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts_in(key)
-            yield from _texts_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts_in(item)
 
 
 def without_index(

@@ -96,7 +96,7 @@ def open_token_file(path: str, dtype: TokenType) -> TokenFile:
             raise BadInput(f"{name}: the file is empty")
         if status.st_size % width:
             raise BadInput(
-                f"{name}: {status.st_size:,} bytes are no whole number of tokens of {width} bytes; "
+                f"{name}: {status.st_size:,} bytes are not a multiple of the {width} of a token; "
                 "is it complete, and is dataset.token_dtype right?"
             )
         # Copy-on-write, since torch warns of arrays that cannot be written. Nothing writes to it.

@@ -112,8 +112,8 @@ def _check_is_one_data_set(arrays: Sequence[StoredArray], shown: str) -> None:
     if count > 1:
         called = clean(name, 80)
         raise BadInput(
-            f"{shown}: {count:,} files have an array called '{called}', so the folder is no data "
-            "set: name one of its files, or put the samples into one, as by "
+            f"{shown}: {count:,} files have an array called '{called}', so the folder is not one "
+            "data set: name one of its files, or put the samples into one, as in "
             "np.savez('data.npz', x=np.stack(arrays), y=labels)"
         )
 

@@ -47,8 +47,8 @@ def target_of(
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.dtype.kind in "US"):
         shape = ", ".join(map(str, ("N", *values.shape[1:])))
         raise BadInput(
-            f"{shown}: a target of shape ({shape}) is none that can be predicted; a class or a "
-            "number in each row is (N,), several are (N, K)"
+            f"{shown}: a target of shape ({shape}) cannot be predicted; it should be (N,) for a "
+            "class or a number in each row, or (N, K) for several"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values.reshape(len(values), -1)).all(axis=1)))

@@ -194,7 +194,7 @@ def read_target(
     shapes = {part.target.shape[1:] for part in parts}
     if len(shapes) > 1 or len({part.target.is_text for part in parts}) > 1:
         forms = " and ".join(f"{clean(part.target.name, 80)} {part.target.form}" for part in parts)
-        raise BadInput(f"{parts[0].target.file.name}: {forms} are not of one form")
+        raise BadInput(f"{parts[0].target.file.name}: {forms} should have the same form")
     values = np.concatenate([part.target.values() for part in parts])
     shown = clean(parts[0].target.name, 80)
     if are_masks(values.shape[1:], form):

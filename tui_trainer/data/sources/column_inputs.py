@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.base.two_threads import in_two_threads
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
 from tui_trainer.data.sources.date_columns import (
@@ -64,12 +65,14 @@ def fit_all(
         if kinds[name] == "text" and isinstance(column, TextColumn)
     }
     of_texts = fit_texts(texts, section.max_text_bytes, tokenizer, file) if texts else {}
-    return {
-        name: of_texts[name]
-        if name in of_texts
-        else _fit_inputs(name, kinds[name], column, section, file)
-        for name, column in train.items()
-    }
+
+    def fit(name: str) -> dict[str, Any]:
+        if name in of_texts:
+            return of_texts[name]
+        return _fit_inputs(name, kinds[name], train[name], section, file)
+
+    rows = len(next(iter(train.values())).missing) if train else 0
+    return dict(zip(train, in_two_threads(fit, train, rows), strict=True))
 
 
 def _fit_inputs(
@@ -144,8 +147,11 @@ def _side_by_side(
     inputs = np.empty((rows, total), dtype=np.float32)
     place, all_notes = 0, _gap_notes(columns, fitted)
     blocks: list[Block] = []
-    for name, settings in fitted.items():
-        block, column_notes = encode_inputs(name, columns[name], settings)
+
+    def encode(name: str) -> tuple[Block, list[str]]:
+        return encode_inputs(name, columns[name], fitted[name])
+
+    for block, column_notes in in_two_threads(encode, fitted, rows):
         blocks.append(block)
         all_notes += column_notes
         if sum(block.shape[1] for block in blocks) >= _FILLED_AT_ONCE:
@@ -157,7 +163,7 @@ def _side_by_side(
 def _gap_notes(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]]) -> list[str]:
     """Return notes on the missing numbers that are filled in: one if many columns have some."""
     gaps = {
-        name: int(columns[name].missing.sum())
+        name: columns[name].gap_count
         for name, settings in fitted.items()
         if settings["kind"] == "number"
     }
@@ -232,7 +238,7 @@ def column_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]
 
 
 def _fit_booleans(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
-    present = train.values[~train.missing]
+    present = train.present
     if not len(present):
         raise BadInput(
             f"{file}: column '{clean(name, 80)}' has no value in the training split; "
@@ -241,7 +247,7 @@ def _fit_booleans(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
     return {
         "kind": "boolean",
         "mean": float(present.mean()),
-        "missing": bool(train.missing.any()),
+        "missing": train.gap_count > 0,
     }
 
 
@@ -254,8 +260,8 @@ def _encode_booleans(
     if fitted["missing"]:
         inputs.append(missing.astype(np.float64))
     notes = []
-    if missing.any():
-        values = counted(int(missing.sum()), "missing value")
+    if column.gap_count:
+        values = counted(column.gap_count, "missing value")
         notes.append(f"{shown}: {values} filled with the training mean {share:.4g}")
     if share in (0, 1):
         word = "yes" if share else "no"

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table, TextColumn
-from tui_trainer.data.sources.date_columns import as_dates, has_dates
+from tui_trainer.data.sources.date_columns import as_dates, doubt_about_dates, has_dates
 from tui_trainer.data.sources.text_columns import is_free_text
+from tui_trainer.data.splits.notices import is_name_of_id
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -27,7 +28,18 @@ LEFT_OUT = "left out"
 LEAST_ROWS = 20
 """In fewer rows, different cells are no sign of an id, and a text is no sign of free text."""
 
-_PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
+_PAIRS = (
+    *(("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n")),
+    # As in German, French, Spanish and Italian.
+    *(("wahr", "falsch"), ("ja", "nein"), ("j", "n"), ("vrai", "faux"), ("oui", "non")),
+    *(
+        ("verdadero", "falso"),
+        ("s\u00ed", "no"),
+        ("vero", "falso"),
+        ("s\u00ec", "no"),
+        ("si", "no"),
+    ),
+)
 _BOOLEANS = {
     word: float(place == 0) for pair in (*_PAIRS, ("1", "0")) for place, word in enumerate(pair)
 }
@@ -165,7 +177,7 @@ def _recognise(
     ids = [
         name
         for name, column in inputs.items()
-        if name not in stated and kinds[name] == column.kind and _is_id(column)
+        if name not in stated and kinds[name] == column.kind and _is_id(name, column)
     ]
     if any(_varies(column) for name, column in inputs.items() if name not in ids):
         kinds |= dict.fromkeys(ids, LEFT_OUT)
@@ -174,6 +186,9 @@ def _recognise(
         kinds[ids[0]] = "text"
     used = [name for name, kind in kinds.items() if kind != LEFT_OUT]
     notes = [_id_note(name, inputs[name]) for name in ids if kinds[name] == LEFT_OUT]
+    for name, column in inputs.items():
+        if name not in stated and kinds[name] in (column.kind, LEFT_OUT):
+            notes += doubt_about_dates(clean(name, 80), column)
     for kind, told in _TOLD.items():
         names = [name for name in used if kinds[name] == kind and name not in stated]
         if names:
@@ -231,20 +246,30 @@ def place_of(column: TextColumn, code: int, lines: NDArray[np.int64]) -> tuple[i
     return int(lines[row]), repr(clean(column.texts[code], 40))
 
 
-def _is_id(column: Column) -> bool:
-    """Whether a column counts the rows, or has a different text in each."""
-    present = ~column.missing
-    if len(present) < LEAST_ROWS:
+def _is_id(name: str, column: Column) -> bool:
+    """Whether a column counts the rows, or has a different text in each, or a different whole
+    number and the name of an id.
+    """
+    rows = len(column.missing)
+    if rows < LEAST_ROWS:
         return False
     if isinstance(column, NumberColumn):
-        return column.counts_rows
-    return 2 * int(present.sum()) >= len(present) and len(column.texts) == int(present.sum())
+        return column.counts_rows or (is_name_of_id(name) and _differ(column))
+    present = rows - column.gap_count
+    return 2 * present >= rows and len(column.texts) == present
+
+
+def _differ(column: NumberColumn) -> bool:
+    """Whether each row has a whole number of its own."""
+    values = column.values
+    are_whole = bool((values == np.floor(values)).all())
+    return are_whole and len(np.unique(values)) == len(values)
 
 
 def _varies(column: Column) -> bool:
     if isinstance(column, TextColumn):
-        return len(column.texts) + int(column.missing.any()) > 1
-    present = column.values[~column.missing]
+        return len(column.texts) + (column.gap_count > 0) > 1
+    present = column.present
     return len(present) > 0 and bool(
         len(present) < len(column.values) or (present != present[0]).any()
     )
@@ -252,7 +277,10 @@ def _varies(column: Column) -> bool:
 
 def _id_note(name: str, column: Column) -> str:
     if isinstance(column, NumberColumn):
-        reason, kind = "only numbers the rows", "number"
+        what = (
+            "only numbers the rows" if column.counts_rows else "has a different number in each row"
+        )
+        reason, kind = what, "number"
     else:
         reason, kind = "has a different text in each row", "category"
     return f"{clean(name, 80)}: {reason}, and is left out; {setting_of(name, kind)} keeps it"

@@ -122,7 +122,10 @@ def _as_numbers(
         values = np.append(numbers, np.nan)[column.codes]
         if np.isinf(values).any():
             line = table.lines[int(np.isinf(values).argmax())]
-            raise BadInput(f"{file.name}:{line}: column '{clean(name, 80)}' has an infinite number")
+            raise BadInput(
+                f"{file.name}:{line}: column '{clean(name, 80)}' has an infinite number; correct "
+                "it, or leave the cell empty"
+            )
         return NumberColumn(values, form.name if form else "")
     is_foreign = np.isin(column.codes, foreign)
     present = ~column.missing

@@ -19,6 +19,7 @@ from tui_trainer.data.files.date_forms import (
     DAY_FIRST,
     MONTH_FIRST,
     find_order,
+    has_short_years,
     read_date,
     read_dates,
 )
@@ -34,6 +35,8 @@ MOSTLY = 0.9
 is an error."""
 
 _LOOKED_AT = 100
+_COMPACT_TIMES = (1, 10**4, 10**6)
+"""A day as a number is multiplied by one of these where hours and minutes, or seconds, follow."""
 _PERIODS = {"month": 12, "weekday": 7, "hour": 24}
 _THURSDAY = 3
 """The weekday of the first of January 1970, counted from Monday."""
@@ -54,6 +57,34 @@ def has_dates(column: TextColumn) -> bool:
         return False
     # Seasons, such as 2009-10, are no months.
     return not all(_is_season(text) for text in column.texts)
+
+
+def doubt_about_dates(name: str, column: NumberColumn | TextColumn) -> list[str]:
+    """Return a note if a column that is not one of dates looks like one; `name` is cleaned."""
+    if isinstance(column, TextColumn):
+        texts = [text for text in column.texts[:_LOOKED_AT] if text]
+        if len(texts) < 2 or not has_short_years(texts):
+            return []
+        setting = f"dataset.kinds={{{name}: date}} with dataset.dates=day_first or month_first"
+        return [f"{name}: {clean(texts[0], 40)} may be a date of two digits a year; {setting}"]
+    present = column.present
+    numbers = present[:_LOOKED_AT]
+    if len(numbers) < 2 or not _are_compact(numbers) or not _are_compact(present):
+        return []
+    setting = f"dataset.kinds={{{name}: date}}"
+    return [f"{name}: read as numbers; {numbers[0]:.0f} may be a date, and {setting} reads it so"]
+
+
+def _are_compact(numbers: Floats) -> bool:
+    """Whether all numbers are a year, month and day in eight digits, or a time behind them."""
+    if not (numbers == np.floor(numbers)).all():
+        return False
+    for shift in _COMPACT_TIMES:
+        days = numbers // shift
+        if ((days >= 18000101) & (days <= 22001231)).all():
+            months, days = days // 100 % 100, days % 100
+            return bool(((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all())
+    return False
 
 
 def as_dates(
@@ -78,7 +109,7 @@ def as_dates(
         BadInput: a cell is no date, or may be two; names its line.
     """
     form = find_order(column.texts) if order is None else order
-    days = read_dates(column.texts, form)
+    days = read_dates(column.texts, form, is_stated=bool(order))
     if np.isnan(days).any():
         code = int(np.isnan(days).argmax())
         line = lines[int((column.codes == code).argmax())]
@@ -91,6 +122,11 @@ def as_dates(
                 f"{where}, which may be {first} or {second}; "
                 "set dataset.dates=day_first or dataset.dates=month_first"
             )
+        if not order and has_short_years([text]):
+            raise BadInput(
+                f"{where}, whose year has two digits; set dataset.dates=day_first or "
+                "dataset.dates=month_first, or write four digits"
+            )
         reading = f" with the {form.partition('_')[0]} first" if form else ""
         raise BadInput(f"{where}, which is not a date{reading}; correct it{ways}")
     # The last one stands for a missing value, whose code is -1.
@@ -99,7 +135,7 @@ def as_dates(
 
 def fit_dates(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
     """Fit dates on the training rows; BadInput if there are none."""
-    days = train.values[~train.missing]
+    days = train.present
     if not len(days):
         raise BadInput(
             f"{file}: column '{clean(name, 80)}' has no date in the training split; "
@@ -116,7 +152,7 @@ def fit_dates(name: str, train: NumberColumn, file: str) -> dict[str, Any]:
         "std": std or 1.0,
         "year": [year_mean, year_std] if year_std else None,
         "cycles": [part for part in _PERIODS if moments(_parts_of(days)[part])[1]],
-        "missing": bool(train.missing.any()),
+        "missing": train.gap_count > 0,
     }
 
 
@@ -140,14 +176,15 @@ def encode_dates(
     if fitted["missing"]:
         block = np.concatenate([block, missing[:, None].astype(np.float32)], axis=1)
     notes = []
-    if missing.any():
-        notes.append(f"{clean(name, 80)}: {counted(int(missing.sum()), 'missing date')} as zeros")
+    if column.gap_count:
+        dates = counted(column.gap_count, "missing date")
+        notes.append(f"{clean(name, 80)}: {dates} as zeros")
     return block, notes
 
 
 def describe_dates(name: str, column: NumberColumn, fitted: dict[str, Any]) -> str:
     """Return a note on the span of some dates, and on their inputs."""
-    present = column.values[~column.missing]
+    present = column.present
     names = ["days", *(["year"] if fitted["year"] is not None else []), *fitted["cycles"]]
     span = f"{_text_of(present.min())} to {_text_of(present.max())}"
     return f"{clean(name, 80)}: dates from {span}, as {', '.join(names)}"

@@ -299,8 +299,8 @@ def _split(
         if count and not part.any():
             raise BadInput(
                 f"{series.name}: no window forecasts {counted(section.horizon, 'row')} within the "
-                f"{counted(count, 'time')} of the {key} split; lower dataset.horizon or "
-                f"dataset.stride, or raise dataset.{key}_fraction"
+                f"{counted(count, 'time')} of the {key} split; lower dataset.horizon, "
+                f"dataset.window or dataset.stride, or raise dataset.{key}_fraction"
             )
     if not is_train.any():
         raise BadInput(

@@ -38,7 +38,7 @@ def check_buckets(saved: Any) -> int:
 
 def fit_hash(train: TextColumn, buckets: int) -> dict[str, Any]:
     """Return the settings of a column whose texts are hashed; a gap has an input of its own."""
-    return {"kind": "hash", "buckets": buckets, "missing": bool(train.missing.any())}
+    return {"kind": "hash", "buckets": buckets, "missing": train.gap_count > 0}
 
 
 def encode_hash(name: str, column: TextColumn, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
@@ -53,7 +53,7 @@ def encode_hash(name: str, column: TextColumn, fitted: dict[str, Any]) -> tuple[
     rows = np.flatnonzero(places >= 0)
     block[rows, places[rows]] = 1.0
     notes = []
-    missing = int(column.missing.sum())
+    missing = column.gap_count
     if missing:
         way = "have an input of their own" if fitted["missing"] else "are encoded as zeros"
         notes.append(f"{shown}: {counted(missing, 'missing value')} {way}")

@@ -54,7 +54,10 @@ def _named(data: Any) -> dict[Any, Any]:
     if isinstance(data, Mapping):
         return dict(data)
     if not isinstance(data, TensorDataset):
-        raise TypeError(f"the training data are columns, and others a {type(data).__name__}")
+        raise TypeError(
+            f"the training data are columns, and those of another split a {type(data).__name__}; "
+            "give columns for all splits"
+        )
     if len(data.tensors) != 2:
         raise ValueError(
             f"a TensorDataset of {len(data.tensors)} tensors; two are input and target, others "

@@ -22,7 +22,7 @@ from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.parquet import text_names
 from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles
-from tui_trainer.data.files.table_reader import READERS, read_table
+from tui_trainer.data.files.table_reader import read_table, rows_as_written
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
@@ -117,7 +117,10 @@ def _check_columns(section: PicturesSection, opened: OpenTable, columns: Sequenc
                 f"{clean(', '.join(header[:20]), 400)}"
             )
         if columns.count(column) > 1:
-            raise BadInput(f"{file}: the column '{clean(column, 80)}' is used for two things")
+            raise BadInput(
+                f"{file}: two settings name the column '{clean(column, 80)}': dataset.picture, "
+                "dataset.target and dataset.split need different ones"
+            )
     if section.label_separator is not None and not isinstance(section.target, str | None):
         message = "is for the labels in the cells of one column, and dataset.target has several"
         raise ConfigError([Problem(message, "dataset.label_separator")])
@@ -185,9 +188,7 @@ def _first_cells(opened: OpenTable, names: Sequence[str]) -> dict[str, list[str]
             name: [record[place].strip() for record in records if place < len(record)]
             for name, place in places.items()
         }
-    rows = (
-        next(READERS[file.style.format](file, header, names, True).rows(), None) if names else None
-    )
+    rows = next(rows_as_written(file, header, names), None) if names else None
     count = 0 if rows is None else min(len(rows.lines), _FIRST_ROWS)
     return {name: [rows.text(name, row).strip() for row in range(count)] for name in names if rows}
 
@@ -278,8 +279,8 @@ def with_single_labels(
         if foreign or not np.isfinite(numbers).all():
             bad = labels[foreign[0]] if foreign else "a number that is not finite"
             raise BadInput(
-                f"{listed.name}: '{clean(target, 80)}' has {clean(repr(bad), 80)}, which is no "
-                "number to predict"
+                f"{listed.name}: '{clean(target, 80)}' has {clean(repr(bad), 80)}, which is not "
+                "a number to predict"
             )
         return replace(listed, target=Target((), numbers))
     classes = order_classes(distinct)

@@ -304,8 +304,8 @@ def _form_notes(stored: StoredPictures) -> list[str]:
             why = f"{stored.reason}; a smaller dataset.size or more room there keeps them decoded"
         return [
             f"the pictures are read while training (loader.num_workers), because {why}",
-            "all pictures were decoded once before: mean and deviation, equal pictures and broken "
-            "files are known of all of them, not of a sample",
+            "all pictures were decoded once before that, so mean, deviation, equal pictures and "
+            "broken files are those of all pictures, not of a sample",
         ]
     size = size_text(stored.samples.numel())
     where, why = {

@@ -29,8 +29,8 @@ def augment_of(section: RowsSection, info: DatasetInfo) -> Augment | None:
     field, signature = info.names[0], info.signature
     if signature.kind != "image":
         raise BadInput(
-            f"dataset {section.type}: augment='images' changes the first field, but {field} is no "
-            "image (C, H, W) of floats; leave it out"
+            f"dataset {section.type}: augment='images' changes the first field, but {field} is not "
+            "an image (C, H, W) of floats; leave it out"
         )
     check_changes(section, signature.input_shape, "x".join(map(str, signature.input_shape)))
     if section.mixup is not None and (obstacle := _obstacle_to_mixup(info)):

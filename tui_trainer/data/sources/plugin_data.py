@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from tui_trainer.config.own_samples import Data
 from tui_trainer.config.plugin_loader import DATASET_FACTORIES, LOADED, load_packages
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
@@ -44,7 +45,6 @@ from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, clas
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
 from tui_trainer.data.splits.rules import summary_of
-from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tui_trainer.config.own_samples import Data
 from tui_trainer.config.plugin_loader import may_have_it
 from tui_trainer.config.problem_specs import PROBLEMS, ProblemName, base_of
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.batches.sample_spec import is_image
-from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.own_settings import with_problem
@@ -39,8 +39,8 @@ def problem_of(
     if target is None:
         raise BadInput(
             f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
-            "(input, target), or a dict with the key target; what needs none is a recipe, "
-            "recipe=NAME, or a model that computes its own loss, problem=none loss=model"
+            "(input, target), or a dict with the key target; only a recipe (recipe=NAME) or a "
+            "model that computes its own loss (problem=none loss=model) needs none"
         )
     problem, reason = data.problem, "Data names it"
     if wanted in PROBLEMS:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from tui_trainer.config.own_samples import Data
 from tui_trainer.config.sections.datasets import RowsSection
 from tui_trainer.data.batches.collation import Collation
 from tui_trainer.data.batches.iterated import IteratedSplit
@@ -23,7 +24,6 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.in_memory import columns_split, is_columns
 from tui_trainer.data.sources.items import groups_of
 from tui_trainer.data.splits.position import SplitRows, divide
-from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted

@@ -61,7 +61,7 @@ def divide_table(
     test = val = groups = times = None
     if "split" in given:
         parts = split_words(given["split"], special["split"], lines, name)
-        test, val = given_splits(parts, special["split"], name)
+        test, val = given_splits(parts, special["split"], name, section.test_fraction)
     if rule == "group":
         identities, notes = _group_keys(special["group"], given["group"], identities)
     elif rule == "time":
@@ -141,7 +141,7 @@ def _times(
     if isinstance(column, TextColumn):
         order = None if section.dates == "auto" else section.dates
         times = as_dates(name, column, file, lines, order, ", or name another in dataset.time")
-    if times.missing.any():
+    if times.gap_count:
         row = int(times.missing.argmax())
         raise BadInput(
             f"{file}:{lines[row]}: column '{clean(name, 80)}' has no time; every row needs one: a "

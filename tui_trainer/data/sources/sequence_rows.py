@@ -261,7 +261,7 @@ def _members(section: SequencesSection, file: DataFile, table: Table, parts: Int
     """Return a number for each row that identifies its pair of id and split."""
     column = table.columns[section.sequence]
     assert isinstance(column, TextColumn)
-    if column.missing.any():
+    if column.gap_count:
         line = table.lines[int(column.missing.argmax())]
         raise BadInput(
             f"{file.name}:{line}: column '{clean(section.sequence, 80)}' is empty; every row "

@@ -170,7 +170,7 @@ def _division(
     """
     test = val = None
     if section.split is not None and not whole:
-        test, val = given_splits(frames.parts, section.split, frames.name)
+        test, val = given_splits(frames.parts, section.split, frames.name, section.test_fraction)
     channels = {name: NumberColumn(values) for name, values in frames.channels.items()}
     steps = joined(row_keys(channels), frames.places.astype(np.uint64))
     sums = np.zeros(len(frames.lengths), dtype=np.uint64)

@@ -166,7 +166,7 @@ def _members(
     column = table.columns.get(section.series or "")
     if not isinstance(column, TextColumn):
         return np.zeros(len(table.lines), dtype=np.int64), ("",)
-    if column.missing.any():
+    if column.gap_count:
         line = table.lines[int(column.missing.argmax())]
         raise BadInput(
             f"{file.name}:{line}: column '{clean(str(section.series), 80)}' is empty; every row "
@@ -190,7 +190,7 @@ def _times(
         if order is None and section.dates != "auto":
             order = section.dates
         column = as_dates(name, column, file.name, table.lines, order)
-    if column.missing.any():
+    if column.gap_count:
         line = table.lines[int(column.missing.argmax())]
         raise BadInput(
             f"{file.name}:{line}: column '{clean(name, 80)}' is empty; every row needs its time"

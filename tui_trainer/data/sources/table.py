@@ -24,7 +24,7 @@ from tui_trainer.data.files.columns import (
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.table_reader import read_table
+from tui_trainer.data.files.table_reader import NewRequests, read_table
 from tui_trainer.data.files.tables import (
     OpenTable,
     open_table,
@@ -147,7 +147,11 @@ def read_rows(
     # Versions before 0.2 took NA for a gap always.
     classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
     marks = section.missing_values_by_column
-    table = read_table(file, header, kinds_with_marks(kinds, marks), classes=classes)
+    requested, new = kinds_with_marks(kinds, marks), None
+    if older:
+        ways = [_requested_kinds(section, then, header, {}) for then in {wanted, "auto"}]
+        new = NewRequests([kinds_with_marks(way, marks) for way in ways], section.targets[0])
+    table = read_table(file, header, requested, classes=classes, new=new)
     table, mark_notes = with_marks(file, table, kinds, marks)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
@@ -228,6 +232,11 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named_columns
         if name not in header
+    ]
+    problems += [
+        Problem(f"'{clean(name, 80)}' is named twice", "dataset.target")
+        for name in dict.fromkeys(section.targets)
+        if section.targets.count(name) > 1
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))

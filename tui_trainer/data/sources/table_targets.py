@@ -83,8 +83,8 @@ def _labels_in_cells(
         raise BadInput(f"{file}: no row has a label in the column '{clean(name, 80)}'")
     if len(labels) > MOST_LABELS:
         raise BadInput(
-            f"{file}: the column '{clean(name, 80)}' has {len(labels):,} labels, and "
-            f"{MOST_LABELS:,} are the most; is dataset.label_separator right?"
+            f"{file}: the column '{clean(name, 80)}' has {len(labels):,} labels, and at most "
+            f"{MOST_LABELS:,} can be predicted; is dataset.label_separator right?"
         )
     place = {label: index for index, label in enumerate(labels)}
     # The last row stands for an empty cell, whose code is -1.

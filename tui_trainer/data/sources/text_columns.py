@@ -51,7 +51,7 @@ def is_free_text(column: TextColumn) -> bool:
 
 def fit_words(train: TextColumn, buckets: int) -> dict[str, Any]:
     """Return the settings of a column as counts of words; a gap has an input of its own."""
-    return {"kind": "words", "buckets": buckets, "missing": bool(train.missing.any())}
+    return {"kind": "words", "buckets": buckets, "missing": train.gap_count > 0}
 
 
 def encode_words(
@@ -74,7 +74,7 @@ def encode_words(
     if fitted["missing"]:
         by_text[-1, -1] = 1.0
     notes = []
-    missing = int(column.missing.sum())
+    missing = column.gap_count
     if missing:
         notes.append(f"{clean(name, 80)}: {counted(missing, 'missing text')} as zeros")
     return by_text[column.codes], notes
@@ -202,8 +202,8 @@ def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encode
     is_long = np.array([*(len(content) > most for content in contents), False])
     codes = np.where(column.missing, len(contents), column.codes)
     notes = []
-    gap = "zero byte" if "tokenizer" not in fitted else "token, that before a text"
-    cut, missing = int(is_long[codes].sum()), int(column.missing.sum())
+    gap = "zero byte" if "tokenizer" not in fitted else "token, the one before each text"
+    cut, missing = int(is_long[codes].sum()), column.gap_count
     if cut:
         notes.append(
             f"{shown}: {cut:,} of {len(codes):,} texts cut off after {most:,} bytes, the most in "

@@ -34,7 +34,7 @@ def read_text_table(section: TextSection, column: str) -> Texts:
     table = read_table(file, header, {column: "category"})
     cells = table.columns[column]
     assert isinstance(cells, TextColumn), "a category has texts"
-    missing = int(cells.missing.sum())
+    missing = cells.gap_count
     copies = len(cells.missing) - missing - len(cells.texts)
     texts: list[Text] = []
     total = left_out = with_nul = 0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.splits.row_keys import Keys
 from tui_trainer.data.splits.rules import Rule
+from tui_trainer.text.format import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,3 +34,14 @@ class Division:
     """(N,) for `time`."""
     left_out: NDArray[np.bool_] | None = None
     """(N,) rows that are in no split; only together with `val`."""
+
+    @property
+    def shortage(self) -> str:
+        """What there are too few of if a split is empty."""
+        if self.times is not None:
+            times = counted(len(np.unique(self.times)), "different time")
+            return f"only {times} in it, and rows of one are in the same split"
+        if self.rule == "group":
+            groups = counted(len(np.unique(self.identities)), "group")
+            return f"only {groups} in it, and rows of one are in the same split"
+        return "more rows are needed"

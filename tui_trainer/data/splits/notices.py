@@ -18,7 +18,12 @@ from tui_trainer.data.splits.split_column import is_split_word
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
-_SPLIT_NAMES = frozenset({"split", "fold", "set"})
+_SPLIT_NAMES = frozenset(
+    {
+        *("split", "fold", "folds", "kfold", "cv_fold", "set", "subset", "partition"),
+        *("is_train", "is_test", "is_val", "is_valid"),
+    }
+)
 _LEAST_IDS = 10
 """A column of fewer different ids is a category."""
 _FEW_ROWS = 5
@@ -26,7 +31,9 @@ _MOSTLY = 0.8
 _FIRST_COLUMNS = 3
 _MOST_NAMED = 5
 _ID_NAME = re.compile(
-    r"(^|_)(id|patient|subject|person|participant|user|customer|client|speaker|household|device)$"
+    r"(?:^|[_ .-])(?:id|patient|subject|person|participant|user|customer|client|speaker|household|"
+    r"device)$|(?-i:[a-z](?:Id|ID)$)",
+    re.IGNORECASE,
 )
 """The names of columns that tell of what or whom a row is."""
 _WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
@@ -48,9 +55,14 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
                 f"{shown} is an input, and may be a split: dataset.split={shown} takes a column "
                 "with train, val and test, dataset.drop leaves it out"
             )
-        elif _ID_NAME.search(name.lower()):
+        elif is_name_of_id(name):
             notes += _id_notice(shown, column)
     return notes
+
+
+def is_name_of_id(name: str) -> bool:
+    """Whether a column has the name of an id, such as `patient`, `user_id` or `CustomerId`."""
+    return _ID_NAME.search(name.strip()) is not None
 
 
 def _id_notice(shown: str, column: Column) -> list[str]:
@@ -60,7 +72,7 @@ def _id_notice(shown: str, column: Column) -> list[str]:
         return []
     return [
         f"{shown}: {different:,} different values in {rows:,} rows; dataset.group={shown} keeps "
-        "rows of the same one in the same split"
+        "rows with the same value in the same split"
     ]
 
 
@@ -106,12 +118,27 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return bits.view(np.float64)
 
 
+def _alike(classes: Sequence[str]) -> list[str]:
+    """Return a note if some classes are the same word in upper and lower case, and no letter."""
+    words: dict[str, list[str]] = {}
+    for name in (name for name in classes if len(name) > 1):
+        words.setdefault(name.casefold(), []).append(name)
+    alike = [names for names in words.values() if len(names) > 1][:_MOST_NAMED]
+    if not alike:
+        return []
+    shown = "; ".join(clean(", ".join(names), 80) for names in alike)
+    return [
+        f"classes that differ in upper and lower case only: {shown}; if they are one, write them "
+        "in one way"
+    ]
+
+
 def class_notices(classes: Sequence[str], counts: Sequence[int], noun: str) -> list[str]:
     """Return notes on classes with few training rows, and on one that most of them have.
 
     `counts` are the training rows of each of the `classes`, and `noun` is the one for a row.
     """
-    notes = []
+    notes = _alike(classes)
     few = [place for place, count in enumerate(counts) if 0 < count < _FEW_ROWS]
     if few:
         named = [f"{clean(classes[place], 80)} ({counts[place]})" for place in few[:_MOST_NAMED]]

@@ -125,6 +125,10 @@ def split_like(record: SplitRecord, division: Division, strata: Strata) -> RowSp
     )
     known = f"{int((places >= 0).sum()):,} of {counted(len(sides), 'row')}"
     note = f"{known} are split as in the run of dataset.split_from, the others by its cut points"
+    if not (places >= 0).any():
+        note += (
+            "; rows are known by their inputs, so dataset.drop and the target have to be the same"
+        )
     return RowSplit(parts_of(own.sides), own, notes=(note,))
 
 

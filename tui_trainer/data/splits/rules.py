@@ -86,8 +86,8 @@ def check_has_no_record(fitted: Mapping[str, Any]) -> None:
     """Raise CheckpointUnusable if a run must have had a record of its split."""
     if fitted.get("split", COPIES) != COPIES:
         raise CheckpointUnusable(
-            "the file splits of the run is missing, which says what rows it was trained on; "
-            "restore it from a copy"
+            "the run's file splits, which says what rows it was trained on, is missing; restore "
+            "it from a copy"
         )
 
 

@@ -51,17 +51,20 @@ def split_words(column: Column, name: str, lines: NDArray[np.int64], file: str) 
 
 
 def given_splits(
-    parts: Ints, name: str, file: str
+    parts: Ints, name: str, file: str, test_fraction: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
     """Return the rows of the test, and of validation if there are any.
 
     Raises:
-        BadInput: there are none to train on, or none to test.
+        BadInput: there are none to train on, or none to test although `test_fraction` is above 0.
     """
     for number, word in ((TRAIN, "train"), (TEST, "test")):
+        if number == TEST and not test_fraction:
+            continue
         if not (parts == number).any():
+            ways = "dataset.test_fraction=0 trains without a test; " if number == TEST else ""
             raise BadInput(
-                f"{file}: no row has '{word}' in column '{clean(name, 80)}'; leave dataset.split "
-                "empty to draw the split"
+                f"{file}: no row has '{word}' in column '{clean(name, 80)}'; {ways}leave "
+                "dataset.split empty to draw the split"
             )
     return parts == TEST, parts == VAL if (parts == VAL).any() else None

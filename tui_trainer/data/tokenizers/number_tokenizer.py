@@ -34,9 +34,9 @@ class NumberTokenizer:
         for word in words:
             if not (word.isascii() and word.isdigit() and int(word[:20]) < self.vocabulary):
                 raise BadInput(
-                    f"{clean(word, 40)} is not a token from 0 to {self.vocabulary - 1}; the data "
-                    "were token numbers, so a prompt is such numbers too, as '12 7'; with "
-                    "dataset.tokenizer in training it is a text"
+                    f"{clean(word, 40)} is not a token from 0 to {self.vocabulary - 1}; the run "
+                    "was trained on token numbers, so write the prompt as such numbers, like "
+                    "'12 7'; a run with dataset.tokenizer takes texts"
                 )
         return np.array([int(word) for word in words], dtype=dtype_for(self.vocabulary))
 

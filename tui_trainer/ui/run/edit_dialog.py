@@ -21,8 +21,8 @@ from textual.widgets import Input, Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import (
     Override,
+    editable_keys,
     edited,
-    live_keys,
     overrides_of,
     parse_overrides,
 )
@@ -54,7 +54,7 @@ MOST_EXACT = 2**53
 
 def ordered_keys(experiment: Experiment) -> list[str]:
     """Return the keys of the live settings, the most used ones first."""
-    keys = live_keys(experiment)
+    keys = editable_keys(experiment)
     first = [key for key in _FIRST if key in keys]
     return first + [key for key in keys if key not in first]
 

@@ -16,7 +16,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.keys import ACTIONS, PLACES
 from tui_trainer.text.cells import padded
 from tui_trainer.ui.shared.bindings import shown_key
 from tui_trainer.ui.shared.lines import Hanging, Line
@@ -25,22 +25,6 @@ Keys = Mapping[str, Sequence[str]]
 """Keys by action."""
 FEWEST_KEY_CELLS, MOST_KEY_CELLS = 12, 30
 """The key column is as wide as its longest entry; one beyond the maximum sticks out."""
-
-TITLES = {
-    "compose": "Compose",
-    "runs": "Runs",
-    "run": "Run",
-    "plot": "Plots",
-    "panel": "In a plot",
-    "log": "In the log",
-    "ending": "At the end",
-    "list": "In a list",
-    "form": "In the fields",
-    "choice": "In a field with choices",
-    "menu": "In a list of choices",
-    "fold": "On a line that unfolds",
-    "app": "Everywhere",
-}
 
 
 class HelpScreen(ModalScreen[None]):
@@ -84,7 +68,7 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
     empty = Content("")
     lines = [(empty, Content(about)), (empty, empty)] if about else []
     by_title = [("Here", _rows_here(active))]
-    by_title += [(title, _rows(place, keys, parts)) for place, title in TITLES.items()]
+    by_title += [(title, _rows(place, keys, parts)) for place, title in PLACES.items()]
     width = max((cell_len(row) for _, rows in by_title for row in rows.values()), default=0)
     width = min(max(width, FEWEST_KEY_CELLS), MOST_KEY_CELLS)
     for title, rows in by_title:

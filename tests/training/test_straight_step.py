@@ -1,0 +1,135 @@
+"""A step that was planned at a border has the bits of one that was not, and is really taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.models.test_direct_calls import torch_calls
+from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
+from tui_trainer.data.base.split import Split
+from tui_trainer.runs.commands import Set
+from tui_trainer.training.part import LiveSettings
+from tui_trainer.training.progress import Progress
+from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.start import state_of
+from tui_trainer.training.straight_step import StraightStep
+from tui_trainer.training.supervised_step import StepTaken, SupervisedStep
+from tui_trainer.training.task import Task, build
+
+CPU = torch.device("cpu")
+HEAD = [{"match": "head.*", "lr": 0.1}]
+FORMS: dict[str, dict[str, Any]] = {
+    "as ever": {},
+    "norm": {"model": {"type": "mlp", "layers": [8, 6], "norm": "batch", "dropout": 0.2}},
+    "mean, clipped": {"training": {"ema_decay": 0.9, "grad_clip_norm": 0.05}},
+    "plain": {"training": {"arithmetic": "plain", "grad_clip_norm": None}},
+    "values clipped": {"training": {"grad_clip_norm": None, "grad_clip_value": 1e-3}},
+    "groups": {"optimizer": {"type": "adam", "lr": 0.01, "groups": HEAD}},
+    "of torch": {"optimizer": {"type": "muon", "lr": 0.01}},
+    "momentum": {"optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9}},
+    "constant": {"schedule": {"type": "constant", "warmup_steps": 3}},
+}
+BY_TORCH: dict[str, dict[str, Any]] = {
+    "another model": {"model": {"type": "linear"}},
+    "another precision": {"training": {"precision": "bf16"}},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("data") / "images.csv")
+
+
+def training_of(
+    data: Path, kind: type[SupervisedStep], **sections: Any
+) -> tuple[Task, Callable[[int], StepTaken]]:
+    """Return a task, and a function that takes a step of it, from 1."""
+    training = {"grad_accumulation": 1, **sections.pop("training", {})}
+    experiment = small_experiment(data, training=training, **sections)
+    torch.manual_seed(0)
+    task = build(experiment, SingleRank(), CPU)
+    state = state_of(task)
+    task.model.train()
+    progress = Progress()
+    settings = LiveSettings(experiment, task.steps_per_epoch, progress)
+    assert task.criterion is not None
+    step = kind(task.forward, task.criterion, state, settings)
+
+    def take(number: int) -> StepTaken:
+        if number % 4 == 1:
+            step.prepare()
+        split: Split = task.dataset.train
+        (batch, *_) = split.in_order(10)
+        taken = step.take(number, [batch], [1.0], None, settings.lr)
+        progress.step = number
+        return taken
+
+    return task, take
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_its_bits_are_those_of_the_step_that_looks_everything_up(data: Path, form: str) -> None:
+    outcomes: list[tuple[list[Any], dict[str, Tensor]]] = []
+    for kind in (SupervisedStep, StraightStep):
+        task, take = training_of(data, kind, **FORMS[form])
+        torch.manual_seed(1)
+        taken = [take(number) for number in range(1, 9)]
+        numbers = [(one.loss.item(), one.grad_norm.item(), one.lr) for one in taken]
+        outcomes.append((numbers, dict(task.model.state_dict())))
+    (wanted, weights), (numbers, own) = outcomes
+    assert numbers == wanted
+    assert all(own[name].equal(weights[name]) for name in weights)
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_only_an_mlp_is_taken_apart_and_only_while_nobody_watches_it(data: Path) -> None:
+    task, take = training_of(data, StraightStep)
+    model: Any = task.model
+    inner = model.hidden[0].linear
+    seen: list[nn.Module] = []
+    for module in (model, inner):
+        handle = module.register_forward_hook(lambda module, *_: seen.append(module))
+        take(5)
+        assert seen.pop() is module
+        handle.remove()
+    take(9)
+    assert torch_calls(lambda: take(10)) == 0
+    for sections in BY_TORCH.values():
+        task, take = training_of(data, StraightStep, **sections)
+        assert task.forward.direct() is None
+        assert take(1).loss.isfinite()
+
+
+def test_an_error_names_the_inputs(data: Path) -> None:
+    task, _ = training_of(data, StraightStep)
+    outputs_of = task.forward.direct()
+    assert outputs_of is not None
+    with pytest.raises(RuntimeError) as caught:
+        outputs_of({"input": torch.zeros(3, 2)})
+    assert caught.value.__notes__ == ["the inputs are 3x2 of float32"]
+
+
+def test_cut_at_any_step_it_equals_a_run_with_borders_at_epochs_alone(
+    tmp_path: Path, data: Path
+) -> None:
+    sections: dict[str, Any] = {
+        "model": {"type": "mlp", "layers": [8], "norm": "batch", "dropout": 0.2},
+        "training": {"grad_accumulation": 1, "ema_decay": 0.9, "epochs": 2},
+    }
+    changes = [("optimizer.lr", 0.02), ("optimizer.weight_decay", 0.3)]
+    edits = [Set(key=key, value=value) for key, value in changes]
+    rarely = small_experiment(data, **sections, logging={"every_steps": 1, "every_seconds": 60})
+    uncut = Run.new(tmp_path / "uncut", rarely)
+    end = uncut.start(at_step(5, *edits)).step
+    # Not at the end of the first epoch, where the edits are made.
+    for number, steps in enumerate([(1, 3, 6, 8), (2, 4, 7, 9)]):
+        cut = Run.new(tmp_path / f"cut-{number}", small_experiment(data, **sections))
+        assert cut_at(cut, steps, at_step(5, *edits)).step == end == 10
+        assert cut.lines() == uncut.lines()
+        assert same(cut.final(), uncut.final())

@@ -1,0 +1,81 @@
+"""`StraightStep`: a supervised step of one micro-batch on the CPU, planned from border to border.
+
+Layer: training. A small model computes a step in a tenth of a millisecond, and to find out in each
+step what is the same in all of them takes as long again. So that is found out at a border, and
+between two borders a step is nothing but its operations, in the order of `GradientStep.take`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from tui_trainer.problems.batch import Batch
+from tui_trainer.training.flat_optimizer import FlatOptimizer
+from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.supervised_step import StepTaken, SupervisedStep, clip
+from tui_trainer.training.torch_internals import backward_on_host
+
+Straight = Callable[[int, Batch], StepTaken]
+"""Takes the step of a number with a batch."""
+
+
+class StraightStep(SupervisedStep):
+    """A supervised step without any question about what cannot change before the next border.
+
+    Steps with several micro-batches, with a loss scaler, of models that are not called directly,
+    and those that train nothing are taken as ever.
+    """
+
+    _straight: Straight | None = None
+
+    def prepare(self) -> None:
+        state = self._state
+        is_alike = state.device.type == "cpu" and state.trains and not state.scaled
+        self._straight = self._planned() if is_alike else None
+
+    def take(
+        self,
+        step: int,
+        batches: Sequence[Batch],
+        shares: Sequence[float],
+        carry: RecurrentState,
+        lr: Callable[[], float],
+    ) -> StepTaken:
+        if self._straight is None or len(batches) > 1:
+            return super().take(step, batches, shares, carry, lr)
+        return self._straight(step, batches[0])
+
+    def _planned(self) -> Straight | None:
+        """Return a function that takes steps until the next border; None: there is none."""
+        state, settings = self._state, self._settings
+        outputs_of, loss_of = self._forward.direct(), self._criterion.train
+        if outputs_of is None:
+            return None
+        backward, optimizer = backward_on_host(), state.optimizer
+        update = state.step_optimizer
+        if isinstance(optimizer, FlatOptimizer):
+            update = optimizer.direct_step()
+        clear_gradients, gradient_norm = state.clear_gradients, state.gradient_norm
+        training, has_groups = settings.experiment.training, bool(settings.group_lrs())
+        clips = training.grad_clip_norm is not None or training.grad_clip_value is not None
+        old_rate = math.nan
+
+        def take(step: int, batch: Batch) -> StepTaken:
+            nonlocal old_rate
+            clear_gradients()
+            graph = loss_of(outputs_of(batch), batch)
+            backward(graph)
+            norm = clip(state, training) if clips else gradient_norm()
+            rate = settings.lr()
+            if rate != old_rate or has_groups:
+                state.set_lr(rate, settings.group_lrs())
+                old_rate = rate
+            # As in `GradientStep.take`.
+            self.is_updating = True
+            update()
+            state.average(step)
+            self.is_updating = False
+            return StepTaken(graph.detach(), norm, rate, None)
+
+        return take
