@@ -36,7 +36,7 @@ LEAST_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the check: its name is a function of gpu_parts.py."""
+    """A part of the check, by its name in gpu_parts.py."""
 
     name: str
     limit_s: float

@@ -1,4 +1,4 @@
-"""What the parts of the GPU check find out, and how they tell it; see gpu_parts.py."""
+"""What the parts of the GPU check find out, and how they tell it; gpu_parts.py names them."""
 
 from __future__ import annotations
 

@@ -164,6 +164,12 @@ def test_the_help_of_a_command_ends_with_examples_that_parse(command: str) -> No
             assert not slash or kind in KINDS
 
 
+def test_nothing_at_all_means_the_app_as_its_command_does() -> None:
+    alone, named = vars(parse([])), vars(parse(["compose"]))
+    assert (alone.pop("argv"), named.pop("argv")) == (["tui-trainer"], ["tui-trainer", "compose"])
+    assert alone == named
+
+
 def test_options_of_the_app_need_no_command() -> None:
     for words in (["--runs-dir", "x"], ["--runs-dir=x"], ["--runs-dir", "x", "digits-mlp"]):
         arguments = parse(words)

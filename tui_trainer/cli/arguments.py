@@ -52,7 +52,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         BadInput: the arguments cannot be used; gives a hint.
     """
-    parser = make_parser()
+    # For the app alone, the parsers of the other commands are not made: it is painted sooner.
+    parser = make_parser() if words else _parser_of_app()
     parsers = parsers_of(parser)
     if words and not words[0].startswith("-") and words[0] not in parsers:
         raise BadInput(hints.no_command(words, [name for name in parsers if name.isalpha()]))
@@ -129,7 +130,7 @@ def make_parser() -> Parser:
         description="Train PyTorch models from the terminal. Without a command the app opens.",
     )
     parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = _add_commands(parser)
     _add_compose(commands)
     _add_train(commands)
     _add_resume(commands)
@@ -151,6 +152,17 @@ def make_parser() -> Parser:
     completion = add_command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
+
+
+def _parser_of_app() -> Parser:
+    """Return a parser that knows the command of the app alone."""
+    parser = Parser("tui-trainer")
+    _add_compose(_add_commands(parser))
+    return parser
+
+
+def _add_commands(parser: Parser) -> Commands:
+    return parser.add_subparsers(title="commands", metavar="COMMAND")
 
 
 def _add_compose(commands: Commands) -> None:
