@@ -321,7 +321,7 @@ def test_the_app_steers_and_leaves(tmp_path: Path) -> None:
                 terminal.press(key)
                 assert terminal.wait() == 0
                 terminal.assert_restored()
-                assert "goes on without you" in terminal.screen.text
+                assert "continues without you" in terminal.screen.text
                 assert f"tui-trainer attach {run.name}" in terminal.screen.text.replace("\n", "")
             process.until_step(process.events[-1]["step"] + 100)
 

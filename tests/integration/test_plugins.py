@@ -229,7 +229,9 @@ def test_fault_20_a_sample_that_raises_ends_the_run_saved_and_named(tmp_path: Pa
     assert "OSError: truncated; sample 7 of the data set (7.png) cannot be read" in line
     assert line.startswith(f"tui-trainer: {moons}:")
     saved = status(run)["saved_step"]
-    assert f"step {saved} is saved; tui-trainer resume {run.name} --plugin {moons} goes on" in line
+    assert (
+        f"step {saved} is saved; tui-trainer resume {run.name} --plugin {moons} continues" in line
+    )
     (tmp_path / "bad").unlink()
     last = f"training.max_steps={saved + 3}"
     done = call(tmp_path, "resume", "last", last, "--plugin", moons, "--no-ui")

@@ -141,7 +141,7 @@ def test_an_epoch_is_so_many_samples_and_the_generators_are_left_alone() -> None
 
 
 def test_an_iterable_that_ends_too_early_says_both_numbers() -> None:
-    with pytest.raises(BatchLost, match="ended after 6 samples, and an epoch has 10"):
+    with pytest.raises(BatchLost, match="ended after 6 samples, but an epoch has 10"):
         list(batches(Afresh(most=6)).epoch(0))
 
 

@@ -216,6 +216,8 @@ def value_text(value: object, limit: int = 60) -> str:
 def left_line(view: RunView) -> str:
     """Describe a run that another process holds, for someone who stops watching it."""
     name = clean(view.name)
-    goes_on = " and goes on without you" if view.state in ("starting", "running", "testing") else ""
+    goes_on = (
+        " and continues without you" if view.state in ("starting", "running", "testing") else ""
+    )
     again = view.run.command("attach")
     return f"{name}: {clean(view.state, 20)} at step {view.step:,}{goes_on}; {again} reopens it"

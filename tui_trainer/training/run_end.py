@@ -97,7 +97,8 @@ def broken_off(training: Training, fault: TrainerError) -> RunEnded:
     saved = saver.save_and_wait()
     training.recorder.write_held_line()
     saver.drain()
-    how = f"saved; {resume_command(training)} goes on" if saved else f"NOT saved: {saver.failure}"
+    command = resume_command(training)
+    how = f"saved; {command} continues" if saved else f"NOT saved: {saver.failure}"
     reason = f"{fault}; step {training.progress.step:,} is {how}"
     details = getattr(fault, "details", "")
     return ended(training, "failed", reason, fault.exit_code, details=details)

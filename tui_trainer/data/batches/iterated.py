@@ -194,7 +194,7 @@ class _Reader:
                 raise BatchLost(message) from error
             except StopIteration:
                 raise BatchLost(
-                    f"the iterable ended after {self._read:,} samples, and an epoch has "
+                    f"the iterable ended after {self._read:,} samples, but an epoch has "
                     f"{len(self._split):,}; give the right samples_per_epoch"
                 ) from None
             except (Exception, SystemExit) as error:

@@ -55,6 +55,6 @@ def encode_hash(name: str, column: TextColumn, fitted: dict[str, Any]) -> tuple[
     notes = []
     missing = column.gap_count
     if missing:
-        way = "have an input of their own" if fitted["missing"] else "are encoded as zeros"
+        way = "read as a separate input" if fitted["missing"] else "encoded as zeros"
         notes.append(f"{shown}: {counted(missing, 'missing value')} {way}")
     return block, notes

@@ -271,7 +271,7 @@ def _limit_validation(
             remaining -= len(content)
     note = (
         f"validation uses {in_bytes(section.val_bytes)} of the {in_bytes(total)} held out for it "
-        "(dataset.val_bytes); the test uses all of its own"
+        "(dataset.val_bytes); the test uses all of its data"
     )
     return sorted(selected), [note]
 
