@@ -214,8 +214,8 @@ def test_fault_38_a_text_among_numbers_is_refused_by_line(tmp_path: Path) -> Non
     rows[11] = "1.5kg,u,yes"
 
     assert refusal(tmp_path, table(rows)) == (
-        "table.csv:13: column 'a' has '1.5kg' among numbers; correct it, leave it empty, or name "
-        "the column in dataset.categorical"
+        "table.csv:13: column 'a' has '1.5kg' among numbers; correct it, leave it empty, name it "
+        "in dataset.missing_values_by_column, or name the column in dataset.categorical"
     )
     fitted = loaded(tmp_path, table(rows), categorical=["a"]).preprocessing
     assert fitted["inputs"]["a"]["kind"] == "category"

@@ -295,7 +295,8 @@ class ColumnSurvey:
         if self.numbers >= MOSTLY * (self.numbers + self.texts):
             raise BadInput(
                 f"{file.name}:{self.line}: column '{shown}' has {clean(self.text, 40)!r} among "
-                "numbers; correct it, leave it empty, or name the column in dataset.categorical"
+                "numbers; correct it, leave it empty, name it in "
+                "dataset.missing_values_by_column, or name the column in dataset.categorical"
             )
         return "category"
 

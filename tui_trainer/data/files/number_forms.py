@@ -85,12 +85,14 @@ class FormSurvey:
                 "." in text for place, text in enumerate(texts) if place not in strange
             )
         for place in foreign:
-            bare, unit = without_unit(texts[place])
-            if unit and len(self.units) < 2:
-                self.units.setdefault(unit, (texts[place].strip(), int(lines[place])))
-            self.possible = [
-                form for form in self.possible if bare and form.pattern.fullmatch(bare)
-            ]
+            text = texts[place].strip()
+            possible = [form for form in self.possible if form.pattern.fullmatch(text)]
+            if not possible:
+                bare, unit = without_unit(text)
+                possible = [form for form in self.possible if bare and form.pattern.fullmatch(bare)]
+                if unit and len(self.units) < 2:
+                    self.units.setdefault(unit, (text, int(lines[place])))
+            self.possible = possible
             if not self.possible:
                 return
             if not self.example:

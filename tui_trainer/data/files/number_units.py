@@ -21,11 +21,13 @@ _CODES = (
 _UNIT = (
     rf"[%\u2030]|(?:us|au?|ca?|nz|hk|nt|mx|s|r)?[{_MONEY}]|(?:{_CODES})|kr\.?|z\u0142|k\u010d|rs\.?"
 )
+_NUMBER = r"[+-]?[0-9][0-9.,'\u2019\s]*(?:[eE][+-]?[0-9]+)?"
 _PARTS = re.compile(
-    rf"(?P<sign>[+-]?)\s*(?P<before>{_UNIT})?\s*(?P<number>\(?.*?\)?)\s*(?P<after>{_UNIT})?"
-    r"(?P<end>\s?-)?",
+    rf"(?P<sign>[+-]?)\s*(?P<before>{_UNIT})?\s*(?P<open>\()?(?P<number>{_NUMBER})(?P<close>\))?"
+    rf"\s*(?P<after>{_UNIT})?(?P<end>\s?-)?",
     re.IGNORECASE,
 )
+_USUAL, _BARE = "%$\u20ac\u00a3", re.compile(r"\s*[0-9][0-9.,'\u2019\s]*")
 _LEAST_DIGITS = 3
 """A number before a minus has so many: a mark such as `2-` is no negative number."""
 _IN_WORDS = re.compile(r"([^\w]*)([+-]?\d[\d.,]*)([^\d]*)")
@@ -36,16 +38,21 @@ def without_unit(text: str) -> tuple[str | None, str]:
 
     Amounts in brackets and before a minus are negative. The text is None if it cannot be a number.
     """
-    text = text.strip().replace("\u2212", "-")
+    text = text.strip()
+    for number, sign in ((text[:-1], text[-1:]), (text[1:], text[:1])):
+        # Nearly all amounts, several times as fast.
+        if sign and sign in _USUAL and _BARE.fullmatch(number):
+            return number.strip(), sign
+    text = text.replace("\u2212", "-")
     is_negative = text[:1] == "(" and text[-1:] == ")"
     match = _PARTS.fullmatch(text[1:-1] if is_negative else text)
     if match is None:
         return None, ""
-    sign, number = match["sign"], match["number"]
-    if number[:1] == "(" and number[-1:] == ")":
-        is_negative, number = not is_negative, number[1:-1]
-        if not is_negative:
+    sign, number = match["sign"], match["number"].rstrip()
+    if match["open"] or match["close"]:
+        if is_negative or not (match["open"] and match["close"]):
             return None, ""
+        is_negative = True
     if match["end"]:
         if is_negative or sum(char.isdigit() for char in number) < _LEAST_DIGITS:
             return None, ""

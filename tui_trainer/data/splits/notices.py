@@ -127,10 +127,8 @@ def _alike(classes: Sequence[str]) -> list[str]:
     if not alike:
         return []
     shown = "; ".join(clean(", ".join(names), 80) for names in alike)
-    return [
-        f"classes that differ in upper and lower case only: {shown}; if they are one, write them "
-        "in one way"
-    ]
+    what = "classes that differ in upper and lower case only"
+    return [f"{what}: {shown}; if they are one, write them in one way"]
 
 
 def class_notices(classes: Sequence[str], counts: Sequence[int], noun: str) -> list[str]:
