@@ -3,8 +3,10 @@
 Prints CPU-time ratios of whole trainings to a tight loop over pre-collated batches that validates
 after each epoch as well, measured in turns in one process: 64-128-10 MLP on the digits, batch 64,
 Adam. The program does all that it always does: losses and gradient norms, journal, validation,
-checkpoints every 30 s, the final test. 1.0 is the bare computation. `compiled` is measured from a
-tenth of the steps on, because compiling takes longer than all of them.
+checkpoints every 30 s. 1.0 is the bare computation. The program is measured from the validation
+after a tenth of the steps, when what is compiled is compiled, to the last one. What a run costs
+besides, as its start, the last checkpoint and the test, does not grow with its steps: it is in a
+column of its own.
 
     python benchmarks/loop_cost.py [--steps 2000] [--rounds 7] [--cases plain clipped ...]
 """
@@ -12,6 +14,7 @@ tenth of the steps on, because compiling takes longer than all of them.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -32,7 +35,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.plugins import recipe
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.events import Event, StepsTaken
+from tui_trainer.runs.events import Event, ValidationEnded
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.start_point import FromScratch
@@ -134,34 +137,22 @@ def task_of(steps: int, **sections: dict[str, Any]) -> Task:
 
 
 def ours(folder: Path, steps: int, **sections: dict[str, Any]) -> Way:
-    """The whole program, from the first step to the final test."""
+    """The whole program; the way returns the time per step between two validations."""
     run = RunDirectory(folder)
     make_skeleton(run)
     task = task_of(steps, **sections)
-    return lambda: _ignore(train(task, FromScratch(), Control(), _ignore, run))
-
-
-def ours_compiled(folder: Path, steps: int, **sections: dict[str, Any]) -> Way:
-    """The whole program from a tenth of the steps on, when everything is compiled."""
-    run = RunDirectory(folder)
-    make_skeleton(run)
-    task = task_of(steps, **sections)
-    begun: list[tuple[int, float]] = []
+    validated: list[tuple[int, float]] = []
 
     def note(event: Event) -> None:
-        if not begun and isinstance(event, StepsTaken) and event.step >= steps // 10:
-            begun.append((event.step, time.process_time()))
+        if isinstance(event, ValidationEnded) and event.step >= steps // 10:
+            validated.append((event.step, time.process_time()))
 
     def way() -> float:
         train(task, FromScratch(), Control(), note, run)
-        step, begin_s = begun[0]
-        return (time.process_time() - begin_s) / (steps - step)
+        (first, begin_s), (last, end_s) = validated[0], validated[-1]
+        return (end_s - begin_s) / (last - first)
 
     return way
-
-
-def _ignore(_: object) -> None:
-    return
 
 
 def collated(split: object, batch_size: int) -> Batches:
@@ -171,7 +162,6 @@ def collated(split: object, batch_size: int) -> Batches:
     return [(inputs[at : at + batch_size], targets[at : at + batch_size]) for at in starts]
 
 
-COMPILED = "compiled"
 CLIPPED: dict[str, dict[str, Any]] = {"training": {"grad_clip_norm": 1.0, "ema_decay": 0.999}}
 AUGMENTED = {"dataset": {"shift_pixels": 0.5, "rotate_degrees": 10.0}}
 CASES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
@@ -185,7 +175,7 @@ CASES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         {"training": {**CLIPPED["training"], "arithmetic": "plain"}},
     ),
     "augmented": ("tight", AUGMENTED),
-    COMPILED: ("tight", {"training": {"compile": "step"}}),
+    "compiled": ("tight", {"training": {"compile": "step"}}),
 }
 """The trainings by name: the way that each is compared with, and its settings."""
 
@@ -197,9 +187,10 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    steps = arguments.steps
     dataset = task_of(1).dataset
     data = collated(dataset.train, BATCH), collated(dataset.val, 4 * BATCH)
+    # Whole epochs, so that the last step is validated like all others.
+    steps = math.ceil(arguments.steps / len(data[0])) * len(data[0])
     bare: dict[str, Way] = {
         "tight": partial(tight, data, steps),
         "tight, fused": partial(tight, data, steps, fused=True),
@@ -207,28 +198,31 @@ def main() -> None:
         "loader": partial(loader, data, steps),
     }
     costs: dict[str, list[float]] = {name: [] for name in (*bare, *arguments.cases)}
+    besides: dict[str, list[float]] = {name: [] for name in costs}
     for round_ in range(arguments.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             ways = bare | {
-                name: (ours_compiled if name == COMPILED else ours)(
-                    Path(folder) / name, steps, **CASES[name][1]
-                )
-                for name in arguments.cases
+                name: ours(Path(folder) / name, steps, **CASES[name][1]) for name in arguments.cases
             }
             for name, way in ways.items():
                 begin_s = time.process_time()
-                per_step = way() or (time.process_time() - begin_s) / steps
+                per_step = way()
+                whole_s = time.process_time() - begin_s
+                per_step = whole_s / steps if per_step is None else per_step
                 # The first round warms up what is imported and allocated once.
                 if round_:
                     costs[name].append(per_step)
+                    besides[name].append(whole_s - per_step * steps)
     print(f"{steps} steps, {arguments.rounds} rounds in turns, one thread, CPU time")
-    print(f"{'way':<22} {'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6}  of")
+    heads = f"{'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6} {'besides, ms':>12}"
+    print(f"{'way':<22} {heads}  of")
     for name, own in costs.items():
         base = CASES[name][0] if name in CASES else "tight"
         ratios = [cost / other for cost, other in zip(own, costs[base], strict=True)]
         print(
             f"{name:<22} {statistics.median(own) * 1e6:>11.1f} {statistics.median(ratios):>6.2f} "
-            f"{min(ratios):>6.2f} {max(ratios):>6.2f}  {base}"
+            f"{min(ratios):>6.2f} {max(ratios):>6.2f} "
+            f"{statistics.median(besides[name]) * 1e3:>12.1f}  {base}"
         )
 
 

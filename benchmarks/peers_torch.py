@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from loop_cost import _ignore, task_of, validate
+from loop_cost import task_of, validate
 from peers_work import BATCH, RATE, Collated, Ready, Work, ready
 from torch.utils.data import DataLoader
 
@@ -59,4 +59,4 @@ def ours(work: Work, *, arithmetic: str) -> Ready:
     make_skeleton(run)
     limits = {"max_steps": work.steps, "arithmetic": arithmetic, "batch_size": BATCH}
     task = task_of(work.steps, training=limits)
-    return ready(lambda: train(task, FromScratch(), Control(), _ignore, run), task.model)
+    return ready(lambda: train(task, FromScratch(), Control(), lambda _: None, run), task.model)

@@ -7,7 +7,7 @@ with it is no faster, and every optimizer, group and edit works as it does witho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Criterion
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.state import State
+from tui_trainer.training.straight_step import direct_update
 from tui_trainer.training.supervised_step import LossTaken, SupervisedStep, clip
 
 NO_LIMIT = float("inf")
@@ -41,6 +42,13 @@ class CompiledStep(SupervisedStep):
         self._tensors: tuple[list[nn.Parameter], dict[str, Tensor], list[Tensor]] = ([], {}, [])
         """The trained parameters, the buffers of the model by name, and the gradients."""
         self._numbers: dict[tuple[float, ...], Tensor] = {}
+        self._update: Callable[[int], None] = state.update
+
+    def prepare(self) -> None:
+        self._update = direct_update(self._state)
+
+    def update(self, step: int) -> None:
+        self._update(step)
 
     def compute_gradients(
         self, step: int, batches: Sequence[Batch], shares: Sequence[float], carry: RecurrentState

@@ -13,11 +13,26 @@ from collections.abc import Callable, Sequence
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.state import State
 from tui_trainer.training.supervised_step import StepTaken, SupervisedStep, clip
 from tui_trainer.training.torch_internals import backward_on_host
 
 Straight = Callable[[int, Batch], StepTaken]
 """Takes the step of a number with a batch."""
+
+
+def direct_update(state: State) -> Callable[[int], None]:
+    """Return `state.update` on the CPU until the next border, for steps without the user's code."""
+    optimizer = state.optimizer
+    if not isinstance(optimizer, FlatOptimizer) or state.scaled:
+        return state.update
+    step_optimizer, average = optimizer.direct_step(), state.average
+
+    def update(step: int) -> None:
+        step_optimizer()
+        average(step)
+
+    return update
 
 
 class StraightStep(SupervisedStep):
@@ -52,10 +67,7 @@ class StraightStep(SupervisedStep):
         outputs_of, loss_of = self._forward.direct(), self._criterion.train
         if outputs_of is None:
             return None
-        backward, optimizer = backward_on_host(), state.optimizer
-        update = state.step_optimizer
-        if isinstance(optimizer, FlatOptimizer):
-            update = optimizer.direct_step()
+        backward, update = backward_on_host(), direct_update(state)
         clear_gradients, gradient_norm = state.clear_gradients, state.gradient_norm
         training, has_groups = settings.experiment.training, bool(settings.group_lrs())
         clips = training.grad_clip_norm is not None or training.grad_clip_value is not None
@@ -73,8 +85,7 @@ class StraightStep(SupervisedStep):
                 old_rate = rate
             # As in `GradientStep.take`.
             self.is_updating = True
-            update()
-            state.average(step)
+            update(step)
             self.is_updating = False
             return StepTaken(graph.detach(), norm, rate, None)
 
