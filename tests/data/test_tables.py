@@ -95,6 +95,7 @@ def test_other_encodings_are_stated(tmp_path: Path) -> None:
         (["CHF 1'250.50", "\u22123"], [1250.5, -3], "spaces between thousands"),
         (['"(1,234.50)"', '"$-5"', "120-"], [-1234.5, -5, -120], "commas between thousands"),
         (['"12,34,567"', "1.5"], [1234567, 1.5], "commas between thousands"),
+        (["1.234.567", "2.345"], [1234567, 2345], "points between thousands"),
         (["₹7", "₹ 1200"], [7, 1200], "without its sign"),
         (['"-1,5"', "N/A"], [-1.5, np.nan], "a decimal comma"),
     ],
@@ -105,6 +106,31 @@ def test_numbers_are_read_as_they_are_written(
     assert numbers(tmp_path, table(cells))[: len(cells)] == pytest.approx(values, nan_ok=True)
     notes = loaded(tmp_path, table(cells), missing="mean").notes
     assert any(text.startswith("a: ") and text.endswith(note) for text in notes)
+
+
+@pytest.mark.parametrize(
+    ("odd", "place"), [("abc", 9), ("7", 9), ("1.234,5 %", 2)], ids=["text", "plain", "first"]
+)
+def test_a_cell_of_no_form_is_refused_and_makes_no_categories(
+    tmp_path: Path, odd: str, place: int
+) -> None:
+    cells = [f'"{n + 1},{n}00.5 %"' for n in range(1, 9)]
+    cells.insert(place - 2, f'"{odd}"')
+    if odd == "7":
+        assert numbers(tmp_path, table(cells))[0] == 2100.5
+        return
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, table(cells))
+    usual = "'2,100.5 %' in line 2" if place == 9 else "'1.234,5 %' in line 2"
+    line = place if place == 9 else 3
+    told = f"'{odd}'" if place == 9 else "'2,100.5 %'"
+    assert f"t.csv:{line}: column 'a' has {told}, which is not written as {usual}" in str(
+        caught.value
+    )
+    data = loaded(tmp_path, table(cells), categorical=["a"])
+    assert data.preprocessing["layout"]["column a"] == "category"
+    few = loaded(tmp_path, table(["10 %", "20 %", "none given"]))
+    assert few.preprocessing["layout"]["column a"] == "category"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +217,16 @@ def test_points_that_may_be_between_thousands_are_refused_beside_decimal_commas(
         loaded(tmp_path, lines)
     assert numbers(tmp_path, lines, decimal="comma")[:2] == [7084, 833]
     assert numbers(tmp_path, lines, thousands="none")[:2] == [7.084, 833]
+    semicolons = table(["7.084", "833"], "a;y", ";")
+    assert numbers(tmp_path, semicolons)[:2] == [7.084, 833]
+    note = "a: 7.084 in line 2 is read with a decimal point; dataset.decimal=comma takes such"
+    for lines_of, is_said in (
+        (semicolons, True),
+        (semicolons.replace("833", "0.5"), False),
+        (semicolons.replace("833", "8.3"), False),
+        (semicolons.replace(";", ","), False),
+    ):
+        assert any(text.startswith(note) for text in loaded(tmp_path, lines_of).notes) == is_said
     # These cannot be thousands.
     for cell in ("3.5", "1234.567", "0.12345"):
         assert numbers(tmp_path, table([f"{cell};52,7"], "a;b;y", ";"))[0] == float(cell)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, Kind, NumberColumn
-from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.disk import DataFile, TableStyle
 from tui_trainer.data.files.number_forms import (
     COMMA_THOUSANDS,
     DECIMAL_COMMA,
@@ -27,6 +27,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 _CODE = re.compile(r"0[0-9]{2,17}")
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 _ROWS_WITH_CODES = 100
 _LEAST_WORDS, _LONGEST_WORD = 10, 10
 """So many different texts with a word of so many letters behind a number are noted."""
@@ -68,8 +69,13 @@ class ColumnSurvey:
     code: str = ""
     """Of the first cells, one with a zero before other digits, as codes have it, and its line."""
     code_line: int = 0
+    grouped: str = ""
+    """Of the first cells, one with a point, and its line."""
+    grouped_line: int = 0
+    has_other_points: bool = False
+    """Whether a point of them cannot be between thousands."""
     rows_with_codes: int = 0
-    """So many rows were looked at for one."""
+    """So many rows were looked at for these."""
 
     @property
     def decimal(self) -> str:
@@ -118,6 +124,11 @@ class ColumnSurvey:
             self.rows_with_codes += 1
             if not self.code and _CODE.fullmatch(text):
                 self.code, self.code_line = text, int(rows.lines[row])
+            if "." not in text:
+                continue
+            self.has_other_points = self.has_other_points or not _GROUPED.fullmatch(text)
+            if not self.grouped:
+                self.grouped, self.grouped_line = text, int(rows.lines[row])
 
     def _look_for_share(self, values: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
         sizes = np.abs(values)
@@ -218,14 +229,21 @@ class ColumnSurvey:
                 "dataset.thousands=none"
             )
 
-    def notes(self, shown: str, column: Column, place: str) -> list[str]:
+    def notes(self, shown: str, column: Column, style: TableStyle) -> list[str]:
         """Return a note if a column is not read as its first look suggests; `shown` names it.
 
-        `place` is the word for where a row is.
+        `style` is that of the table.
         """
+        place = style.place
         if isinstance(column, NumberColumn):
             if column.form:
                 return [f"{shown}: {self._read_as(FORMS[column.form], place)}"]
+            if self._may_have_points(style):
+                where = f"{clean(self.grouped, 40)} in {place} {self.grouped_line}"
+                return [
+                    f"{shown}: {where} is read with a decimal point; dataset.decimal=comma takes "
+                    "such points for those between thousands"
+                ]
             return [self._note_on_codes(shown, place)] if self.code and not self.is_stated else []
         if not self.numbers:
             return self._note_on_words(shown)
@@ -245,6 +263,14 @@ class ColumnSurvey:
             f"{shown} is predicted as a class, because it has two values "
             f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
         ]
+
+    def _may_have_points(self, style: TableStyle) -> bool:
+        """Whether all points may be between thousands, as where decimals have a comma.
+
+        Fields are separated by semicolons there.
+        """
+        is_open = style.decimal == style.thousands == "auto" and style.separator == ";"
+        return is_open and bool(self.grouped) and not (self.has_other_points or self.share_line)
 
     def _note_on_codes(self, shown: str, place: str) -> str:
         setting = "problem=classification" if self.is_target else f"dataset.categorical=[{shown}]"
@@ -271,7 +297,10 @@ class ColumnSurvey:
         text = self.forms.example or "numbers"
         plain = form.plain(text)
         example = f"{clean(text, 40)!r} in {place} {self.forms.line} is read as {plain}"
-        return f"{example}: {form.description}" if plain else form.description
+        what = form.description
+        if form is DECIMAL_COMMA and form.decimal not in text and "." in text:
+            what = "points between thousands"
+        return f"{example}: {what}" if plain else what
 
     def decide(self, file: DataFile, name: str, form: NumberForm | None) -> Kind:
         """Return the kind of the column.
@@ -292,6 +321,15 @@ class ColumnSurvey:
             return "category"
         if self.texts == 0:
             return "category" if len(self.distinct) == 2 else "number"
+        misfit, misfit_line = self.forms.misfit
+        if misfit and not self.may_round:
+            usual, usual_line = self.forms.usual
+            raise BadInput(
+                f"{file.name}:{misfit_line}: column '{shown}' has {clean(misfit, 40)!r}, which is "
+                f"not written as {clean(usual, 40)!r} in {file.style.place} {usual_line}; correct "
+                "it, leave it empty, name it in dataset.missing_values_by_column, or name the "
+                "column in dataset.categorical"
+            )
         if self.numbers >= MOSTLY * (self.numbers + self.texts):
             raise BadInput(
                 f"{file.name}:{self.line}: column '{shown}' has {clean(self.text, 40)!r} among "

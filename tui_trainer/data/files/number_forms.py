@@ -57,6 +57,12 @@ SPACED = _form("spaced", "spaces between thousands", _SPACE, ".")
 FORMS = {form.name: form for form in (PLAIN, COMMA_THOUSANDS, DECIMAL_COMMA, SPACED)}
 
 
+_LEAST_USUAL = 5
+"""So many different numbers are needed for another text to be a mistake."""
+_SEEN, _MOST_ODD = 1000, 3
+"""So many different texts are looked at, and no more where some of the first are no numbers."""
+
+
 class FormSurvey:
     """Finds the form in which the numbers of a column are written, cell by cell."""
 
@@ -67,6 +73,14 @@ class FormSurvey:
         self.line = 0
         self.has_point = False
         """Whether a plain number has a point."""
+        self.seen: set[str] = set()
+        """Some of the different texts that are no plain numbers."""
+        self.usual: tuple[str, int] = "", 0
+        """The first of them that is a number in some form, and its line."""
+        self.odd: list[tuple[str, int]] = []
+        """Those of them that are numbers in no form at all, and their lines."""
+        self.apart: tuple[str, int] = "", 0
+        """The first text after which no form is left that all may have, and its line."""
         self.units: dict[str, tuple[str, int]] = {}
         """The first text with each unit, and its line: of no more than two."""
 
@@ -77,6 +91,7 @@ class FormSurvey:
 
     def add(self, texts: Sequence[str], foreign: Sequence[int], lines: NDArray[np.int64]) -> None:
         """Look at some cells, of which those at the positions `foreign` are no plain numbers."""
+        self._look_at(texts, foreign, lines)
         if not self.possible:
             return
         if not self.has_point and len(foreign) < len(texts):
@@ -93,10 +108,39 @@ class FormSurvey:
                 if unit and len(self.units) < 2:
                     self.units.setdefault(unit, (text, int(lines[place])))
             self.possible = possible
+            if not possible:
+                self.apart = text, int(lines[place])
             if not self.possible:
                 return
             if not self.example:
                 self.example, self.line = texts[place].strip(), int(lines[place])
+
+    def _look_at(
+        self, texts: Sequence[str], foreign: Sequence[int], lines: NDArray[np.int64]
+    ) -> None:
+        """Look which of some texts are numbers in any form; of texts in general, only at a few."""
+        for place in foreign:
+            if len(self.seen) >= _SEEN or len(self.odd) > _MOST_ODD + len(self.seen) // 10:
+                return
+            text = texts[place].strip()
+            if text in self.seen:
+                continue
+            self.seen.add(text)
+            if all(form.plain(text) is None for form in FORMS.values()):
+                self.odd.append((text, int(lines[place])))
+            elif not self.usual[0]:
+                self.usual = text, int(lines[place])
+
+    @property
+    def misfit(self) -> tuple[str, int]:
+        """The text that keeps a column from being one of numbers of a form, and its line.
+
+        Empty unless nearly all other texts are such numbers.
+        """
+        usual = len(self.seen) - len(self.odd)
+        if self.possible or usual < _LEAST_USUAL or len(self.odd) > max(1, usual // 10):
+            return "", 0
+        return self.odd[0] if self.odd else self.apart
 
     def decide(self, separator: str, decimal: str, thousands: str) -> NumberForm | None:
         """Return the form of the numbers; None if it cannot be told.

@@ -202,7 +202,7 @@ def collect_table(
         if isinstance(column, TextColumn) and are_numbers:
             columns[name] = column = _of_numbers(column)
         if name not in stated:
-            notes += survey.notes(clean(name, 80), column, file.style.place)
+            notes += survey.notes(clean(name, 80), column, file.style)
     return Table(columns, lines.values(), tuple(notes))
 
 
