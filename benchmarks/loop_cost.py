@@ -214,6 +214,11 @@ def main() -> None:
                     costs[name].append(per_step)
                     besides[name].append(whole_s - per_step * steps)
     print(f"{steps} steps, {arguments.rounds} rounds in turns, one thread, CPU time")
+    print_table(costs, besides)
+
+
+def print_table(costs: dict[str, list[float]], besides: dict[str, list[float]]) -> None:
+    """Print the seconds per step of each way, by round, and what its whole run took besides."""
     heads = f"{'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6} {'besides, ms':>12}"
     print(f"{'way':<22} {heads}  of")
     for name, own in costs.items():
