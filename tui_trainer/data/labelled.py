@@ -28,6 +28,7 @@ from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, Picture
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.split import Split
+from tui_trainer.data.base.table_rules import as_in_run
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
@@ -94,6 +95,7 @@ def read_labelled(
     reader = READERS.get(section.type)
     if reader is None:
         return _of_plugin(section, preprocessing, path, info, problem)
+    section = as_in_run(section, preprocessing)
     labelled = reader(section, preprocessing, path, replace(info, problem=info.base))
     if isinstance(labelled.split, JoinedSplits):
         return labelled

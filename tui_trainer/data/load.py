@@ -14,6 +14,8 @@ from tui_trainer.config.problem_specs import base_of
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.table_rules import as_in_run, with_rules
+from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.problem_override import with_own_problem
 from tui_trainer.data.row_splits import load_rows
@@ -53,7 +55,7 @@ def _asked_loader(place: str) -> Loader:
     def load_asked(
         section: Any, problem: ProblemSection, fitted: Fitted, record: Record
     ) -> Dataset:
-        source = _function_of(place)(section, _wanted(problem, fitted), fitted)
+        source = _function_of(place)(section, _wanted(section, problem, fitted), fitted)
         return load_rows(section, source, fitted, record, written_problem=problem.type)
 
     return load_asked
@@ -75,13 +77,18 @@ LOADERS: dict[str, Loader] = {
 imported when data of that kind are loaded."""
 
 
-def _wanted(problem: ProblemSection, fitted: Fitted) -> str:
+def _wanted(section: DatasetSection, problem: ProblemSection, fitted: Fitted) -> str:
     """Return the problem to read data for; that of a checkpoint if the settings leave it open.
 
-    Versions before 0.2 predicted two different numbers as a number, and their runs still do.
+    Versions before 0.2 predicted two different numbers as a number, and their runs still do; what
+    later versions took for names of classes may be amounts of money now.
     """
-    was_numbers = fitted is not None and fitted.get("task") == "regression"
-    return "regression" if was_numbers and problem.type == "auto" else base_of(problem.type)
+    if fitted is None or problem.type != "auto":
+        return base_of(problem.type)
+    task = fitted.get("task")
+    if task == "classification" and section.is_of_earlier_run:
+        return task if to_numbers(fitted["classes"])[1] else "auto"
+    return "regression" if task == "regression" else "auto"
 
 
 def load(
@@ -116,9 +123,13 @@ def _load(
         from tui_trainer.data.sources.plugin_data import load_plugged
 
         return load_plugged(section, fitted, problem, record)
+    if fitted is not None:
+        section = as_in_run(section, fitted)
     try:
         read_as = AUTO if problem.type == "none" else problem
         dataset = with_own_problem(loader(section, read_as, fitted, record), problem)
+        if fitted is None:
+            dataset = replace(dataset, preprocessing=with_rules(dataset.preprocessing))
         return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(

@@ -6,9 +6,9 @@ moves a sample from one split to another.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.sections.section import (
@@ -110,6 +110,18 @@ class DatasetSection(TypedSection):
         ge=0,
         le=0.8,
     )
+    _is_of_earlier_run: bool = PrivateAttr(default=False)
+
+    @property
+    def is_of_earlier_run(self) -> bool:
+        """Whether a table is read by the rules of the versions that recorded none in a run."""
+        return self._is_of_earlier_run
+
+    def for_earlier_run(self) -> Self:
+        """Return the same settings, by which tables are read as those versions read them."""
+        section = self.model_copy()
+        section._is_of_earlier_run = True
+        return section
 
 
 class RowsSection(DatasetSection):

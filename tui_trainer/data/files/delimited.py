@@ -35,6 +35,7 @@ def recognise_style(
 
     `older` is the preprocessing of a checkpoint.
     """
+    is_earlier = section.is_of_earlier_run
     if section.comment not in ("auto", "none"):
         file = replace(file, style=replace(file.style, comment=section.comment))
     stated = SEPARATORS.get(section.separator)
@@ -44,7 +45,7 @@ def recognise_style(
     if told and stated in (None, told["sign"]) and section.comment == "auto":
         stated, possible = told["sign"], [_after(file, 1)]
         notes.append("the first line names the separator and is left out")
-    tried = [(one, stated or recognise_separator(one)) for one in possible]
+    tried = [(one, stated or recognise_separator(one, is_earlier)) for one in possible]
     # If the records differ in all of them, nothing is left out.
     file, separator = next(
         ((one, separator) for one, separator in tried if _width(one, separator) > 1), tried[0]
@@ -60,7 +61,10 @@ def recognise_style(
         word = next(word for word, sign in SEPARATORS.items() if sign == separator)
         notes.append(f"the separator is a {word}")
     file = replace(file, style=replace(file.style, separator=separator))
-    file = _with_quotes(file, older)
+    if not is_earlier:
+        file = _with_quotes(file, is_new=older is None)
+        if file.style.skips_space and older is None:
+            notes.append("spaces before quotes are left out, and so are the quotes")
     file, header_notes = _with_header(file, section, older)
     return file, [*notes, *header_notes]
 
@@ -88,17 +92,14 @@ def _with_header(
     return file, []
 
 
-def _with_quotes(file: DataFile, older: Mapping[str, Any] | None) -> DataFile:
+def _with_quotes(file: DataFile, *, is_new: bool) -> DataFile:
     """Return the file with a style in which spaces may come before quotes, if they do.
 
-    A run of an earlier version, in whose texts these quotes are, goes on with them.
-
     Raises:
-        BadInput: its fields are in single quotes, which would become a part of all texts.
+        BadInput: the fields of a new run are in single quotes, which would become a part of all
+            texts.
     """
-    if older is not None and _has_quotes(older):
-        return file
-    rows = first_rows(file) if older is None else []
+    rows = first_rows(file) if is_new else []
     fields = [text for row in rows for text in row if text.strip()]
     if len(rows) > 1 and all(map(_is_in_single_quotes, fields)):
         raise BadInput(
@@ -139,15 +140,17 @@ def _after(file: DataFile, lines: int) -> DataFile:
     return replace(file, style=replace(file.style, begin=begin, begin_line=1 + lines))
 
 
-def recognise_separator(file: DataFile) -> str:
+def recognise_separator(file: DataFile, is_of_earlier_run: bool = False) -> str:
     """Return the separator by which the first records have equal numbers of fields, two or more.
 
     A comma goes first, unless all commas separate decimals in fields of another separator; of the
-    others the one that makes the most fields.
+    others the one that makes the most fields. In an earlier run a comma went first in any case.
     """
     widths = {sign: _width(file, sign) for sign in SEPARATORS.values()}
     others = [sign for sign, width in widths.items() if width > 1 and sign != ","]
     if widths[","] > 1:
+        if is_of_earlier_run:
+            return ","
         others = [sign for sign in others if _has_decimal_commas(file, sign)]
     return max(others, key=lambda sign: widths[sign], default=",")
 
@@ -197,11 +200,6 @@ def first_rows(file: DataFile) -> list[list[str]]:
 def _is_in_single_quotes(text: str) -> bool:
     text = text.strip()
     return len(text) > 1 and text[0] == text[-1] == "'"
-
-
-def _has_quotes(older: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint has texts with quotes around them."""
-    return any(text[:1] == text[-1:] == '"' for text in texts_in(older))
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -112,7 +112,7 @@ def read_forecast(
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    series = read_series(section, order=older["inputs"]["order"] if older else None)
+    series = read_series(section, fitted=older["inputs"] if older else None)
     starts, notes = _starts(section, series)
     size = 4 * len(starts) * section.window * len(series.channels)
     if size > MOST_BYTES:
@@ -143,12 +143,13 @@ def read_forecast_to_measure(
         BadInput: something is wrong with the file; names the line, column or series.
     """
     channels = tuple(fitted["channels"])
-    series = read_series(section, path, channels, fitted["order"])
+    series = read_series(section, path, fitted)
     starts, notes = _starts(section, series)
     target = _target(section, series, starts)
     division = _division(section, series, starts, None)
     used = {*channels, section.series, section.time, *section.drop}
-    ignored = [name for name in open_table(section, path).header if name not in used]
+    header = open_table(section, path, fitted["channels"]).header
+    ignored = [name for name in header if name not in used]
     notes = [*series.notes, *notes]
     return ForecastSource(section, series, starts, target, division, tuple(notes)), ignored
 
@@ -224,7 +225,7 @@ def read_new_windows(
         BadInput: something is wrong with the file; names the line, column or series.
     """
     channels, window = fitted["channels"], section.window
-    series = read_series(section, path, tuple(channels), fitted["order"])
+    series = read_series(section, path, fitted)
     places = []
     for series_id, first, length in zip(series.ids, series.firsts, series.lengths, strict=True):
         shown = f"series {clean(series_id, 80)}" if series_id else ""

@@ -27,6 +27,7 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.split import Measurable
+from tui_trainer.data.base.table_rules import as_in_run
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.read_rows import ReadSplit, RowReader, SampleReader
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
@@ -120,7 +121,7 @@ def read_unseen(
         first, *others = read_sample(section, info, path).items()
         fields = {name: value[None] for name, value in others}
         return Unseen(first[1][None], ("",), others=fields)
-    return reader(section, preprocessing.get("inputs"), path)
+    return reader(as_in_run(section, preprocessing), preprocessing.get("inputs"), path)
 
 
 def read_columns(

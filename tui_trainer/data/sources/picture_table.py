@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,12 @@ def list_table(section: PicturesSection, wanted: str) -> PictureList:
         BadInput: it is no such table, or a cell of the split is none; names the line.
         ConfigError: the problem does not fit the columns.
     """
-    opened = open_table(TableSection(type="table", path=section.path, target="?"))
+    delimited = TableSection(type="table", path=section.path, target="?")
+    known: dict[str, Any] | None = None
+    if section.is_of_earlier_run:
+        # Nothing is known of its columns, and a first row of paths was always a header.
+        delimited, known = delimited.for_earlier_run(), {}
+    opened = open_table(delimited, older=known)
     name, header = opened.file.name, opened.header
     picture, targets, reason = _columns_of(section, opened)
     columns = [picture, *targets, *([section.split] if section.split else [])]

@@ -62,7 +62,9 @@ def open_pixels(section: PixelsSection, path: str | None = None) -> PixelFile:
 
 
 def _opened(section: PixelsSection, file: DataFile, *, may_lack_label: bool) -> PixelFile:
-    separator = SEPARATORS.get(section.separator) or recognise_separator(file)
+    separator = SEPARATORS.get(section.separator) or recognise_separator(
+        file, section.is_of_earlier_run
+    )
     file = replace(file, style=replace(file.style, separator=separator))
     first = read_header(file)
     has_header = section.header == "yes" or (section.header == "auto" and _are_names(first))

@@ -6,8 +6,9 @@ those of its series.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,26 +60,26 @@ class SeriesRows:
 def read_series(
     section: ForecastSection,
     path: str | None = None,
-    channels: Sequence[str] | None = None,
-    order: str | None = None,
+    fitted: Mapping[str, Any] | None = None,
 ) -> SeriesRows:
     """Read the file of a section.
 
     Args:
         section: names the columns, and the file unless `path` does.
         path: another file that is written like it; one without a column of ids is one series.
-        channels: the numbers to read; None: all columns that the section gives no other use.
-        order: what goes first in the dates of the times; None: as the settings or the cells say.
+        fitted: the channels of a checkpoint, which are read of another file, and what goes first
+            in its dates; None: the columns that the section gives no other use, and dates as the
+            settings or the cells say.
 
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    opened = open_table(section, path)
+    known, order = (fitted["channels"], fitted["order"]) if fitted else (None, None)
+    opened = open_table(section, path, known)
     section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
-    if channels is None:
-        channels = _channels(section, file, header)
-    elif absent := [name for name in channels if name not in header]:
+    channels = (*(known or ()),) if path is not None else _channels(section, file, header)
+    if absent := [name for name in channels if name not in header]:
         trained = f"the model was trained on: {clean(', '.join(channels), 300)}"
         raise BadInput(f"{no_column(absent[0], file, header)}; {trained}")
     table = read_table(file, header, _kinds(section, header, channels))

@@ -27,7 +27,10 @@ def read_text_table(section: TextSection, column: str) -> Texts:
         BadInput: the file cannot be read, or has no text in the column.
         ConfigError: there is no such column.
     """
-    opened = open_table(DelimitedSection(type="table", path=section.path))
+    delimited, known = DelimitedSection(type="table", path=section.path), None
+    if section.is_of_earlier_run:
+        delimited, known = delimited.for_earlier_run(), {column: None}
+    opened = open_table(delimited, older=known)
     file, header = opened.file, opened.header
     if column not in header:
         raise ConfigError([Problem(no_column(column, file, header), "dataset.column")])
