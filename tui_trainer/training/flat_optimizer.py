@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tui_trainer.training.flat_buffer import FlatBuffer
 from tui_trainer.training.parameter_groups import Group
-from tui_trainer.training.update_rules import Block, Blocks, UpdateRule
+from tui_trainer.training.update_rules import Block, BlockGroup, UpdateRule
 
 _FROZEN = -1
 """Stands for the number of a group that is not updated."""
@@ -116,7 +116,7 @@ class _Store:
         self._moments: list[Tensor] = []
         self._steps = [0] * len(buffer.parameters)
         self._alike: tuple[int, ...] = ()
-        self._blocks: list[tuple[int, Blocks]] = []
+        self._blocks: list[tuple[int, BlockGroup]] = []
         """The blocks for each group whose settings they are updated by; empty: not cut yet."""
         self._ends: list[tuple[Block, range]] = []
         """The places of the parameters of each block."""
@@ -126,7 +126,7 @@ class _Store:
         for number, blocks in self.cut(groups):
             self._rule.update(blocks, groups[number])
 
-    def cut(self, groups: list[Group]) -> list[tuple[int, Blocks]]:
+    def cut(self, groups: list[Group]) -> list[tuple[int, BlockGroup]]:
         """Return the blocks to update, with the number of the group whose settings count."""
         self._buffer.hold_values()
         alike = (0,) if len(groups) == 1 else _alike(groups)
@@ -161,7 +161,7 @@ class _Store:
             block = self._block(places)
             self._ends.append((block, places))
             by_group.setdefault(group, []).append(block)
-        self._blocks = [(group, Blocks(blocks)) for group, blocks in by_group.items()]
+        self._blocks = [(group, BlockGroup(blocks)) for group, blocks in by_group.items()]
         self._alike = alike
 
     def _neighbours(self, groups: list[int]) -> list[range]:

@@ -33,7 +33,7 @@ class Block:
     a new one each time costs as much as the kernel."""
 
 
-class Blocks:
+class BlockGroup:
     """Blocks of one dtype and one group; their tensors also in lists, as kernels take them."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
@@ -55,7 +55,7 @@ class UpdateRule(Protocol):
     kernel: Kernel | None
     """The fused kernel; None for plain arithmetic."""
 
-    def update(self, blocks: Blocks, group: Group) -> None:
+    def update(self, blocks: BlockGroup, group: Group) -> None:
         """Take a step with some blocks by the settings of their group."""
         ...
 
@@ -84,7 +84,7 @@ class FlatAdam:
     def has_moments(self, entry: Mapping[str, Any]) -> bool:
         return True
 
-    def update(self, blocks: Blocks, group: Group) -> None:
+    def update(self, blocks: BlockGroup, group: Group) -> None:
         lr, betas, eps = group["lr"], group["betas"], group["eps"]
         for block in blocks.each:
             block.steps += 1
@@ -153,20 +153,20 @@ class FlatSgd:
     def has_moments(self, entry: Mapping[str, Any]) -> bool:
         return entry.get("momentum_buffer") is not None
 
-    def update(self, blocks: Blocks, group: Group) -> None:
+    def update(self, blocks: BlockGroup, group: Group) -> None:
         # Torch begins the momentum with the gradient itself: `steps` is 0 until that was done.
         new = [block for block in blocks.each if block.steps == 0]
         if len(new) in (0, len(blocks.each)):
             self._update_alike(blocks, group, is_first=bool(new))
         else:
             old = [block for block in blocks.each if block.steps]
-            self._update_alike(Blocks(new), group, is_first=True)
-            self._update_alike(Blocks(old), group, is_first=False)
+            self._update_alike(BlockGroup(new), group, is_first=True)
+            self._update_alike(BlockGroup(old), group, is_first=False)
         if group["momentum"]:
             for block in new:
                 block.steps = 1
 
-    def _update_alike(self, blocks: Blocks, group: Group, *, is_first: bool) -> None:
+    def _update_alike(self, blocks: BlockGroup, group: Group, *, is_first: bool) -> None:
         if self.kernel is None:
             for block in blocks.each:
                 self._update(block, group, is_first=is_first)

@@ -55,7 +55,7 @@ Reader = Callable[[Collection[str]], Iterator[Rows]]
 
 @dataclass(frozen=True, slots=True)
 class NewRequests:
-    """What a run that goes on may have requested when it was new; its table is in the cache."""
+    """The requests a run may have made when it was new; the cache has its table under one."""
 
     kinds: Sequence[Mapping[str, RequestedKind]]
     """The kinds of the columns, in ways that depend on what was stated."""

@@ -37,7 +37,7 @@ class Division:
 
     @property
     def shortage(self) -> str:
-        """What there are too few of if a split is empty."""
+        """Say what there are too few of if a split is empty."""
         if self.times is not None:
             times = counted(len(np.unique(self.times)), "different time")
             return f"only {times} in it, and rows of one are in the same split"
