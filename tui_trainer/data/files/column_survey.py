@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, Kind, NumberColumn
 from tui_trainer.data.files.disk import DataFile, TableStyle
+from tui_trainer.data.files.first_numbers import FirstNumbers
 from tui_trainer.data.files.number_forms import (
     COMMA_THOUSANDS,
     DECIMAL_COMMA,
@@ -26,9 +27,6 @@ from tui_trainer.data.files.table_rows import EXACT, Rows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
-_CODE = re.compile(r"0[0-9]{2,17}")
-_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
-_ROWS_WITH_CODES = 100
 _LEAST_WORDS, _LONGEST_WORD = 10, 10
 """So many different texts with a word of so many letters behind a number are noted."""
 _WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
@@ -66,16 +64,7 @@ class ColumnSurvey:
     """The first number between 0 and 1, as Python writes it, and its line."""
     share_line: int = 0
     words: WordSurvey = field(default_factory=WordSurvey)
-    code: str = ""
-    """Of the first cells, one with a zero before other digits, as codes have it, and its line."""
-    code_line: int = 0
-    grouped: str = ""
-    """Of the first cells, one with a point, and its line."""
-    grouped_line: int = 0
-    has_other_points: bool = False
-    """Whether a point of them cannot be between thousands."""
-    rows_with_codes: int = 0
-    """So many rows were looked at for these."""
+    first: FirstNumbers = field(default_factory=FirstNumbers)
 
     @property
     def decimal(self) -> str:
@@ -96,7 +85,7 @@ class ColumnSurvey:
         self.numbers += len(present)
         if self._has_large(present):
             self._look_for_rounded(*rows.distinct(name), rows.lines)
-        self._look_for_codes(rows, name)
+        self.first.look(rows, name)
         if not self.share_line:
             self._look_for_share(values, rows.lines)
         if self.may_be_thousands:
@@ -117,18 +106,6 @@ class ColumnSurvey:
         rows = np.flatnonzero(is_rounded[codes])
         if len(rows):
             self.rounded_line, self.rounded_text = int(lines[rows[0]]), texts[codes[rows[0]]]
-
-    def _look_for_codes(self, rows: Rows, name: str) -> None:
-        for row in range(min(_ROWS_WITH_CODES - self.rows_with_codes, len(rows.lines))):
-            text = rows.text(name, row).strip()
-            self.rows_with_codes += 1
-            if not self.code and _CODE.fullmatch(text):
-                self.code, self.code_line = text, int(rows.lines[row])
-            if "." not in text:
-                continue
-            self.has_other_points = self.has_other_points or not _GROUPED.fullmatch(text)
-            if not self.grouped:
-                self.grouped, self.grouped_line = text, int(rows.lines[row])
 
     def _look_for_share(self, values: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
         sizes = np.abs(values)
@@ -239,12 +216,16 @@ class ColumnSurvey:
             if column.form:
                 return [f"{shown}: {self._read_as(FORMS[column.form], place)}"]
             if self._may_have_points(style):
-                where = f"{clean(self.grouped, 40)} in {place} {self.grouped_line}"
+                where = f"{clean(self.first.pointed, 40)} in {place} {self.first.pointed_line}"
                 return [
                     f"{shown}: {where} is read with a decimal point; dataset.decimal=comma takes "
                     "such points for those between thousands"
                 ]
-            return [self._note_on_codes(shown, place)] if self.code and not self.is_stated else []
+            return (
+                [self._note_on_codes(shown, place)]
+                if self.first.code and not self.is_stated
+                else []
+            )
         if not self.numbers:
             return self._note_on_words(shown)
         if self.rounded_line:
@@ -270,13 +251,18 @@ class ColumnSurvey:
         Fields are separated by semicolons there.
         """
         is_open = style.decimal == style.thousands == "auto" and style.separator == ";"
-        return is_open and bool(self.grouped) and not (self.has_other_points or self.share_line)
+        return (
+            is_open
+            and bool(self.first.pointed)
+            and not (self.first.has_decimals or self.share_line)
+        )
 
     def _note_on_codes(self, shown: str, place: str) -> str:
+        first = self.first
         setting = "problem=classification" if self.is_target else f"dataset.categorical=[{shown}]"
         return (
-            f"{shown}: {clean(self.code, 40)} in {place} {self.code_line} is read as the number "
-            f"{int(self.code)}; if such cells are codes, {setting} keeps their zeros"
+            f"{shown}: {clean(first.code, 40)} in {place} {first.code_line} is read as the number "
+            f"{int(first.code)}; if such cells are codes, {setting} keeps their zeros"
         )
 
     def _note_on_words(self, shown: str) -> list[str]:

@@ -147,10 +147,8 @@ def read_rows(
     # Versions before 0.2 took NA for a gap always.
     classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
     marks = section.missing_values_by_column
-    requested, new = kinds_with_marks(kinds, marks), None
-    if older:
-        ways = [_requested_kinds(section, then, header, {}) for then in {wanted, "auto"}]
-        new = NewRequests([kinds_with_marks(way, marks) for way in ways], section.targets[0])
+    new = _requests_when_new(section, wanted, header) if older else None
+    requested = kinds_with_marks(kinds, marks)
     table = read_table(file, header, requested, classes=classes, new=new)
     table, mark_notes = with_marks(file, table, kinds, marks)
     table, index_notes = without_index(table, opened, section.targets)
@@ -292,6 +290,12 @@ def _requested_kinds(
         elif name not in section.categorical:
             kinds[name] = "auto_target"
     return kinds
+
+
+def _requests_when_new(section: TableSection, wanted: str, header: Sequence[str]) -> NewRequests:
+    ways = [_requested_kinds(section, then, header, {}) for then in {wanted, "auto"}]
+    marks = section.missing_values_by_column
+    return NewRequests([kinds_with_marks(way, marks) for way in ways], section.targets[0])
 
 
 def select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
