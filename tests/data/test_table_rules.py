@@ -21,13 +21,14 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.labelled import read_labelled
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
-from tui_trainer.text.errors import CheckpointUnusable, ConfigError
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 
 ROWS: dict[str, tuple[str, Callable[[int], str]]] = {
     "texts in quotes": ("a,text,y", lambda n: f'{n % 7}, "a text of many words {n}",{"uv"[n % 2]}'),
     "decimal commas": ("a,1;y", lambda n: f"{n % 7},{n % 3};{n % 5}"),
     "money": ("a,y", lambda n: f"{n},{n % 3 + 1} EUR"),
     "members": ("s,a,y", lambda n: f"{n // 4},{n % 7},{n // 4 % 3 + 1} EUR"),
+    "shares": ("s,a,y", lambda n: f"{n // 4},{n % 7}{'%' if n % 2 else '.5'},{'uv'[n // 4 % 2]}"),
     "times": ("t,0.5,1.5", lambda n: f"2020-01-{n % 28 + 1:02} {n // 28:02}:00,{n % 7}.25,{n % 5}"),
 }
 CLASSES = ProblemSection(type="classification")
@@ -80,6 +81,14 @@ def test_amounts_of_money_stay_names_of_classes(tmp_path: Path) -> None:
         {"type": "sequences", "sequence": "s", "target": "y", **table(tmp_path, "members")}
     )
     check_goes_on(members, members, CLASSES)
+
+
+def test_channels_may_have_different_units(tmp_path: Path) -> None:
+    values = {"type": "sequences", "sequence": "s", "target": "y", **table(tmp_path, "shares")}
+    section = SequencesSection.model_validate(values)
+    with pytest.raises(BadInput, match="its numbers may have different units"):
+        load(section)
+    check_goes_on(section, section, AUTO)
 
 
 def test_a_header_with_decimals_stays_one(tmp_path: Path) -> None:

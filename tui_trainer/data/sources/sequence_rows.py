@@ -229,7 +229,9 @@ def _requested_kinds(
         kinds[section.step] = "auto"
     if section.split is not None:
         kinds[section.split] = "category"
-    return kinds | dict.fromkeys(channels, "auto")
+    # Earlier versions took numbers of different units as they are.
+    channel: RequestedKind = "auto_rounded" if section.is_of_earlier_run else "auto"
+    return kinds | dict.fromkeys(channels, channel)
 
 
 def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> None:
