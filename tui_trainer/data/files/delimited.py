@@ -200,16 +200,3 @@ def first_rows(file: DataFile) -> list[list[str]]:
 def _is_in_single_quotes(text: str) -> bool:
     text = text.strip()
     return len(text) > 1 and text[0] == text[-1] == "'"
-
-
-def texts_in(value: Any) -> Iterator[str]:
-    """Yield all texts in nested plain values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from texts_in(key)
-            yield from texts_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from texts_in(item)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.config.sections.huggingface import HuggingFaceSection
 from tui_trainer.data.files.columns import NumberColumn, Table
 from tui_trainer.data.files.csv import check_header, check_text, read_header
-from tui_trainer.data.files.delimited import recognise_style, texts_in
+from tui_trainer.data.files.delimited import recognise_style
 from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
 from tui_trainer.data.files.formats import format_of
 from tui_trainer.data.files.header_row import column_names
@@ -73,7 +73,7 @@ def open_table(
     """
     file, split, of_dataset = _opened(section, path)
     is_older = older is not None and not all(
-        unicodedata.is_normalized("NFC", text) for text in texts_in(older)
+        unicodedata.is_normalized("NFC", text) for text in _texts_in(older)
     )
     marks = None if section.missing_values is None else frozenset({"", *section.missing_values})
     style = TableStyle(",", marks, not is_older, section.decimal, section.thousands)
@@ -134,6 +134,19 @@ def _with_header(
     if not file.style.has_header:
         names = column_names(len(names))
     return file, names, [*notes, *style_notes]
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield all texts in nested plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts_in(item)
 
 
 def without_index(
