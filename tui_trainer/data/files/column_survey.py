@@ -336,10 +336,12 @@ class ColumnSurvey:
         else:
             return
         shown = clean(name, 80)
-        way = "problem=regression" if self.is_target else f"dataset.kinds={{{shown}: number}}"
+        way = "or set problem=regression"
+        if not self.is_target:
+            way = f"add it to dataset.drop, or in a table set dataset.kinds={{{shown}: number}}"
         raise BadInput(
             f"{file.name}:{line}: column '{shown}' has {clean(text, 40)!r} {what}, so its numbers "
-            f"may have different units; write all in one, or set {way} to take them as they are"
+            f"may have different units; write all in one, {way} to take them as they are"
         )
 
 
