@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.test_direct_calls import torch_calls
+from tests.plugins import restored
 from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
 from tui_trainer.data.base.split import Split
+from tui_trainer.plugins import optimizer
 from tui_trainer.runs.commands import Set
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.progress import Progress
@@ -34,6 +36,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "of torch": {"optimizer": {"type": "muon", "lr": 0.01}},
     "momentum": {"optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9}},
     "constant": {"schedule": {"type": "constant", "warmup_steps": 3}},
+    "of a plugin": {"optimizer": {"type": "fading", "lr": 0.1}, "schedule": {"type": "constant"}},
 }
 BY_TORCH: dict[str, dict[str, Any]] = {
     "another model": {"model": {"type": "linear"}},
@@ -41,9 +44,20 @@ BY_TORCH: dict[str, dict[str, Any]] = {
 }
 
 
+class Fading(torch.optim.SGD):
+    """Changes the rates of its groups in each step, as those do that find a rate themselves."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] /= 2
+
+
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_images(tmp_path_factory.mktemp("data") / "images.csv")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with restored():
+        optimizer("fading")(lambda groups, lr: Fading(groups, lr=lr))
+        yield write_images(tmp_path_factory.mktemp("data") / "images.csv")
 
 
 def training_of(

@@ -69,7 +69,9 @@ class StraightStep(SupervisedStep):
             return None
         backward, update = backward_on_host(), direct_update(state)
         clear_gradients, gradient_norm = state.clear_gradients, state.gradient_norm
-        training, has_groups = settings.experiment.training, bool(settings.group_lrs())
+        training = settings.experiment.training
+        # An optimizer of torch, or of a plugin, may change the rates of its groups in a step.
+        has_one_rate = isinstance(state.optimizer, FlatOptimizer) and not settings.group_lrs()
         clips = training.grad_clip_norm is not None or training.grad_clip_value is not None
         old_rate = math.nan
 
@@ -80,7 +82,7 @@ class StraightStep(SupervisedStep):
             backward(graph)
             norm = clip(state, training) if clips else gradient_norm()
             rate = settings.lr()
-            if rate != old_rate or has_groups:
+            if rate != old_rate or not has_one_rate:
                 state.set_lr(rate, settings.group_lrs())
                 old_rate = rate
             # As in `GradientStep.take`.
