@@ -17,6 +17,7 @@ from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.flat_buffer import flat_buffers
 from tui_trainer.training.flat_optimizer import FlatOptimizer
+from tui_trainer.training.gradient_norm import TotalNorm
 from tui_trainer.training.optimizers import build_optimizer, retune
 from tui_trainer.training.state import State
 from tui_trainer.training.supervised_step import clip
@@ -292,3 +293,15 @@ def test_parameters_of_another_type_have_the_plain_bits_of_torch(dtype: torch.dt
         state.update(step)
         optimizer.step()
     assert_same(ours, theirs)
+
+
+def test_the_norm_does_not_depend_on_the_type_that_torch_makes_by_default() -> None:
+    gradients = [torch.ones(3), torch.full((5,), 2.0)]
+    default = torch.get_default_dtype()
+    # As a plugin may do for its own tensors.
+    torch.set_default_dtype(torch.float64)
+    try:
+        norm = TotalNorm(gradients)()
+    finally:
+        torch.set_default_dtype(default)
+    assert norm.equal(nn.utils.get_total_norm(gradients))

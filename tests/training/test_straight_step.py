@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from tests.models.test_direct_calls import torch_calls
 from tests.plugins import restored
 from tests.training.harness import Run, at_step, cut_at, same, small_experiment, write_images
 from tui_trainer.data.base.split import Split
-from tui_trainer.plugins import optimizer
+from tui_trainer.plugins import model, optimizer
+from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
+from tui_trainer.training.compiled_step import CompiledStep
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.ranks import SingleRank
@@ -56,13 +59,14 @@ class Fading(torch.optim.SGD):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with restored():
+        model("bounded")(Bounded)
         optimizer("fading")(lambda groups, lr: Fading(groups, lr=lr))
         yield write_images(tmp_path_factory.mktemp("data") / "images.csv")
 
 
 def training_of(
     data: Path, kind: type[SupervisedStep], **sections: Any
-) -> tuple[Task, Callable[[int], StepTaken]]:
+) -> tuple[Task, Callable[..., StepTaken]]:
     """Return a task, and a function that takes a step of it, from 1."""
     training = {"grad_accumulation": 1, **sections.pop("training", {})}
     experiment = small_experiment(data, training=training, **sections)
@@ -75,12 +79,12 @@ def training_of(
     assert task.criterion is not None
     step = kind(task.forward, task.criterion, state, settings)
 
-    def take(number: int) -> StepTaken:
+    def take(number: int, **fields: Tensor) -> StepTaken:
         if number % 4 == 1:
             step.prepare()
         split: Split = task.dataset.train
         (batch, *_) = split.in_order(10)
-        taken = step.take(number, [batch], [1.0], None, settings.lr)
+        taken = step.take(number, [{**batch, **fields}], [1.0], None, settings.lr)
         progress.step = number
         return taken
 
@@ -102,12 +106,39 @@ def test_its_bits_are_those_of_the_step_that_looks_everything_up(data: Path, for
     assert len(set(numbers)) == len(numbers)
 
 
+class Bounded(nn.Module):
+    """Keeps its weights small, by a tensor in the place of another."""
+
+    def __init__(self, signature: Signature) -> None:
+        super().__init__()
+        self.head = nn.Linear(math.prod(signature.input_shape), signature.outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.head.weight.data = self.head.weight.data.clamp(-0.2, 0.2)
+        outputs: Tensor = self.head(inputs.flatten(1))
+        return outputs
+
+
+def test_a_model_whose_code_runs_in_a_step_may_exchange_the_memory_of_a_parameter(
+    data: Path,
+) -> None:
+    weights: list[Tensor] = []
+    for kind in (SupervisedStep, CompiledStep):
+        task, take = training_of(
+            data, kind, model={"type": "bounded"}, optimizer={"type": "sgd", "lr": 0.1}
+        )
+        for number in range(1, 4):
+            take(number, lengths=torch.ones(10, dtype=torch.int64))
+        weights.append(task.model.state_dict()["head.weight"])
+    assert weights[0].equal(weights[1])
+
+
 def test_only_an_mlp_is_taken_apart_and_only_while_nobody_watches_it(data: Path) -> None:
     task, take = training_of(data, StraightStep)
-    model: Any = task.model
-    inner = model.hidden[0].linear
+    mlp: Any = task.model
+    inner = mlp.hidden[0].linear
     seen: list[nn.Module] = []
-    for module in (model, inner):
+    for module in (mlp, inner):
         handle = module.register_forward_hook(lambda module, *_: seen.append(module))
         take(5)
         assert seen.pop() is module

@@ -55,6 +55,8 @@ class CompiledStep(SupervisedStep):
     ) -> tuple[LossTaken, Tensor]:
         state = self._state
         if not state.trains or any(is_on_host(name) for batch in batches for name in batch):
+            # The model's own code runs, which may exchange the memory of a parameter.
+            self._update = state.update
             return super().compute_gradients(step, batches, shares, carry)
         if state.gradients() is not self._tensors[-1]:
             self._bind()

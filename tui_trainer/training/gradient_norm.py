@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tui_trainer.training.torch_internals import total_norm
 
+_DTYPE = torch.float32
 _FEW = 32
 """With more tensors, one call for all of them takes less time than one for each."""
 
@@ -22,7 +23,9 @@ class TotalNorm:
     def __init__(self, gradients: list[Tensor]) -> None:
         self._gradients = gradients
         is_direct = len(gradients) <= _FEW and all(map(_is_plain, gradients))
-        self._norms = torch.zeros(len(gradients)) if is_direct else None
+        # By name, since code of the user's may change what torch makes by default.
+        places = torch.zeros(len(gradients), dtype=_DTYPE, device="cpu")
+        self._norms = places if is_direct else None
         self._places = [] if self._norms is None else list(self._norms.unbind())
         """A place for the norm of each; to join tensors takes twice as long as to compute one."""
 
@@ -49,4 +52,4 @@ def norm_of_all(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _is_plain(gradient: Tensor) -> bool:
-    return gradient.is_cpu and gradient.dtype == torch.float32
+    return gradient.is_cpu and gradient.dtype == _DTYPE
