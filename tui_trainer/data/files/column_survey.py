@@ -81,7 +81,8 @@ class ColumnSurvey:
 
     def add_numbers(self, values: NDArray[np.float64], rows: Rows, name: str) -> None:
         """Count the cells of rows that are all numbers, NaN where one is missing."""
-        present = values[~np.isnan(values)]
+        missing = np.isnan(values)
+        present = values[~missing] if missing.any() else values
         self.numbers += len(present)
         if self._has_large(present):
             self._look_for_rounded(*rows.distinct(name), rows.lines)
