@@ -372,7 +372,7 @@ def whole_steps(run: RunDirectory) -> list[int]:
 
 
 def contents(folder: Path, names: Sequence[str]) -> list[bytes]:
-    """What files of these names hold, wherever they lie in discarded/."""
+    """Return the contents of the files with these names in all folders of discarded/."""
     return [path.read_bytes() for name in names for path in folder.glob(f"*/{name}")]
 
 

@@ -1,7 +1,7 @@
-"""`as_in_run`: the settings by which a run goes on to read tables as it did when it began.
+"""`as_in_run`: lets a run read its table by the rules with which it began.
 
-Layer: data. What separates fields, and what quotes are, is not in a checkpoint otherwise, and tells
-which rows a run knows. Earlier versions recorded no rules.
+Layer: data. Separators and quotes are recognised in the file, and decide which rows a run knows. A
+new run records which rules recognised them; runs of earlier versions have no such record.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tui_trainer.config.sections.datasets import DatasetSection
 
 RULES = 2
-"""To be raised when a text is told to have another style; the runs before keep their rules."""
+"""Raised when separators or quotes are recognised in another way; older runs keep their rules."""
 _KEY = "table_rules"
 
 SectionOfData = TypeVar("SectionOfData", bound=DatasetSection)
