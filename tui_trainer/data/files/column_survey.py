@@ -90,7 +90,7 @@ class ColumnSurvey:
         if not self.share_line:
             self._look_for_share(values, rows.lines)
         if self.may_be_thousands:
-            self._look_for_points(values, rows.lines)
+            self._look_for_points(values, present, rows.lines)
         if self.is_target and len(self.distinct) < 3:
             self.distinct.update(np.unique(present)[:3].tolist())
         if self.forms.wants_point and rows.has_point(name):
@@ -114,8 +114,12 @@ class ColumnSurvey:
         if len(places):
             self.share, self.share_line = float(values[places[0]]), int(lines[places[0]])
 
-    def _look_for_points(self, values: NDArray[np.float64], lines: NDArray[np.int64]) -> None:
-        present = values[~np.isnan(values)]
+    def _look_for_points(
+        self,
+        values: NDArray[np.float64],
+        present: NDArray[np.float64],
+        lines: NDArray[np.int64],
+    ) -> None:
         with_point = present[present != np.floor(present)]
         self.has_fraction = self.has_fraction or len(with_point) > 0
         thousandths = with_point * 1000
