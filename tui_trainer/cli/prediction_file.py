@@ -232,9 +232,7 @@ class CsvRows:
 
 
 class JsonRows:
-    """Writes rows as JSON lines: an object each, in which numbers of the input are numbers if the
-    file tells them from texts, as Parquet and JSON lines do.
-    """
+    """Writes rows as JSON lines, an object each; cells of Parquet and JSON keep their types."""
 
     def __init__(self, stream: IO[str], header: Sequence[str]) -> None:
         self._stream = stream
