@@ -18,7 +18,9 @@ from tui_trainer.data.base.split import Split
 from tui_trainer.plugins import model, optimizer
 from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
+from tui_trainer.training import layer_gradients, loss_gradients
 from tui_trainer.training.compiled_step import CompiledStep
+from tui_trainer.training.layer_gradients import LayerChain
 from tui_trainer.training.part import LiveSettings
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.ranks import SingleRank
@@ -40,6 +42,35 @@ FORMS: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9}},
     "constant": {"schedule": {"type": "constant", "warmup_steps": 3}},
     "of a plugin": {"optimizer": {"type": "fading", "lr": 0.1}, "schedule": {"type": "constant"}},
+}
+# Widths of which hardly a gradient begins at a line of memory.
+BY_LAYERS: dict[str, dict[str, Any]] = {
+    "relu": {"model": {"type": "mlp", "layers": [7, 5]}, "loss": {"type": "cross_entropy"}},
+    "gelu": {"model": {"type": "mlp", "layers": [7, 5], "activation": "gelu"}},
+    "silu": {
+        "model": {"type": "mlp", "layers": [7], "activation": "silu"},
+        "loss": {"type": "cross_entropy", "class_weights": "balanced"},
+    },
+    "tanh": {
+        "model": {"type": "mlp", "layers": [1, 3], "activation": "tanh"},
+        "loss": {"type": "focal"},
+    },
+    "no hidden layer": {"model": {"type": "mlp", "layers": []}, "loss": {"type": "cross_entropy"}},
+    "plain sgd": {
+        "model": {"type": "mlp", "layers": [7, 5]},
+        "loss": {"type": "cross_entropy"},
+        "optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9},
+        "training": {"arithmetic": "plain", "ema_decay": 0.9},
+    },
+}
+BY_AUTOGRAD: dict[str, dict[str, Any]] = {
+    "dropout": {},
+    "another activation": {"model": {"type": "mlp", "layers": [7], "activation": "elu"}},
+    "frozen": {
+        "model": {"type": "mlp", "layers": [7]},
+        "optimizer": {"type": "adam", "lr": 0.01, "groups": [{"match": "head.*", "freeze": True}]},
+    },
+    "of torch": {"model": {"type": "mlp", "layers": [7]}, "optimizer": {"type": "muon", "lr": 0.1}},
 }
 BY_TORCH: dict[str, dict[str, Any]] = {
     "another model": {"model": {"type": "linear"}},
@@ -91,11 +122,11 @@ def training_of(
     return task, take
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, *BY_LAYERS])
 def test_its_bits_are_those_of_the_step_that_looks_everything_up(data: Path, form: str) -> None:
     outcomes: list[tuple[list[Any], dict[str, Tensor]]] = []
     for kind in (SupervisedStep, StraightStep):
-        task, take = training_of(data, kind, **FORMS[form])
+        task, take = training_of(data, kind, **(FORMS | BY_LAYERS)[form])
         torch.manual_seed(1)
         taken = [take(number) for number in range(1, 9)]
         numbers = [(one.loss.item(), one.grad_norm.item(), one.lr) for one in taken]
@@ -151,20 +182,78 @@ def test_only_an_mlp_is_taken_apart_and_only_while_nobody_watches_it(data: Path)
         assert take(1).loss.isfinite()
 
 
-def test_an_error_names_the_inputs(data: Path) -> None:
-    task, _ = training_of(data, StraightStep)
-    outputs_of = task.forward.direct()
-    assert outputs_of is not None
+def chained_steps(monkeypatch: pytest.MonkeyPatch, take: Callable[..., StepTaken]) -> int:
+    """Take two steps, and return how many of them had their gradients without autograd."""
+    count, add_gradients = 0, LayerChain.add_gradients
+
+    def counted(chain: LayerChain, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        add_gradients(chain, *arguments)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(LayerChain, "add_gradients", counted)
+        take(1)
+        take(2)
+    return count
+
+
+def test_autograd_is_passed_over_only_where_nothing_depends_on_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for form, sections in (BY_LAYERS | BY_AUTOGRAD).items():
+        task, take = training_of(data, StraightStep, **sections)
+        assert chained_steps(monkeypatch, take) == (2 if form in BY_LAYERS else 0), form
+    task, take = training_of(data, StraightStep, **BY_LAYERS["relu"])
+    told: list[Tensor] = []
+    handle = next(task.model.parameters()).register_hook(  # type: ignore[no-untyped-call]
+        told.append
+    )
+    assert chained_steps(monkeypatch, take) == 0
+    assert len(told) == 2
+    handle.remove()
+    assert chained_steps(monkeypatch, take) == 2
+
+
+@pytest.mark.parametrize("kernel", ["threshold_backward", "nll_loss_backward"])
+def test_where_torch_has_other_kernels_autograd_is_taken(
+    data: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
+    def other(*arguments: Any) -> Any:
+        return own(*arguments) * 2
+
+    own = getattr(torch.ops.aten, kernel).default
+    probes = (layer_gradients._has_bits_of_autograd, loss_gradients._is_right)
+    outcomes = []
+    for is_other in (False, True):
+        for probe in probes:
+            probe.cache_clear()
+        with monkeypatch.context() as patches:
+            if is_other:
+                patches.setattr(getattr(torch.ops.aten, kernel), "default", other)
+            task, take = training_of(data, StraightStep, **BY_LAYERS["relu"])
+            chained = chained_steps(monkeypatch, take)
+            assert chained == (0 if is_other and kernel == "threshold_backward" else 2)
+        outcomes.append(torch.cat([p.flatten() for p in task.model.parameters()]))
+    for probe in probes:
+        probe.cache_clear()
+    assert outcomes[0].equal(outcomes[1])
+
+
+@pytest.mark.parametrize("form", ["as ever", "relu"])
+def test_an_error_names_the_inputs(data: Path, form: str) -> None:
+    _, take = training_of(data, StraightStep, **(FORMS | BY_LAYERS)[form])
     with pytest.raises(RuntimeError) as caught:
-        outputs_of({"input": torch.zeros(3, 2)})
-    assert caught.value.__notes__ == ["the inputs are 3x2 of float32"]
+        take(1, input=torch.zeros(10, 2))
+    assert caught.value.__notes__ == ["the inputs are 10x2 of float32"]
 
 
+@pytest.mark.parametrize("form", ["norm", "relu"])
 def test_cut_at_any_step_it_equals_a_run_with_borders_at_epochs_alone(
-    tmp_path: Path, data: Path
+    tmp_path: Path, data: Path, form: str
 ) -> None:
     sections: dict[str, Any] = {
-        "model": {"type": "mlp", "layers": [8], "norm": "batch", "dropout": 0.2},
+        **(FORMS | BY_LAYERS)[form],
         "training": {"grad_accumulation": 1, "ema_decay": 0.9, "epochs": 2},
     }
     changes = [("optimizer.lr", 0.02), ("optimizer.weight_decay", 0.3)]

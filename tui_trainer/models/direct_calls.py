@@ -3,7 +3,7 @@
 Layer: models. For a small model that takes a tenth of a step. The only module that reads the names
 of torch's hooks, which are not public: where the installed torch has others, every call is torch's.
 The operations are those of the modules, so the bits are the same. `call` looks each time whether
-anything depends on the call, and `operations_of` once for many calls.
+anything depends on the call, and `plain_layers` once for many calls.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn.modules import module as torch_module
 from tui_trainer.models.layers import ACTIVATIONS
 
 _OF_CALLS = {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"}
+_OF_GRADIENTS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _OF_STATES = {
     "_state_dict_hooks",
     "_state_dict_pre_hooks",
@@ -54,38 +55,48 @@ def call(module: nn.Module, inputs: Tensor) -> Tensor:
     return _called(module, inputs)
 
 
-def operations_of(model: nn.Module, modules: Iterable[nn.Module]) -> list[Operation] | None:
-    """Return the operations of some modules of a model that follow each other.
+def plain_layers(model: nn.Module, modules: Iterable[nn.Module]) -> list[nn.Module] | None:
+    """Return some modules of a model that follow each other, those inside of others one by one.
 
-    They are those of this moment, until something else is put in the place of a module, a parameter
-    or a function. None: a call of the model or of one of the modules is more than its `forward`.
+    None: a call of the model or of one of the modules is more than its `forward`.
     """
     if _is_watched_everywhere() or _is_watched(vars(model)):
         return None
-    operations: list[Operation] = []
+    layers: list[nn.Module] = []
     for module in modules:
         own, kind = vars(module), type(module)
         if kind not in _KNOWN or _is_watched(own):
             return None
         if kind is nn.Sequential:
-            inner = operations_of(module, own["_modules"].values())
+            inner = plain_layers(module, own["_modules"].values())
             if inner is None:
                 return None
-            operations += inner
+            layers += inner
         else:
-            operations.append(_operation_of(module))
-    return operations
+            layers.append(module)
+    return layers
 
 
-def _operation_of(module: nn.Module) -> Operation:
-    own, kind = vars(module), type(module)
+def operation_of(layer: nn.Module) -> Operation:
+    """Return what a layer of `plain_layers` computes, without a call of the module.
+
+    It is that of this moment, until another parameter or function is put in the place of its own.
+    """
+    own, kind = vars(layer), type(layer)
     if kind is nn.Linear and {"weight", "bias"} <= own["_parameters"].keys():
         weight, bias = own["_parameters"]["weight"], own["_parameters"]["bias"]
         return lambda inputs: F.linear(inputs, weight, bias)
     if kind is nn.ReLU and not own["inplace"]:
         return torch.relu
-    forward: Operation = module.forward
+    forward: Operation = layer.forward
     return forward
+
+
+def has_gradient_hooks(parameter: nn.Parameter) -> bool:
+    """Whether somebody is told, in a backward pass, of the gradient of a parameter."""
+    return not all(
+        hasattr(parameter, name) and not getattr(parameter, name) for name in _OF_GRADIENTS
+    )
 
 
 def _called(module: nn.Module, inputs: Tensor) -> Tensor:

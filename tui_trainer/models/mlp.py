@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import LinearSection, MlpSection
 from tui_trainer.models.compatibility import check_fixed
-from tui_trainer.models.direct_calls import Operation, call, operations_of
+from tui_trainer.models.direct_calls import call, plain_layers
 from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
 from tui_trainer.problems.signature import Signature
 
@@ -39,12 +39,11 @@ class Mlp(nn.Module):
         features_BD = call(self.hidden, inputs.flatten(1))
         return call(self.head, features_BD)
 
-    def operations(self) -> list[Operation] | None:
-        """Return the operations of `forward` one after the other, see `operations_of`."""
-        following = operations_of(self, (self.hidden, self.head))
-        if following is None or type(self).forward is not Mlp.forward:
+    def plain_layers(self) -> list[nn.Module] | None:
+        """Return the layers that `forward` applies to the flattened input, see `plain_layers`."""
+        if type(self).forward is not Mlp.forward:
             return None
-        return [lambda inputs: inputs.flatten(1), *following]
+        return plain_layers(self, (self.hidden, self.head))
 
 
 def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:

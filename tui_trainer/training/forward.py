@@ -8,19 +8,21 @@ model computes it itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from tui_trainer.config.processes import protect_environment
+from tui_trainer.models.direct_calls import operation_of
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
 from tui_trainer.models.mlp import Mlp
 from tui_trainer.models.modes import Modes
 from tui_trainer.models.outputs import as_float32, entries_of, logits_of
 from tui_trainer.problems.batch import TARGET, Batch, describe, is_on_host, lengths_of
 
+T = TypeVar("T")
 RecurrentState = tuple[Tensor, ...] | None
 """Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.
 
@@ -127,28 +129,45 @@ class Forward:
             error.add_note(f"the inputs are {self._described(batch)}")
             raise
 
-    def direct(self) -> Callable[[Batch], Tensor] | None:
-        """Return a function from a batch to the same outputs, for a model of few operations.
+    def plain_layers(self) -> list[nn.Module] | None:
+        """Return the layers of a model of few operations that follow each other after a flattening.
 
-        It is right for as long as nothing about the modules changes; None: there is none.
+        They compute the same outputs as a call; None: there are none.
         """
         if not isinstance(self.model, Mlp) or not self._calls_model_alone:
             return None
-        operations, first = self.model.operations(), self._first
-        if operations is None:
-            return None
+        return self.model.plain_layers()
 
-        def outputs_of(batch: Batch) -> Tensor:
+    def direct(self) -> Callable[[Batch], Tensor] | None:
+        """Return a function from a batch to the same outputs, for a model with `plain_layers`.
+
+        It is right for as long as nothing about the modules changes; None: there is none.
+        """
+        layers = self.plain_layers()
+        if layers is None:
+            return None
+        operations = [operation_of(layer) for layer in layers]
+
+        def outputs_of(inputs: Tensor) -> Tensor:
+            outputs = inputs.flatten(1)
+            for operation in operations:
+                outputs = operation(outputs)
+            return outputs
+
+        return self.of_first_field(outputs_of)
+
+    def of_first_field(self, function: Callable[[Tensor], T]) -> Callable[[Batch], T]:
+        """Return a function of the first field as one of a batch that describes it in errors."""
+        first = self._first
+
+        def of_batch(batch: Batch) -> T:
             try:
-                outputs = batch[first]
-                for operation in operations:
-                    outputs = operation(outputs)
-                return outputs
+                return function(batch[first])
             except Exception as error:
                 error.add_note(f"the inputs are {self._described(batch)}")
                 raise
 
-        return outputs_of
+        return of_batch
 
     @property
     def _calls_model_alone(self) -> bool:

@@ -36,6 +36,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.training.loss_gradients import LossGradient, of_cross_entropy
 from tui_trainer.training.own_losses import Loss, ModelLoss, OwnLoss
 
 TargetLoss = Callable[[Tensor, Tensor], Tensor]
@@ -48,6 +49,8 @@ class Criterion:
 
     train: Loss
     measure: Loss
+    gradient: LossGradient | None = None
+    """`train` with its gradient, where there is a quicker way to both than autograd."""
 
     def use(self, section: TypedSection) -> None:
         """Use edited settings from the next batch on; only losses of plugins can be edited."""
@@ -56,9 +59,11 @@ class Criterion:
                 loss.use(section)
 
     @staticmethod
-    def of_targets(train: TargetLoss, measure: TargetLoss | None = None) -> Criterion:
+    def of_targets(
+        train: TargetLoss, measure: TargetLoss | None = None, gradient: LossGradient | None = None
+    ) -> Criterion:
         """Make a criterion of losses that read nothing but the targets of a batch."""
-        return Criterion(_of_targets(train), _of_targets(measure or train))
+        return Criterion(_of_targets(train), _of_targets(measure or train), gradient)
 
     def with_classes_last(self) -> Criterion:
         """Return the same for outputs (B, K, H, W); the losses get them as (B, H, W, K).
@@ -148,7 +153,13 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
         return total / _known(targets)
 
     smoothing = section.label_smoothing
-    return Criterion.of_targets(partial(loss, smooth=smoothing), partial(loss, smooth=0.0))
+    has_one_class = dataset.base == "classification" and dataset.signature.places == "one"
+    is_simple = has_one_class and not dataset.soft_targets and weights is None and not smoothing
+    return Criterion.of_targets(
+        partial(loss, smooth=smoothing),
+        partial(loss, smooth=0.0),
+        of_cross_entropy() if is_simple else None,
+    )
 
 
 def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:

@@ -3,6 +3,7 @@
 Layer: training. A small model computes a step in a tenth of a millisecond, and to find out in each
 step what is the same in all of them takes as long again. So that is found out at a border, and
 between two borders a step is nothing but its operations, in the order of `GradientStep.take`.
+Layers that can do without autograd do: it would take most of what is left besides.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from torch import Tensor
+
 from tui_trainer.problems.batch import Batch
 from tui_trainer.training.flat_optimizer import FlatOptimizer
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.layer_gradients import chain_of
+from tui_trainer.training.loss_gradients import by_autograd
 from tui_trainer.training.state import State
 from tui_trainer.training.supervised_step import StepTaken, SupervisedStep, clip
 from tui_trainer.training.torch_internals import backward_on_host
 
 Straight = Callable[[int, Batch], StepTaken]
 """Takes the step of a number with a batch."""
+AddGradients = Callable[[Batch], Tensor]
+"""Adds the gradients of the loss of a batch, and returns the loss."""
 
 
 def direct_update(state: State) -> Callable[[int], None]:
@@ -63,11 +70,10 @@ class StraightStep(SupervisedStep):
 
     def _planned(self) -> Straight | None:
         """Return a function that takes steps until the next border; None: there is none."""
-        state, settings = self._state, self._settings
-        outputs_of, loss_of = self._forward.direct(), self._criterion.train
-        if outputs_of is None:
+        state, settings, update = self._state, self._settings, direct_update(self._state)
+        add_gradients = self._by_layers() or self._by_autograd()
+        if add_gradients is None:
             return None
-        backward, update = backward_on_host(), direct_update(state)
         clear_gradients, gradient_norm = state.clear_gradients, state.gradient_norm
         training = settings.experiment.training
         # An optimizer of torch, or of a plugin, may change the rates of its groups in a step.
@@ -78,8 +84,7 @@ class StraightStep(SupervisedStep):
         def take(step: int, batch: Batch) -> StepTaken:
             nonlocal old_rate
             clear_gradients()
-            graph = loss_of(outputs_of(batch), batch)
-            backward(graph)
+            loss = add_gradients(batch)
             norm = clip(state, training) if clips else gradient_norm()
             rate = settings.lr()
             if rate != old_rate or not has_one_rate:
@@ -89,6 +94,40 @@ class StraightStep(SupervisedStep):
             self.is_updating = True
             update(step)
             self.is_updating = False
-            return StepTaken(graph.detach(), norm, rate, None)
+            return StepTaken(loss, norm, rate, None)
 
         return take
+
+    def _by_layers(self) -> AddGradients | None:
+        """Return the gradients of layers for which autograd is not needed; None: it is."""
+        layers = self._forward.plain_layers()
+        # Any other optimizer may exchange the gradients of its parameters.
+        if layers is None or not isinstance(self._state.optimizer, FlatOptimizer):
+            return None
+        chain = chain_of(layers)
+        if chain is None:
+            return None
+        values_of = self._forward.of_first_field(chain.values)
+        gradient_of = self._criterion.gradient or by_autograd(self._criterion.train)
+
+        def add_gradients(batch: Batch) -> Tensor:
+            values = values_of(batch)
+            loss, gradient = gradient_of(values[-1], batch)
+            chain.add_gradients(values, gradient)
+            return loss
+
+        return add_gradients
+
+    def _by_autograd(self) -> AddGradients | None:
+        """Return the gradients of a model whose operations are known; None: they are not."""
+        outputs_of, loss_of = self._forward.direct(), self._criterion.train
+        if outputs_of is None:
+            return None
+        backward = backward_on_host()
+
+        def add_gradients(batch: Batch) -> Tensor:
+            graph = loss_of(outputs_of(batch), batch)
+            backward(graph)
+            return graph.detach()
+
+        return add_gradients

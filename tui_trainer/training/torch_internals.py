@@ -1,9 +1,10 @@
 """The functions of torch that are not public and that the fast forms of a step call.
 
-Layer: training. The only module that names them, but for the compiler's (`compiled_graph.py`) and
-for what stands around the call of a module (`models/direct_calls.py`). Each is tried out once per
-process; where the installed torch does not have it, or has it in another form, whoever asks takes
-torch's public way, which computes the same bits.
+Layer: training. The only module that names them, but for the compiler's (`compiled_graph.py`), the
+kernels of gradients (`layer_gradients.py`, `loss_gradients.py`) and what stands around the call of
+a module (`models/direct_calls.py`). Each is tried out once per process; where the installed torch
+does not have it, or has it in another form, whoever asks takes torch's public way, which computes
+the same bits.
 """
 
 from __future__ import annotations
