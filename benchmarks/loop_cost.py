@@ -136,12 +136,13 @@ def task_of(steps: int, **sections: dict[str, Any]) -> Task:
     return build(experiment, SingleRank(), torch.device("cpu"))
 
 
-def ours(folder: Path, steps: int, **sections: dict[str, Any]) -> Way:
+def ours(folder: Path, task: Task) -> Callable[[], float]:
     """The whole program; the way returns the time per step between two validations."""
     run = RunDirectory(folder)
     make_skeleton(run)
-    task = task_of(steps, **sections)
     validated: list[tuple[int, float]] = []
+    steps = task.experiment.training.max_steps
+    assert steps is not None
 
     def note(event: Event) -> None:
         if isinstance(event, ValidationEnded) and event.step >= steps // 10:
@@ -202,7 +203,8 @@ def main() -> None:
     for round_ in range(arguments.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             ways = bare | {
-                name: ours(Path(folder) / name, steps, **CASES[name][1]) for name in arguments.cases
+                name: ours(Path(folder) / name, task_of(steps, **CASES[name][1]))
+                for name in arguments.cases
             }
             for name, way in ways.items():
                 begin_s = time.process_time()
