@@ -6,7 +6,7 @@ makes floats and normalises them. The first epoch of the program is all that a r
 too; its batches travel as bytes, and are normalised on the device, which takes its time where that
 is the CPU. Then 100,000 empty files in 100 folders are listed, beside `os.scandir` with `stat`.
 
-    python benchmarks/data_pictures.py [--count 1000] [--rounds 3] [--files 100000]
+    python benchmarks/data_pictures.py [--count 1000] [--rounds 3] [--files 100000] [--write]
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results import machine, table, write_section
 
+TITLE = "What pictures take (`data_pictures.py`)"
 SIDE, BATCH, CLASSES, FOLDERS = 224, 64, 10, 100
 WAYS = ("plain loader", "first epoch", "first, normalised", "second epoch", "second, normalised")
 _OLD_S = 60.0
@@ -106,8 +108,8 @@ def measure(way: str, folder: str) -> None:
     print(json.dumps([load_s + seconds[0] if way.startswith("first") else seconds[1], count]))
 
 
-def compare_loaders(folder: Path, rounds: int, count: int) -> None:
-    """Print pictures per second of CPU of each way, and how many times the plain loader it is."""
+def compare_loaders(folder: Path, rounds: int, count: int) -> str:
+    """Return a table of the pictures per second of CPU, and what they are to the plain loader."""
     data, cache = folder / "data", folder / "cache"
     data.mkdir()
     make_photographs(data, count)
@@ -125,12 +127,19 @@ def compare_loaders(folder: Path, rounds: int, count: int) -> None:
                 sys.exit(done.stderr)
             seconds, read = json.loads(done.stdout)
             rates[way].append(read / seconds)
-    load = os.getloadavg()[0]
-    print(f"{count:,} JPEGs of {size_kb:.0f} kB to {SIDE} x {SIDE}, one core; load {load:.1f}")
+    rows = []
     for way in WAYS:
         pairs = zip(rates[way], rates["plain loader"], strict=True)
         ratio = statistics.median(own / base for own, base in pairs)
-        print(f"{way:<18} {statistics.median(rates[way]):>9,.0f} pictures/s {ratio:>8.2f}")
+        rows.append((way, f"{statistics.median(rates[way]):,.0f}", f"{ratio:.2f}"))
+    header = ("", "pictures/s", "to the plain loader")
+    return (
+        f"{count:,} JPEGs of 500 x 375 ({size_kb:.0f} kB) to {SIDE} x {SIDE} in batches of "
+        f"{BATCH}, one core, CPU time, {rounds} rounds in turns. The plain loader decodes with "
+        "Pillow, crops, scales and normalises. The first epoch has everything in it that a run "
+        "does before it: listing, decoding, hashing, writing the cache, splitting; what is not "
+        f"`normalised` travels as bytes.\n\n{table(header, rows)}"
+    )
 
 
 def scan_plainly(folder: Path) -> list[tuple[str, int, int]]:
@@ -145,8 +154,8 @@ def scan_plainly(folder: Path) -> list[tuple[str, int, int]]:
     return found
 
 
-def compare_scans(folder: Path, rounds: int, files: int) -> None:
-    """Print the CPU seconds for listing many files, and how many times plain ones they are."""
+def compare_scans(folder: Path, rounds: int, files: int) -> str:
+    """Return a table of the CPU seconds for listing many files, and what they are to plain ones."""
     from tui_trainer.config.sections.picture_datasets import PicturesSection
     from tui_trainer.data.files.folders import open_folder, walk_files
     from tui_trainer.data.files.picture_opener import is_picture_name
@@ -169,11 +178,13 @@ def compare_scans(folder: Path, rounds: int, files: int) -> None:
             begin_s = time.process_time()
             scan()
             times[way].append(time.process_time() - begin_s)
-    print(f"{files:,} files in {FOLDERS} folders")
+    rows = []
     for way, seconds in times.items():
         pairs = zip(seconds, times["os.scandir, stat"], strict=True)
         ratio = statistics.median(own / base for own, base in pairs)
-        print(f"{way:<18} {statistics.median(seconds):>9.2f} s {ratio:>17.2f}")
+        rows.append((way, f"{statistics.median(seconds):.2f}", f"{ratio:.2f}"))
+    header = ("", "CPU s", "to `os.scandir`")
+    return f"Listing {files:,} files in {FOLDERS} folders:\n\n{table(header, rows)}"
 
 
 def main() -> None:
@@ -181,14 +192,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="pictures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, default=100_000, help="files to list")
+    parser.add_argument("--write", action="store_true", help="write the tables into RESULTS.md")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(*arguments.measure)
         return
     with tempfile.TemporaryDirectory() as folder:
-        compare_loaders(Path(folder), arguments.rounds, arguments.count)
-        compare_scans(Path(folder), arguments.rounds, arguments.files)
+        loaders = compare_loaders(Path(folder), arguments.rounds, arguments.count)
+        scans = compare_scans(Path(folder), arguments.rounds, arguments.files)
+    text = f"{machine(('torch', 'pillow'))} {loaders}\n\n{scans}"
+    print(text)
+    if arguments.write:
+        write_section(TITLE, text)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ besides, as its start, the last checkpoint and the test, does not grow with its 
 column of its own.
 
     python benchmarks/loop_cost.py [--steps 2000] [--rounds 7] [--cases plain clipped ...]
+        [--write]
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from results import machine, table, write_section
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -41,6 +43,7 @@ from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.task import Task, build
 
+TITLE = "What the loop costs (`loop_cost.py`)"
 BATCH = 64
 Batches = list[tuple[Tensor, Tensor]]
 Way = Callable[[], float | None]
@@ -165,6 +168,19 @@ def collated(split: object, batch_size: int) -> Batches:
 
 CLIPPED: dict[str, dict[str, Any]] = {"training": {"grad_clip_norm": 1.0, "ema_decay": 0.999}}
 AUGMENTED = {"dataset": {"shift_pixels": 0.5, "rotate_degrees": 10.0}}
+LABELS = {
+    "tight": "tight loop over pre-collated batches",
+    "tight, fused": "the same with torch's fused Adam",
+    "tight, clipped": "the same, clipped, with a mean of the weights",
+    "loader": "DataLoader and `.item()` in each step",
+    "plain": "tui-trainer, everything included",
+    "recipe": "tui-trainer, a recipe that computes the same loss",
+    "clipped": "tui-trainer, clipped, with a mean of the weights",
+    "default bits": "tui-trainer, `training.arithmetic=plain`",
+    "default bits, clipped": "the same, clipped, with a mean of the weights",
+    "augmented": "tui-trainer, pictures shifted and turned",
+    "compiled": "tui-trainer, `training.compile=step`",
+}
 CASES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "plain": ("tight", {}),
     "recipe": ("tight", {"recipe": {"type": "same-loss"}}),
@@ -186,6 +202,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dataset = task_of(1).dataset
@@ -215,22 +232,32 @@ def main() -> None:
                 if round_:
                     costs[name].append(per_step)
                     besides[name].append(whole_s - per_step * steps)
-    print(f"{steps} steps, {arguments.rounds} rounds in turns, one thread, CPU time")
-    print_table(costs, besides)
+    text = (
+        f"{machine()} {steps:,} steps, {arguments.rounds} rounds in turns, one thread, CPU time; "
+        "64-128-10 MLP on the digits, batch 64, Adam. All validate after each epoch. `besides` is "
+        "what a run costs once: its start, the last checkpoint, the test and the baselines.\n\n"
+        f"{rows_of(costs, besides)}\n\nEverything: batches by index, loss and gradient norm of "
+        "each step, metrics file, validation and checkpoints every 30 s."
+    )
+    print(text)
+    if arguments.write:
+        write_section(TITLE, text)
 
 
-def print_table(costs: dict[str, list[float]], besides: dict[str, list[float]]) -> None:
-    """Print the seconds per step of each way, by round, and what its whole run took besides."""
-    heads = f"{'us per step':>11} {'ratio':>6} {'from':>6} {'to':>6} {'besides, ms':>12}"
-    print(f"{'way':<22} {heads}  of")
+def rows_of(costs: dict[str, list[float]], besides: dict[str, list[float]]) -> str:
+    """Return a table of the seconds per step of each way, by round, and what its run took besides.
+
+    As Markdown.
+    """
+    rows = []
     for name, own in costs.items():
         base = CASES[name][0] if name in CASES else "tight"
         ratios = [cost / other for cost, other in zip(own, costs[base], strict=True)]
-        print(
-            f"{name:<22} {statistics.median(own) * 1e6:>11.1f} {statistics.median(ratios):>6.2f} "
-            f"{min(ratios):>6.2f} {max(ratios):>6.2f} "
-            f"{statistics.median(besides[name]) * 1e3:>12.1f}  {base}"
-        )
+        numbers = (statistics.median(ratios), min(ratios), max(ratios))
+        once = f"{statistics.median(besides[name]) * 1e3:.0f}" if name in CASES else ""
+        per_step = f"{statistics.median(own) * 1e6:.0f}"
+        rows.append((LABELS[name], per_step, *(f"{one:.2f}" for one in numbers), base, once))
+    return table(("way", "us per step", "ratio", "from", "to", "of", "besides, ms"), rows)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@ and by the program, through the same `__getitem__` of a plugin, with no worker a
 stay. Prints the medians of an epoch's seconds, and the speed of the program to the plain loop, by
 the wall and by CPU time.
 
-    python benchmarks/samples.py [--scale 1.0] [--rounds 5] [--quick]
+    python benchmarks/samples.py [--scale 1.0] [--rounds 5] [--quick] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results import machine, table, write_section
 
+TITLE = "What reading samples of a plugin takes (`samples.py`)"
 PICTURES, SIDE, BATCH = 5000, 96, 64
 PLUGIN = """
 from pathlib import Path
@@ -121,14 +122,11 @@ def _target_of(batch: Any) -> Any:
     return batch["target"] if isinstance(batch, dict) else batch[1]
 
 
-def compare(folder: Path, count: int, rounds: int) -> None:
-    """Print what an epoch takes in both ways, and the speed of the program to the plain loop."""
+def compare(folder: Path, count: int, rounds: int) -> str:
+    """Return a table of what an epoch takes in both ways, and of the speed to the plain loop."""
     make_pictures(folder, count)
     (folder / "plugin.py").write_text(PLUGIN)
-    print(f"{count:,} PNG of {SIDE}x{SIDE}, batches of {BATCH}; {rounds} rounds")
-    print(
-        f"{'pixels':<8} {'workers':>7} {'plain s':>8} {'ours s':>7} {'speed':>6} {'CPU':>6}  load"
-    )
+    rows: list[tuple[object, ...]] = []
     for pixels in ("uint8", "float32"):
         for workers in ("0", "2"):
             words = [sys.executable, __file__, "--measure", str(folder), pixels, workers]
@@ -144,11 +142,16 @@ def compare(folder: Path, count: int, rounds: int) -> None:
                 statistics.median(base[n] / own[n] for base, own in pairs) for n in (1, 2)
             )
             seconds = [statistics.median(one[1] for one in way) for way in (plain, ours)]
-            print(
-                f"{pixels:<8} {workers:>7} {seconds[0]:>8.2f} {seconds[1]:>7.2f} {speed:>6.2f} "
-                f"{cpu:>6.2f}  {os.getloadavg()[0]:.1f}",
-                flush=True,
-            )
+            numbers = (*seconds, speed, cpu)
+            rows.append((pixels, workers, *(f"{number:.2f}" for number in numbers)))
+            print(*rows[-1], flush=True)
+    header = ("pixels", "workers", "plain, s", "tui-trainer, s", "speed", "speed by CPU time")
+    return (
+        f"{count:,} PNG of {SIDE}x{SIDE}, decoded by Pillow in a plugin's own `__getitem__`, in "
+        f"batches of {BATCH}, {rounds} epochs in turns, one thread in each process. Medians of an "
+        "epoch; the speeds are to a plain `torch.utils.data.DataLoader`, medians of the ratios.\n\n"
+        + table(header, rows)
+    )
 
 
 def main() -> None:
@@ -156,6 +159,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the pictures")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a tenth of the pictures, one round")
+    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md")
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -163,7 +167,10 @@ def main() -> None:
         return
     scale, rounds = (0.1, 1) if arguments.quick else (arguments.scale, arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
-        compare(Path(folder), int(PICTURES * scale), rounds)
+        text = f"{machine()} {compare(Path(folder), int(PICTURES * scale), rounds)}"
+    print(text)
+    if arguments.write:
+        write_section(TITLE, text)
 
 
 if __name__ == "__main__":
