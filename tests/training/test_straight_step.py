@@ -34,6 +34,7 @@ HEAD = [{"match": "head.*", "lr": 0.1}]
 FORMS: dict[str, dict[str, Any]] = {
     "as ever": {},
     "norm": {"model": {"type": "mlp", "layers": [8, 6], "norm": "batch", "dropout": 0.2}},
+    "linear without bias": {"model": {"type": "linear", "bias": False, "dropout": 0.2}},
     "mean, clipped": {"training": {"ema_decay": 0.9, "grad_clip_norm": 0.05}},
     "plain": {"training": {"arithmetic": "plain", "grad_clip_norm": None}},
     "values clipped": {"training": {"grad_clip_norm": None, "grad_clip_value": 1e-3}},
@@ -55,7 +56,7 @@ BY_LAYERS: dict[str, dict[str, Any]] = {
         "model": {"type": "mlp", "layers": [1, 3], "activation": "tanh"},
         "loss": {"type": "focal"},
     },
-    "no hidden layer": {"model": {"type": "mlp", "layers": []}, "loss": {"type": "cross_entropy"}},
+    "linear": {"model": {"type": "linear"}, "loss": {"type": "cross_entropy"}},
     "plain sgd": {
         "model": {"type": "mlp", "layers": [7, 5]},
         "loss": {"type": "cross_entropy"},
@@ -73,7 +74,7 @@ BY_AUTOGRAD: dict[str, dict[str, Any]] = {
     "of torch": {"model": {"type": "mlp", "layers": [7]}, "optimizer": {"type": "muon", "lr": 0.1}},
 }
 BY_TORCH: dict[str, dict[str, Any]] = {
-    "another model": {"model": {"type": "linear"}},
+    "another model": {"model": {"type": "cnn", "channels": [4]}},
     "another precision": {"training": {"precision": "bf16"}},
 }
 
@@ -164,7 +165,7 @@ def test_a_model_whose_code_runs_in_a_step_may_exchange_the_memory_of_a_paramete
     assert weights[0].equal(weights[1])
 
 
-def test_only_an_mlp_is_taken_apart_and_only_while_nobody_watches_it(data: Path) -> None:
+def test_only_plain_layers_are_taken_apart_and_only_while_nobody_watches_them(data: Path) -> None:
     task, take = training_of(data, StraightStep)
     mlp: Any = task.model
     inner = mlp.hidden[0].linear

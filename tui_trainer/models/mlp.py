@@ -83,3 +83,10 @@ class Linear(nn.Module):
             features_BD = self.dropout(features_BD)
         logits_BK: Tensor = self.head(features_BD)
         return logits_BK
+
+    def plain_layers(self) -> list[nn.Module] | None:
+        """Return the layers that `forward` applies to the flattened input, see `plain_layers`."""
+        if type(self).forward is not Linear.forward:
+            return None
+        layers = (self.head,) if self.dropout is None else (self.dropout, self.head)
+        return plain_layers(self, layers)

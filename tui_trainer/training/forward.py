@@ -17,7 +17,7 @@ from torch.func import functional_call
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.models.direct_calls import operation_of
 from tui_trainer.models.inputs import Argument, arguments_of, values_of
-from tui_trainer.models.mlp import Mlp
+from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.modes import Modes
 from tui_trainer.models.outputs import as_float32, entries_of, logits_of
 from tui_trainer.problems.batch import TARGET, Batch, describe, is_on_host, lengths_of
@@ -134,7 +134,7 @@ class Forward:
 
         They compute the same outputs as a call; None: there are none.
         """
-        if not isinstance(self.model, Mlp) or not self._calls_model_alone:
+        if not isinstance(self.model, Mlp | Linear) or not self._calls_model_alone:
             return None
         return self.model.plain_layers()
 
