@@ -23,10 +23,13 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.runs.view import RunView
+from tui_trainer.training import loop
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.loop import train
 from tui_trainer.training.losses import Criterion
+from tui_trainer.training.next_border import NextBorder, next_border
 from tui_trainer.training.start_point import FromScratch
+from tui_trainer.training.training import Training
 
 
 @pytest.fixture(scope="module")
@@ -316,3 +319,20 @@ def test_the_loop_stops_at_borders_that_are_due_by_time(
     steps = [event.step for event in run.events if isinstance(event, CheckpointSaved)]
     assert 1 < steps[0] < 40
     assert (outcome.step < 40) == (key == "training.max_seconds")
+
+
+def test_there_is_a_border_at_least_each_five_seconds(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cycles, which may hold memory of a GPU, are collected at borders alone."""
+    waits_s: list[float] = []
+
+    def noted(training: Training) -> NextBorder:
+        border = next_border(training)
+        waits_s.append(border.elapsed_s - training.shared.watch.elapsed_s())
+        return border
+
+    monkeypatch.setattr(loop, "next_border", noted)
+    experiment = small_experiment(data, logging={"every_steps": 1, "every_seconds": 60})
+    Run.new(tmp_path / "run", experiment).start()
+    assert 4 < max(waits_s) <= 5

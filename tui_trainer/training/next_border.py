@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from tui_trainer.training.training import Training
 
+_MOST_S = 5.0
+"""From border to border on a GPU no cycles are collected, and what is in them keeps its memory."""
+
 
 class NextBorder(NamedTuple):
     """A border, by the number of steps that were taken or by the time, whichever comes first."""
@@ -42,6 +45,7 @@ def next_border(training: Training) -> NextBorder:
     if limits.max_steps is not None:
         steps.append(limits.max_steps)
     times_s = (
+        training.shared.watch.elapsed_s() + _MOST_S,
         training.recorder.due_s,
         training.saver.due_s,
         math.inf if limits.max_seconds is None else limits.max_seconds,
