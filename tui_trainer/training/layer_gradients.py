@@ -123,7 +123,7 @@ class LayerChain:
             layer, inputs = self._layers[number], values[number]
             layer.add_gradients(gradient, inputs)
             gradient = layer.gradient_of_inputs(gradient, inputs, values[number + 1])
-        # Nobody needs the gradient of the batch.
+        # The gradient of the batch itself is not needed.
         self._layers[0].add_gradients(gradient, values[0])
 
 
