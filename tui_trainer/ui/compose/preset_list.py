@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -74,6 +75,7 @@ class PresetPane(OptionList):
 
     def on_resize(self) -> None:
         """Keep the cursor in view; before the first layout there was nothing to scroll."""
+        self._update_lines()
         self.scroll_to_highlight()
 
     def show(self, chosen: str, own_type: str = "", *, is_changed: bool = False) -> None:
@@ -167,6 +169,9 @@ class PresetPane(OptionList):
         self.clear_options()
         if self._rows:
             self.add_options([Option(self._prompt(listed)) for listed in self._rows])
+            if not self.size:
+                # So that the first layout has room for the scroll bar. An entry has one line.
+                self.set_reactive(PresetPane.virtual_size, Size(0, len(self._rows)))
         else:
             text = "nothing matches" if self._words else "no presets"
             self.add_option(Option(Content.styled(text, "$foreground-muted"), disabled=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import ScreenResume
+from textual.events import Resize, ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -91,6 +91,7 @@ class ComposeScreen(Screen[None]):
         self.draft = draft
         self._is_launching = False
         self._is_styled = False
+        self._knows_sizes = False
         self._reading = ""
         """The data set of a plugin for which an experiment is being made."""
 
@@ -116,6 +117,22 @@ class ComposeScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Do nothing at a key that comes while the parts of the screen are still being made."""
         return self.is_mounted and super().check_action(action, parameters)
+
+    # The first layout tells the parts their sizes, from which they find out about scroll bars and
+    # how much they can draw; the second is painted.
+
+    def on_resize(self, event: Resize) -> None:
+        if self._knows_sizes:
+            return
+        self._knows_sizes = True
+        if event.size == self.size and self.has_class(*size_classes(*event.size)):
+            # Textual would lay out at once, before the parts have found out.
+            event.prevent_default()
+            self.refresh(layout=True)
+
+    def _compositor_refresh(self) -> None:
+        if self._knows_sizes:
+            super()._compositor_refresh()
 
     # Screens in front of this one.
 
