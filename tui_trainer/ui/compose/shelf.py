@@ -62,7 +62,10 @@ class PresetShelf(Widget):
     def compose(self) -> ComposeResult:
         with Horizontal(id="lists"):
             for kind in KINDS:
-                yield PresetPane(self.catalogue, kind, id=kind)
+                pane = PresetPane(self.catalogue, kind, id=kind)
+                # Before it is mounted, so that it only reads the file that its cursor is on.
+                self._mark_choice(pane)
+                yield pane
             yield Details(id="details")
         yield Static(id="hint", markup=False)
 
@@ -70,12 +73,13 @@ class PresetShelf(Widget):
         """Mark the presets and types that a draft uses, and those with changes."""
         self._draft = draft
         self._warned_of = None
-        changes = draft.changes
         for pane in self.panes:
-            edits = changes if pane.kind == "experiment" else self._edits(pane.kind)
-            own_type = draft.own_type(pane.kind)
-            pane.show(draft.preset(pane.kind), own_type, is_changed=bool(edits))
+            self._mark_choice(pane)
         self._describe()
+
+    def _mark_choice(self, pane: PresetPane) -> None:
+        kind, draft = pane.kind, self._draft
+        pane.show(draft.preset(kind), draft.own_type(kind), is_changed=bool(self._edits(kind)))
 
     def show_misfits(self, misfits: Misfits) -> None:
         """Mark the presets that do not fit the data, given the reasons by kind and name."""
