@@ -102,8 +102,12 @@ class TrainerApp(App[int], inherit_bindings=False):
         return self._first
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._read_on)
         self.set_interval(TITLE_S, self._show_title)
+
+    def on_ready(self) -> None:
+        """Read on at once when the first screen is painted, not a frame later."""
+        # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.
+        self.run_worker(self._begin())
 
     def _show_title(self) -> None:
         """Bring the title of the terminal's window up to date."""
@@ -114,10 +118,6 @@ class TrainerApp(App[int], inherit_bindings=False):
             # Only a run screen that was opened has a session, so nothing is imported for this.
             running = self._stack.run if "tui_trainer.ui.run.screen" in sys.modules else None
             driver.show_title(title_of(running.session.view if running is not None else None))
-
-    def _read_on(self) -> None:
-        # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.
-        self.run_worker(self._begin())
 
     async def _begin(self) -> None:
         """Read everything the app works with and show it; called after the first paint."""
