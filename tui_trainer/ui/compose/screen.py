@@ -40,7 +40,7 @@ from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.search import Search
 from tui_trainer.ui.compose.shelf import PresetShelf
-from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
+from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, rows_of_form, size_classes
 from tui_trainer.ui.compose.summary import Summary
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
@@ -102,7 +102,7 @@ class ComposeScreen(Screen[None]):
         yield DraftLine(id="changes")
         yield (shelf := PresetShelf(self._services.library, self.draft))
         yield (bar := SearchBar())
-        yield (form := Form(self.draft))
+        yield (form := Form(self.draft, rows=rows_of_form(self.app.size.height)))
         self._search = Search(bar, shelf, form, enter)
         with Horizontal(id="outcome"):
             yield Summary(self._services)
