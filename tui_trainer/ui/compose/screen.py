@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -121,7 +122,8 @@ class ComposeScreen(Screen[None]):
     # The first layout tells the parts their sizes, from which they find out about scroll bars and
     # how much they can draw; the second is painted.
 
-    def on_resize(self, event: Resize) -> None:
+    @on(Resize)
+    def _sizes_known(self, event: Resize) -> None:
         if self._knows_sizes:
             return
         self._knows_sizes = True
