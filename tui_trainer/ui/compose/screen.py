@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -35,6 +34,7 @@ from tui_trainer.ui.compose.details import DetailsScreen, everything_text
 from tui_trainer.ui.compose.facts import free_text
 from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
+from tui_trainer.ui.compose.panes import enter, enter_next
 from tui_trainer.ui.compose.preset_list import PresetPane
 from tui_trainer.ui.compose.proposals import take_file, take_own
 from tui_trainer.ui.compose.save_preset import SavePreset
@@ -390,22 +390,3 @@ class ComposeScreen(Screen[None]):
 
     def _say(self, text: str, severity: Severity = "information") -> None:
         self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)
-
-
-# Moving between panes. A pane is a widget that can have the focus or that contains one.
-
-
-def enter(pane: Widget) -> bool:
-    """Focus a pane or the first focusable widget in it; return whether there was one."""
-    screen = pane.screen
-    found = (it for it in screen.focus_chain if it is pane or pane in it.ancestors)
-    if (first := next(found, None)) is not None:
-        screen.set_focus(first)
-    return first is not None
-
-
-def enter_next(panes: Sequence[Widget]) -> None:
-    """Go to the next pane that can be focused; the first one follows the last."""
-    here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
-    order = [*panes[here + 1 :], *panes[: here + 1]]
-    next(filter(enter, order), None)
