@@ -125,14 +125,17 @@ class TrainerApp(App[int], inherit_bindings=False):
         with importing():
             if not await self._open():
                 return
-        # The loader itself waits until the first screen is painted.
-        self.services.loader.start(asyncio.get_running_loop().call_soon_threadsafe)
-        if (begin := self._opening.begin) is not None:
-            self._stack.begin(begin(), self.services)
-        self.call_after_refresh(self._first.hand_over)
-        if problem := self.services.choices.problem:
-            # On the screen that stays: a message goes with the screen that it was shown on.
-            self.call_after_refresh(self._warn, problem)
+            # The loader itself waits until the first screen is painted.
+            self.services.loader.start(asyncio.get_running_loop().call_soon_threadsafe)
+            if (begin := self._opening.begin) is not None:
+                self._stack.begin(begin(), self.services)
+            self.call_after_refresh(self._first.hand_over)
+            if problem := self.services.choices.problem:
+                # On the screen that stays: a message goes with the screen that it was shown on.
+                self.call_after_refresh(self._warn, problem)
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            await painted.wait()
 
     async def _open(self) -> bool:
         """Read everything and compose, unless a run begins; return False if the app was left."""
