@@ -36,8 +36,6 @@ from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
 from tui_trainer.ui.compose.panes import enter, enter_next
 from tui_trainer.ui.compose.preset_list import PresetPane
-from tui_trainer.ui.compose.proposals import take_file, take_own
-from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.search import Search
 from tui_trainer.ui.compose.shelf import PresetShelf
@@ -193,6 +191,8 @@ class ComposeScreen(Screen[None]):
         if self._reading != name:
             return
         if not isinstance(result, TrainerError):
+            from tui_trainer.ui.compose.proposals import take_own
+
             take_own(self.draft, result)
             self._refill()
             self._tell_of(result, len(result.lines))
@@ -265,6 +265,8 @@ class ComposeScreen(Screen[None]):
 
     def action_save_preset(self) -> None:
         """Ask for a name, and save the draft as a preset."""
+        from tui_trainer.ui.compose.save_preset import SavePreset
+
         self.app.push_screen(SavePreset(self.draft, self._services.preset_dir), self._saved)
 
     def _saved(self, path: Path | None) -> None:
@@ -316,6 +318,8 @@ class ComposeScreen(Screen[None]):
     def _fill(self, picked: Picked | None) -> None:
         if picked is None:
             return
+        from tui_trainer.ui.compose.proposals import take_file
+
         proposal = picked.proposal
         take_file(self.draft, proposal, picked.target)
         self._refill()

@@ -20,7 +20,6 @@ from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.own_types import OwnType
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.sessions.misfits import Misfits
-from tui_trainer.sessions.plugin_proposal import reference_of
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.catalogue import Catalogue, Entry
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
@@ -148,9 +147,12 @@ class PresetShelf(Widget):
         An experiment that is made for these data already stays, and one from a file that the user
         named only gets them.
         """
-        is_data = entry.kind == "dataset" and isinstance(entry.listed, OwnType)
+        if entry.kind != "dataset" or not isinstance(entry.listed, OwnType):
+            return False
+        from tui_trainer.sessions.plugin_proposal import reference_of
+
         is_made = self._draft.base == reference_of(entry.name)
-        return is_data and not is_made and not self._draft.is_from_file
+        return not is_made and not self._draft.is_from_file
 
     def _lost_by(self, entry: Entry) -> list[Change]:
         """Return the changes that are discarded if this entry is chosen."""
