@@ -5,6 +5,7 @@ Layer: ui. The cursor is not the choice: the chosen entry has a mark, and moving
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ class PresetPane(OptionList):
     def on_mount(self) -> None:
         self._rebuild()
         # Reading the files can wait until something is on the screen.
-        self.call_after_refresh(self._mark_broken)
+        self.call_after_refresh(lambda: self.run_worker(self._mark_broken_in_turn()))
 
     def on_resize(self) -> None:
         """Keep the cursor in view; before the first layout there was nothing to scroll."""
@@ -191,10 +192,20 @@ class PresetPane(OptionList):
         text = " ".join(words).casefold()
         return all(word in text for word in self._words)
 
+    async def _mark_broken_in_turn(self) -> None:
+        """Read one file after another, and let keys be answered in between."""
+        for listed in list(self._rows):
+            self._mark_if_broken(listed)
+            await asyncio.sleep(0)
+
     def _mark_broken(self) -> None:
-        for index, listed in enumerate(self._rows):
-            if self._catalogue.entry(listed).wrong:
-                self._replace(index, listed)
+        for listed in self._rows:
+            self._mark_if_broken(listed)
+
+    def _mark_if_broken(self, listed: Listed) -> None:
+        # The list may have changed while keys were answered.
+        if self._catalogue.entry(listed).wrong and listed in self._rows:
+            self._replace(self._rows.index(listed), listed)
 
     def _replace(self, index: int, listed: Listed) -> None:
         prompt = self._prompt(listed)
