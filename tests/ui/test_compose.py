@@ -527,7 +527,7 @@ def test_a_text_shown_before_the_details_are_mounted_is_there() -> None:
     class Early(App[None]):
         def compose(self) -> ComposeResult:
             details = Details()
-            details.show("title", Content("the first text"))
+            details.show("title", lambda: Content("the first text"))
             yield details
 
     async def shown() -> str:

@@ -7,6 +7,7 @@ edits takes a second enter, and the chosen preset is never chosen again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from textual.app import ComposeResult
@@ -216,7 +217,7 @@ class PresetShelf(Widget):
             made = " (enter makes an experiment for it)" if self._makes_whole(entry) else ""
             text = f"{entry.title}{made}: {entry.description or 'no description'}"
             self._hint(text, "$foreground-muted", is_in_details=True)
-        beside = beside_text(entry, self._draft, misfit)
+        beside = partial(beside_text, entry, self._draft, misfit)
         self.query_one(Details).show(f"{self.kind} {entry.title}", beside)
 
     def _hint(self, text: str, style: str, *, is_in_details: bool = False) -> None:
