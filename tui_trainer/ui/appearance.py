@@ -15,7 +15,7 @@ from textual.theme import Theme
 
 from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.ui.plots.canvas import markers_for
+from tui_trainer.ui.plots.markers import markers_for
 from tui_trainer.ui.terminal.driver import TerminalDriver
 
 

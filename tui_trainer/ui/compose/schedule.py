@@ -21,7 +21,7 @@ from tui_trainer.config.sections.schedules import factor, follows_validation, ne
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import rate_text
-from tui_trainer.ui.plots.canvas import Markers, markers_for
+from tui_trainer.ui.plots.markers import Markers, markers_for
 
 MOST_STEPS = 200
 NOMINAL_STEPS = 1000
