@@ -1,4 +1,4 @@
-"""Takes over runs from hosts that are gone, and deletes runs, never one that a process writes.
+"""Takes over runs from hosts that are gone, never one that a process writes.
 
 Layer: runs. A free lock on another host proves nothing: a file system that hosts share may lock for
 each host alone. Only the heartbeat is left to judge by.
@@ -6,22 +6,19 @@ each host alone. Only the heartbeat is left to judge by.
 
 from __future__ import annotations
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from tui_trainer.runs.directory import RunDirectory, list_command
-from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
-from tui_trainer.runs.files import Files, cannot_write, publish
-from tui_trainer.runs.folder import NotOurs, UnsafeFile
-from tui_trainer.runs.index import RunSummary, unheard_s
-from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.paths import exists, is_folder, open_file, remove_tree
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.files import Files, publish
+from tui_trainer.runs.index import unheard_s
+from tui_trainer.runs.paths import exists, open_file
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, is_here, read_status
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, CannotWrite
+from tui_trainer.text.errors import BadInput
 
 
 def gone_host(run: RunDirectory, *, force: bool = False) -> str:
@@ -69,47 +66,3 @@ def fence(run: RunDirectory) -> None:
 def _copy(source: Path, target: BinaryIO) -> None:
     with open_file(source) as file:
         shutil.copyfileobj(file, target)
-
-
-PREFIX = ".deleted-"
-
-
-def delete_run(summary: RunSummary) -> None:
-    """Delete the directory of a run, including its checkpoints.
-
-    It is first renamed to a name that no list shows, so that a half-deleted run is not a run.
-
-    Raises:
-        BadInput: it is alive, or may be on another host, or is not a directory of its own.
-        CannotWrite: it could not be deleted, or only in part; the message names what is left.
-    """
-    run = RunDirectory(summary.path)
-    if not is_folder(run.path):
-        raise BadInput(f"{clean(str(run.path))}: not the directory of a run; nothing was deleted")
-    if summary.status is not None and summary.state not in ENDED_STATES:
-        raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
-    lock = _lock(run)
-    # Renamed while we hold the lock, so that no resume begins in it; the lock goes with it.
-    hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
-    try:
-        Files().replace(run.path, hidden)
-    except OSError as error:
-        raise cannot_write(run.path, error) from error
-    finally:
-        if lock is not None:
-            lock.release()
-    try:
-        remove_tree(hidden)
-    except OSError as error:
-        raise cannot_write(Path(error.filename or hidden), error) from error
-
-
-def _lock(run: RunDirectory) -> RunLock | None:
-    """Take the lock; None if its name is not a regular file, so that no process can hold it."""
-    try:
-        return RunLock.acquire(run.lock)
-    except CannotWrite as error:
-        cause = error.__cause__
-        if isinstance(cause, UnsafeFile) and not isinstance(cause, NotOurs):
-            return None
-        raise
