@@ -1,4 +1,4 @@
-"""Takes over runs from hosts that are gone, never one that a process writes.
+"""`take_over`: locks a run for a new start, and clears up after the process that wrote it last.
 
 Layer: runs. A free lock on another host proves nothing: a file system that hosts share may lock for
 each host alone. Only the heartbeat is left to judge by.
@@ -6,6 +6,7 @@ each host alone. Only the heartbeat is left to judge by.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,37 @@ from typing import BinaryIO
 
 from tui_trainer.runs.directory import RunDirectory, list_command
 from tui_trainer.runs.events import FINAL_STATES
-from tui_trainer.runs.files import Files, publish
+from tui_trainer.runs.files import Files, publish, sweep_temporaries
 from tui_trainer.runs.index import unheard_s
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.manifests import manifest_files, unpublished_files
 from tui_trainer.runs.paths import exists, open_file
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, is_here, read_status
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.shell import program_line
+
+
+def take_over(run: RunDirectory, *, force: bool = False) -> RunLock:
+    """Return the lock of a run, in which nothing of its last process is left half done.
+
+    Raises:
+        BadInput: a process holds the run; or one on another host may, and `force` is not set.
+        CheckpointUnusable: its checkpoints are lost.
+    """
+    gone = gone_host(run, force=force)
+    lock = RunLock.acquire(run.lock, gone=gone)
+    try:
+        if gone or lock.note:
+            # Only silence says that it is dead: it must not append to our files.
+            fence(run)
+        _check_not_lost(run)
+        _tidy(run)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
 def gone_host(run: RunDirectory, *, force: bool = False) -> str:
@@ -66,3 +92,25 @@ def fence(run: RunDirectory) -> None:
 def _copy(source: Path, target: BinaryIO) -> None:
     with open_file(source) as file:
         shutil.copyfileobj(file, target)
+
+
+def _check_not_lost(run: RunDirectory) -> None:
+    """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
+    status = read_status(run.status)
+    saved = status.saved.step if status else None
+    if saved is not None and not manifest_files(run.checkpoints):
+        raise CheckpointUnusable(
+            f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
+            f"restore the folder, or start over: {program_line('train', str(run.config))}"
+        )
+
+
+def _tidy(run: RunDirectory) -> None:
+    """Remove the half-written files of a killed process and its unread mail; under the lock."""
+    for folder in (run.path, run.checkpoints):
+        sweep_temporaries(folder)
+    for name in unpublished_files(run.checkpoints):
+        # Killed between the file and its manifest: it was never published.
+        with contextlib.suppress(OSError):
+            Files().unlink(run.checkpoints / name)
+    Mailbox(run.control).clear()

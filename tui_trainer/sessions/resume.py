@@ -6,7 +6,6 @@ leaves the run as it was.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,20 +23,12 @@ from tui_trainer.runs.edits import (
     in_force,
     read_edits,
 )
-from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
-from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.manifests import (
-    checkpoint_files,
-    manifest_files,
-    read_manifests,
-    unpublished_files,
-)
+from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
-from tui_trainer.runs.takeover import fence, gone_host
+from tui_trainer.runs.takeover import take_over
 from tui_trainer.sessions.edit_plan import EditPlan, plan_edits
 from tui_trainer.sessions.prepare import (
     DATA_PLACE,
@@ -51,11 +42,12 @@ from tui_trainer.sessions.prepare import (
 )
 from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.shell import program_line
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceChoice
+    from tui_trainer.runs.lock import RunLock
     from tui_trainer.runs.view import RunView
     from tui_trainer.training.checkpoints import Checkpoint
     from tui_trainer.training.task import Task
@@ -98,10 +90,8 @@ def prepare_resume(
     startup.name(run, config)
     overrides = live_overrides(run, config, request.overrides)
     experiment = _with_runtime(config, overrides)
-    gone = gone_host(run, force=request.force)
-    lock = RunLock.acquire(run.lock, gone=gone)
+    lock = take_over(run, force=request.force)
     try:
-        _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, request, startup)
         edits = read_edits(run.edits)
         made = [override for override in overrides if override.key not in RUNTIME]
@@ -225,37 +215,6 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
         return ""
     on = run.command("resume", trained_on(limit, experiment, done))
     return f"{limit.reason}; to train on: {on}"
-
-
-def _put_in_order(run: RunDirectory, *, may_be_alive: bool) -> None:
-    """Take the directory over from the previous process, and remove what it left half done."""
-    if may_be_alive:
-        # Only silence says that it is dead: it must not append to our files.
-        fence(run)
-    _check_not_lost(run)
-    _tidy(run)
-
-
-def _check_not_lost(run: RunDirectory) -> None:
-    """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
-    status = read_status(run.status)
-    saved = status.saved.step if status else None
-    if saved is not None and not manifest_files(run.checkpoints):
-        raise CheckpointUnusable(
-            f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
-            f"restore the folder, or start over: {program_line('train', str(run.config))}"
-        )
-
-
-def _tidy(run: RunDirectory) -> None:
-    """Remove the half-written files of a killed process and its unread mail; under the lock."""
-    for folder in (run.path, run.checkpoints):
-        sweep_temporaries(folder)
-    for name in unpublished_files(run.checkpoints):
-        # Killed between the file and its manifest: it was never published.
-        with contextlib.suppress(OSError):
-            Files().unlink(run.checkpoints / name)
-    Mailbox(run.control).clear()
 
 
 def live_overrides(
