@@ -16,11 +16,10 @@ from tui_trainer.cli import options
 from tui_trainer.cli.output_file import written_beside
 from tui_trainer.cli.picture_folder import PictureFolder
 from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
-from tui_trainer.config.overrides import Override, parse_overrides
+from tui_trainer.config.overrides import DATA_PLACE, Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.lookup import find_run
-from tui_trainer.sessions.prepare import DATA_PLACE
 from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line

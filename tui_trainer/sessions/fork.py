@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override, with_value
+from tui_trainer.config.overrides import DATA_PLACE, Override, with_value
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
@@ -21,7 +21,7 @@ from tui_trainer.runs.files import Files, cannot_write, write_atomically
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
+from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import live_overrides, prepare_resume
 from tui_trainer.sessions.startup import Startup

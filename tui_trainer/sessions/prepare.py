@@ -43,11 +43,6 @@ if TYPE_CHECKING:
     from tui_trainer.training.task import ReadData, Task
 
 
-DATA_PLACE = "dataset.path"
-"""The setting for where the data are. Every command on a run takes it, because data are moved; the
-fingerprint tells whether they are still the same."""
-
-
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
     """A run that is locked and ready; its holder must release the lock."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import (
+    DATA_PLACE,
     Override,
     check_live,
     overrides_of,
@@ -31,7 +32,6 @@ from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import take_over
 from tui_trainer.sessions.edit_plan import EditPlan, plan_edits
 from tui_trainer.sessions.prepare import (
-    DATA_PLACE,
     PreparedRun,
     build_task,
     read_config,
