@@ -23,7 +23,8 @@ from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
-from tui_trainer.sessions.resume import live_overrides, prepare_resume
+from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.resume_settings import live_overrides
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable

@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tui_trainer.config.experiment import SECTIONS, Experiment
-from tui_trainer.config.overrides import (
-    DATA_PLACE,
-    Override,
-    check_live,
-    overrides_of,
-    with_value,
-)
-from tui_trainer.config.sections.training import LoaderSection
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import with_value
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import (
     facts_of_settings,
@@ -30,7 +23,6 @@ from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import take_over
-from tui_trainer.sessions.edit_plan import EditPlan, plan_edits
 from tui_trainer.sessions.prepare import (
     PreparedRun,
     build_task,
@@ -41,9 +33,14 @@ from tui_trainer.sessions.prepare import (
     warnings_of,
 )
 from tui_trainer.sessions.requests import ResumeRun
+from tui_trainer.sessions.resume_settings import (
+    RUNTIME,
+    EditPlan,
+    live_overrides,
+    plan_edits,
+    with_runtime,
+)
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.text.errors import BadInput
-from tui_trainer.text.shell import program_line
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceChoice
@@ -51,18 +48,6 @@ if TYPE_CHECKING:
     from tui_trainer.runs.view import RunView
     from tui_trainer.training.checkpoints import Checkpoint
     from tui_trainer.training.task import Task
-
-RUNTIME = (
-    DATA_PLACE,
-    "training.device",
-    "training.threads",
-    "training.cuda_graphs",
-    "training.on_hangup",
-    "training.preempt_signals",
-    "training.preempt_exit_code",
-    *(f"loader.{name}" for name in LoaderSection.model_fields),
-)
-"""Settings for where and how a run is executed: a resume may change them, and they are no edits."""
 
 
 def prepare_resume(
@@ -89,7 +74,7 @@ def prepare_resume(
     config = read_config(run)
     startup.name(run, config)
     overrides = live_overrides(run, config, request.overrides)
-    experiment = _with_runtime(config, overrides)
+    experiment = with_runtime(config, overrides)
     lock = take_over(run, force=request.force)
     try:
         loaded = _load(run, experiment, request, startup)
@@ -215,42 +200,3 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
         return ""
     on = run.command("resume", trained_on(limit, experiment, done))
     return f"{limit.reason}; to train on: {on}"
-
-
-def live_overrides(
-    run: RunDirectory, config: Experiment, overrides: Sequence[Override]
-) -> tuple[Override, ...]:
-    """Return the overrides with their full keys, each for a setting that may change in this run.
-
-    Raises:
-        BadInput: one is for a setting that cannot change, which says how a new run takes it; or its
-            value is invalid.
-    """
-    complete = overrides_of(config, overrides)
-    for override in complete:
-        _check_can_change(run, config, override.key)
-        with_value(config, override.key, override.value)
-    return complete
-
-
-def _check_can_change(run: RunDirectory, config: Experiment, key: str) -> None:
-    """Raise BadInput unless a setting may change in this run."""
-    if key in RUNTIME:
-        return
-    try:
-        check_live(config, key)
-    except BadInput as error:
-        known = (*SECTIONS, *config.all_keys())
-        if key not in known or key == "training.init_from":
-            raise
-        words = ("train", str(run.config), f"training.init_from={run.path}")
-        new = f"{program_line(*words)} {key}=..."
-        raise BadInput(f"{error}; start a new run from its weights to change it: {new}") from error
-
-
-def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
-    """Apply the overrides that say where and how the run is executed."""
-    for override in overrides:
-        if override.key in RUNTIME:
-            experiment = with_value(experiment, override.key, override.value)
-    return experiment
