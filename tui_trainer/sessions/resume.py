@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
-from tui_trainer.runs.edits import (
-    facts_of_settings,
-    in_force,
-    read_edits,
-)
+from tui_trainer.runs.edits import facts_of_settings
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
@@ -34,7 +30,6 @@ from tui_trainer.sessions.prepare import (
 )
 from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.resume_settings import (
-    RUNTIME,
     EditPlan,
     live_overrides,
     plan_edits,
@@ -78,11 +73,8 @@ def prepare_resume(
     lock = take_over(run, force=request.force)
     try:
         loaded = _load(run, experiment, request, startup)
-        edits = read_edits(run.edits)
-        made = [override for override in overrides if override.key not in RUNTIME]
-        plan = plan_edits(
-            experiment, edits, made, loaded.step, drop_later=request.drop_edits, origin=origin
-        )
+        drop = request.drop_edits
+        plan = plan_edits(run, experiment, overrides, loaded.step, drop_later=drop, origin=origin)
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
             startup.commit()
@@ -153,7 +145,7 @@ def _prepared(
     hint = ""
     has_test = len(loaded.task.dataset.test) > 0
     if checkpoint is not None and _is_tested(run, status, has_test=has_test):
-        hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
+        hint = _nothing_to_do(run, checkpoint, plan.in_force)
     return PreparedRun(
         run=run,
         lock=lock,

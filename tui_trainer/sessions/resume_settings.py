@@ -7,7 +7,7 @@ of edits up to date.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import (
@@ -21,7 +21,7 @@ from tui_trainer.config.overrides import (
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import Edit, in_force, record_edit, rewrite_edits
+from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.shell import program_line
 
@@ -89,6 +89,8 @@ class EditPlan:
     """Later edits of settings that were given to the resume; they are not repeated."""
     step: int
     drops_later: bool
+    in_force: Experiment
+    """The configuration after all edits."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -117,8 +119,8 @@ class EditPlan:
 
 
 def plan_edits(
+    run: RunDirectory,
     experiment: Experiment,
-    recorded: Sequence[Edit],
     overrides: Sequence[Override],
     step: int,
     *,
@@ -132,8 +134,10 @@ def plan_edits(
     Raises:
         BadInput: an override is for a setting that is not live, or an edit no longer fits.
     """
+    recorded = read_edits(run.edits)
     kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
-    new = _as_edits(experiment, kept, overrides, step, origin)
+    made = [override for override in overrides if override.key not in RUNTIME]
+    new = _as_edits(experiment, kept, made, step, origin)
     given = {edit.key for edit in new}
     superseded = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
     plan = EditPlan(
@@ -142,14 +146,14 @@ def plan_edits(
         superseded=tuple(superseded),
         step=step,
         drops_later=drop_later,
+        in_force=experiment,
     )
     try:
-        in_force(experiment, plan.edits)
+        return replace(plan, in_force=in_force(experiment, plan.edits))
     except BadInput as error:
         # Better to fail now than when training reaches its step.
         hint = "--drop-edits leaves out the edits that come later"
         raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
-    return plan
 
 
 def _as_edits(
