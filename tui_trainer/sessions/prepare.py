@@ -6,7 +6,6 @@ is refused before a directory is made or touched.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,7 +23,6 @@ from tui_trainer.runs.edits import flat, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.lookup import find_run
-from tui_trainer.runs.paths import exists
 from tui_trainer.runs.plugin_copies import keep_plugins
 from tui_trainer.runs.provenance import (
     collect,
@@ -32,6 +30,7 @@ from tui_trainer.runs.provenance import (
     settings_facts,
     write_provenance,
 )
+from tui_trainer.sessions.split_records import record_split, split_of_other
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError
@@ -146,32 +145,6 @@ def resolve_runs(experiment: Experiment, runs_dir: Path) -> Experiment:
     return experiment
 
 
-def split_of_other(experiment: Experiment) -> SplitRecord | None:
-    """Return the split of the run that `dataset.split_from` names, or None.
-
-    Raises:
-        BadInput: it is no run, or one of an older version, which kept no record of its split.
-        CheckpointUnusable: the record is damaged.
-    """
-    given = experiment.dataset.split_from
-    if not given:
-        return None
-    from tui_trainer.training.split_file import read_record
-
-    key = "dataset.split_from"
-    try:
-        run = find_run(os.path.join(given, ""), Path())
-    except BadInput as error:
-        raise BadInput(f"{key}: {error}") from error
-    record = read_record(run.splits)
-    if record is None:
-        raise BadInput(
-            f"{key}: {clean(run.path.name)} is of an older version, which kept no record of its "
-            "split; dataset.split_by=position splits the same data in the same way"
-        )
-    return replace(record, is_of_another_run=True)
-
-
 def build_task(
     experiment: Experiment,
     fitted: dict[str, Any] | None = None,
@@ -213,14 +186,6 @@ def build_task(
 
 def warnings_of(device: DeviceChoice, lock: RunLock) -> tuple[str, ...]:
     return tuple(text for text in (device.warning, lock.note) if text)
-
-
-def record_split(run: RunDirectory, task: Task) -> None:
-    """Write the side of every row, unless the run has its record or the data have none."""
-    from tui_trainer.training.split_file import write_record
-
-    if task.dataset.split_record is not None and not exists(run.splits):
-        write_record(run.splits, task.dataset.split_record)
 
 
 def record_provenance(

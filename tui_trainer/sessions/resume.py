@@ -24,8 +24,6 @@ from tui_trainer.sessions.prepare import (
     build_task,
     read_config,
     record_provenance,
-    record_split,
-    split_of_other,
     warnings_of,
 )
 from tui_trainer.sessions.requests import ResumeRun
@@ -35,6 +33,7 @@ from tui_trainer.sessions.resume_settings import (
     plan_edits,
     with_runtime,
 )
+from tui_trainer.sessions.split_records import record_split, split_of_other
 from tui_trainer.sessions.startup import Startup
 
 if TYPE_CHECKING:

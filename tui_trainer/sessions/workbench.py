@@ -24,8 +24,8 @@ from tui_trainer.sessions.prepare import (
     NeedsPlugin,
     read_config,
     resolve_runs,
-    split_of_other,
 )
+from tui_trainer.sessions.split_records import split_of_other
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
