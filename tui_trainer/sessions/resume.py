@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import with_value
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import facts_of_settings
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
-from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import take_over
 from tui_trainer.sessions.prepare import (
@@ -33,7 +31,7 @@ from tui_trainer.sessions.resume_settings import (
     plan_edits,
     with_runtime,
 )
-from tui_trainer.sessions.split_records import record_split, split_of_other
+from tui_trainer.sessions.split_records import record_split, split_to_resume
 from tui_trainer.sessions.startup import Startup
 
 if TYPE_CHECKING:
@@ -112,19 +110,11 @@ def _load(
     startup.enter("read the checkpoint")
     from tui_trainer.data.load import load
     from tui_trainer.training.changes import check_model, load_whole
-    from tui_trainer.training.split_file import read_record
 
     checkpoint, notes = _choose(run, request.which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
-    record = read_record(run.splits)
-    if record is None and fitted is None:
-        # A new run has its record before its provenance: one without it is of an older version,
-        # and one without either was killed before its rows were split.
-        if exists(run.provenance):
-            experiment = with_value(experiment, "dataset.split_by", "position")
-        else:
-            record = split_of_other(experiment)
+    experiment, record = split_to_resume(run, experiment, is_fitted=fitted is not None)
     read = load if request.accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:

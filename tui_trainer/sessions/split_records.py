@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import with_value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.paths import exists
@@ -46,6 +47,29 @@ def split_of_other(experiment: Experiment) -> SplitRecord | None:
             "split; dataset.split_by=position splits the same data in the same way"
         )
     return replace(record, is_of_another_run=True)
+
+
+def split_to_resume(
+    run: RunDirectory, experiment: Experiment, *, is_fitted: bool
+) -> tuple[Experiment, SplitRecord | None]:
+    """Return the split that a run goes on with, or None, and the experiment that says so.
+
+    `is_fitted`: there is a checkpoint, whose preprocessing says how the rows were split.
+
+    Raises:
+        BadInput: the run has no split yet, and no other one gives it; see `split_of_other`.
+        CheckpointUnusable: the record is damaged.
+    """
+    from tui_trainer.training.split_file import read_record
+
+    record = read_record(run.splits)
+    if record is not None or is_fitted:
+        return experiment, record
+    # A new run has its record before its provenance: one without it is of an older version, and
+    # one without either was killed before its rows were split.
+    if exists(run.provenance):
+        return with_value(experiment, "dataset.split_by", "position"), None
+    return experiment, split_of_other(experiment)
 
 
 def record_split(run: RunDirectory, task: Task) -> None:
