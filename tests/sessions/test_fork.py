@@ -13,8 +13,8 @@ import pytest
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.config_file import flat, read_config_file, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.edits import flat, read_config_file, settings_of
 from tui_trainer.runs.events import Event, RunEnded, StageStarted
 from tui_trainer.runs.lookup import run_names
 from tui_trainer.runs.paths import remove_tree

@@ -13,8 +13,8 @@ import pytest
 from tests.sessions.test_fork import numbers, ran
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.config_file import read_config_file
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import read_config_file
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new

@@ -16,8 +16,8 @@ from tui_trainer.cli import options
 from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory, list_command
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.mailbox import send, wait_for

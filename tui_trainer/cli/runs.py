@@ -13,8 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tui_trainer.cli import options
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.filters import parse_filter, select
 from tui_trainer.runs.index import (
     COLUMNS,

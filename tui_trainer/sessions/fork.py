@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import DATA_PLACE, Override, with_value
 from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
 from tui_trainer.runs.files import Files, cannot_write, write_atomically
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import PreparedRun, read_config
+from tui_trainer.sessions.prepare import PreparedRun
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.resume_settings import live_overrides

@@ -12,28 +12,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.experiment import Experiment, resolve
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.plugin_loader import missing_plugins, plugin_facts
-from tui_trainer.config.tree import Tree, places_of
+from tui_trainer.config.plugin_loader import plugin_facts
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
+from tui_trainer.runs.config_file import flat
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
-from tui_trainer.runs.edits import flat, in_force, read_config_file
+from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.plugin_copies import keep_plugins
 from tui_trainer.runs.provenance import (
     collect,
-    read_provenance,
     settings_facts,
     write_provenance,
 )
 from tui_trainer.sessions.split_records import record_split, split_of_other
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import parameters_text
 
 if TYPE_CHECKING:
@@ -67,23 +66,6 @@ class PreparedRun:
         """The configuration at the first step, with the edits up to it applied."""
         edits = [edit for edit in self.start.edits if edit.apply_at_step <= self.step]
         return in_force(self.asked, edits)
-
-
-class NeedsPlugin(BadInput):
-    """A run was made with a plugin that is not loaded; the message names it."""
-
-
-def read_config(run: RunDirectory) -> Experiment:
-    """Read the configuration a run was started with; raises ConfigError if that fails."""
-    document = read_config_file(run)
-    tree = Tree(document.data, places_of(document.places, run.config))
-    try:
-        return resolve(tree, run.path.name, is_new=False)
-    except ConfigError as error:
-        if missing := missing_plugins(read_provenance(run.provenance)):
-            words = " ".join(f"--plugin {clean(path)}" for path in missing)
-            raise NeedsPlugin(f"{run.path.name} needs its own code: add {words}") from error
-        raise
 
 
 def prepare_new(

@@ -10,20 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.config_file import facts_of_settings, read_config
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
-from tui_trainer.runs.edits import facts_of_settings
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import take_over
-from tui_trainer.sessions.prepare import (
-    PreparedRun,
-    build_task,
-    read_config,
-    record_provenance,
-    warnings_of,
-)
+from tui_trainer.sessions.prepare import PreparedRun, build_task, record_provenance, warnings_of
 from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.resume_settings import (
     EditPlan,

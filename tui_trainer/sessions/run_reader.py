@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
 from tui_trainer.runs.events import (
@@ -36,7 +37,6 @@ from tui_trainer.runs.status import ASK_EVERY_S, LOST_AFTER_S, conclude, read_st
 from tui_trainer.runs.step_numbers import NUMBERS, StepNumber, other_keys
 from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.prepare import read_config
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode, TrainerError

@@ -17,14 +17,11 @@ from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import DATA_PLACE, Override, overrides_of, with_value
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.devices import choose_device
+from tui_trainer.runs.config_file import NeedsPlugin, read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.misfits import SharedData
-from tui_trainer.sessions.prepare import (
-    NeedsPlugin,
-    read_config,
-    resolve_runs,
-)
+from tui_trainer.sessions.prepare import resolve_runs
 from tui_trainer.sessions.split_records import split_of_other
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
