@@ -20,7 +20,7 @@ from tui_trainer.runs.lookup import run_names
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.new_run import prepare_new
 from tui_trainer.sessions.requested_run import prepare as prepare_request
 from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, planned_name
 from tui_trainer.sessions.resume import prepare_resume

@@ -32,7 +32,7 @@ from tui_trainer.runs.names import free_name
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import PreparedRun
+from tui_trainer.sessions.prepared_run import PreparedRun
 from tui_trainer.sessions.requested_run import prepare
 from tui_trainer.sessions.requests import NewRun
 from tui_trainer.sessions.startup import Startup

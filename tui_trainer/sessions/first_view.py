@@ -17,7 +17,7 @@ from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.errors import ExitCode
 
 if TYPE_CHECKING:
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
     from tui_trainer.training.progress import Progress
 
 

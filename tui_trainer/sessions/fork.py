@@ -22,7 +22,7 @@ from tui_trainer.runs.files import Files, cannot_write, write_atomically
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import PreparedRun
+from tui_trainer.sessions.prepared_run import PreparedRun
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.resume_settings import live_overrides

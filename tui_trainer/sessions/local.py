@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tui_trainer.config.sections.training import TrainingSection
     from tui_trainer.runs.directory import RunDirectory
     from tui_trainer.runs.lock import RunLock
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
 
 
 class LocalSession:

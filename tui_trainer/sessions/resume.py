@@ -17,7 +17,12 @@ from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import take_over
-from tui_trainer.sessions.prepare import PreparedRun, build_task, record_provenance, warnings_of
+from tui_trainer.sessions.prepared_run import (
+    PreparedRun,
+    build_task,
+    record_provenance,
+    warnings_of,
+)
 from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.resume_settings import (
     EditPlan,

@@ -21,7 +21,7 @@ from tui_trainer.runs.config_file import NeedsPlugin, read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.misfits import SharedData
-from tui_trainer.sessions.prepare import resolve_runs
+from tui_trainer.sessions.new_run import resolve_runs
 from tui_trainer.sessions.split_records import split_of_other
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

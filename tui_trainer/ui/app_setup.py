@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.misfits import Misfits, SharedData
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import OwnSession, Session
     from tui_trainer.sessions.startup import Startup
