@@ -19,7 +19,6 @@ from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, o
 from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory, list_command
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
-from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import size_of
@@ -36,7 +35,7 @@ ASK_S = 0.5
 def ctl(arguments: argparse.Namespace) -> int:
     """Send the command that the arguments name to a run."""
     return control(
-        find_run(arguments.name, options.runs_dir(arguments)),
+        options.find_run(arguments),
         arguments.command,
         arguments.overrides,
         flags=arguments.flags,

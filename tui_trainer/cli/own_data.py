@@ -54,7 +54,7 @@ class Asked:
             ConfigError: a word that sets something is wrong.
         """
         library = options.library(arguments)
-        reference, words = arguments.experiment, options.overrides(arguments)
+        reference, words = arguments.experiment, options.override_words(arguments)
         has_data = arguments.data is not None
         if "=" in reference and (
             has_data or arguments.plugin or reference.startswith(_NAMES_DATASET)

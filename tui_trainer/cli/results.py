@@ -19,7 +19,6 @@ from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
 from tui_trainer.config.overrides import DATA_PLACE, Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.lookup import find_run
 from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
@@ -37,7 +36,7 @@ _MOVED = f"{DATA_PLACE}="
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure a run's model on one of its splits, or on a labelled file of its own."""
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    run = options.find_run(arguments)
     options.load_plugins(arguments)
     overrides = parse_overrides(arguments.overrides)
     only_baselines = arguments.baselines
@@ -71,7 +70,7 @@ def predict(arguments: argparse.Namespace) -> int:
     if files and arguments.generate is not None:
         raise BadInput("--generate continues --prompt TEXT, and takes no files")
     options.load_plugins(arguments)
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    run = options.find_run(arguments)
     where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
         how_to_write = None

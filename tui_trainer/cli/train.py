@@ -113,12 +113,10 @@ def train(arguments: argparse.Namespace) -> int:
 
 def resume(arguments: argparse.Namespace) -> int:
     """Resume a run."""
-    from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ResumeRun
 
-    overrides = tuple(parse_overrides(options.overrides(arguments)))
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    overrides = options.overrides(arguments)
+    run = options.find_run(arguments)
     how = (arguments.which, arguments.drop_edits, arguments.force, arguments.accept_data)
     old = ResumeRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old, run.path.name)
@@ -126,13 +124,11 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def fork(arguments: argparse.Namespace) -> int:
     """Start a new run from a checkpoint of another."""
-    from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ForkRun, planned_name
 
-    overrides = tuple(parse_overrides(options.overrides(arguments)))
+    overrides = options.overrides(arguments)
+    run = options.find_run(arguments)
     runs_dir = options.runs_dir(arguments)
-    run = find_run(arguments.name, runs_dir)
     how = (arguments.which, arguments.new_name, arguments.accept_data)
     fork = ForkRun(run.path, overrides, *how)
     return _run(arguments, runs_dir, lambda: fork, planned_name(fork, runs_dir))
@@ -141,10 +137,11 @@ def fork(arguments: argparse.Namespace) -> int:
 def attach(arguments: argparse.Namespace) -> int:
     """Watch a run, by default the newest live one."""
     from tui_trainer.runs.index import newest_live
-    from tui_trainer.runs.lookup import find_run
 
-    runs_dir = options.runs_dir(arguments)
-    run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
+    if arguments.name:
+        run = options.find_run(arguments)
+    else:
+        run = newest_live(options.runs_dir(arguments))
     if _opens_app(arguments):
         from tui_trainer.ui.app_setup import AttachRequest
 
