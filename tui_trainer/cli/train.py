@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -236,22 +235,10 @@ def _run(
             return asked, request()
 
         return _open(arguments, ask, starts=starts)
-    from tui_trainer.cli.headless import make_printer, run_headless
-    from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.requested_run import prepare
+    from tui_trainer.cli.headless import train_headless
 
     options.load_plugins(arguments)
-    work = partial(prepare, request(), runs_dir, arguments.argv, library)
-    if arguments.tether is None:
-        session, printer = LocalSession(work), make_printer(arguments.log_format)
-        return run_headless(session, printer, debug=arguments.debug)
-    from tui_trainer.cli.detached import DetachedPrinter, leave_terminal
-
-    leave_terminal()
-    as_json = arguments.log_format == "json"
-    leaving = DetachedPrinter(runs_dir, arguments.tether, as_json=as_json)
-    session = LocalSession(work, started=leaving.move)
-    return run_headless(session, leaving, debug=arguments.debug)
+    return train_headless(arguments, request(), runs_dir, library)
 
 
 def _opens_app(arguments: argparse.Namespace) -> bool:
