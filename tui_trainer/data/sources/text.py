@@ -18,8 +18,7 @@ from tui_trainer.config.sections.datasets import (
     STDLIB,
 )
 from tui_trainer.config.sections.text_datasets import TextSection
-from tui_trainer.data.base.data_summary import DataSummary, shares_text
-from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.dataset import Dataset, DataSummary, check_same, identity, shares_text
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.batches.text_rows import TextSplit

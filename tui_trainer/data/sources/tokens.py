@@ -17,8 +17,7 @@ from typing import Any
 import torch
 
 from tui_trainer.config.sections.text_datasets import TokensSection
-from tui_trainer.data.base.data_summary import DataSummary, shares_text
-from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.dataset import Dataset, DataSummary, check_same, identity, shares_text
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.disk import NoSuchData
