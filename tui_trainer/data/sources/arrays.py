@@ -37,9 +37,8 @@ from tui_trainer.data.sources.array_numbers import (
 from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_with_partner
 from tui_trainer.data.sources.array_targets import target_of
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import Keys, joined
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem

@@ -28,10 +28,9 @@ from tui_trainer.data.sources.encoding import fit_column, standardise
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.position import val_count
 from tui_trainer.data.splits.row_keys import joined, mixed, number_keys, text_key, text_keys
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

@@ -42,9 +42,9 @@ from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
 from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
+from tui_trainer.data.splits.division import summary_of
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
-from tui_trainer.data.splits.rules import summary_of
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch

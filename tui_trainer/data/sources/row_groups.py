@@ -16,7 +16,7 @@ from tui_trainer.data.files.array_cache import Results
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.files.date_forms import DAY_US
 from tui_trainer.data.sources.date_columns import as_dates
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.kept_keys import KeptKeys
 from tui_trainer.data.splits.notices import (
     column_notices,
@@ -25,7 +25,6 @@ from tui_trainer.data.splits.notices import (
 )
 from tui_trainer.data.splits.row_keys import Keys, column_keys, mixed, row_keys
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
-from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

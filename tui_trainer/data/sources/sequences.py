@@ -27,9 +27,8 @@ from tui_trainer.data.sources.sequence_rows import (
     read_frames,
 )
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import joined, mixed, row_keys
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.data.splits.split_column import given_splits
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean

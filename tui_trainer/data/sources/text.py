@@ -26,7 +26,13 @@ from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
 from tui_trainer.data.sources.text_table import read_text_table
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import (
+    Division,
+    Rule,
+    check_has_no_record,
+    rule_for,
+    summary_of,
+)
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.row_keys import joined, text_keys
@@ -38,7 +44,6 @@ from tui_trainer.data.splits.row_split import (
     split_like,
     split_of_run,
 )
-from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
 from tui_trainer.data.splits.strata import number_strata
 from tui_trainer.data.tokenizers.token_rows import unknown_note
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer, count_unknown

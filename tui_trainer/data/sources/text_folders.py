@@ -23,9 +23,8 @@ from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.row_keys import text_keys
-from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import Kind

@@ -22,8 +22,8 @@ from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.files.token_files import TokenFile, open_token_file
+from tui_trainer.data.splits.division import rule_for
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.data.tokenizers.number_tokenizer import NumberTokenizer
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer
 from tui_trainer.data.tokenizers.tokenizer_choice import read_tokenizer, tokenizer_of
