@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.two_threads import in_two_threads
+from tui_trainer.data.base.threads import in_two_threads
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
 from tui_trainer.data.sources.date_columns import (
