@@ -24,8 +24,7 @@ from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.files.token_files import TokenFile, open_token_file
 from tui_trainer.data.splits.division import rule_for
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.data.tokenizers.number_tokenizer import NumberTokenizer
-from tui_trainer.data.tokenizers.tokenizer import Tokenizer
+from tui_trainer.data.tokenizers.tokenizer import NumberTokenizer, Tokenizer
 from tui_trainer.data.tokenizers.tokenizer_choice import read_tokenizer, tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer_file import FileTokenizer
 from tui_trainer.problems.dataset_info import DatasetInfo
