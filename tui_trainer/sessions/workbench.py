@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.group_facts import GroupFacts
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import DATA_PLACE, Override, overrides_of, with_value
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.config_file import NeedsPlugin, read_config
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.limits import horizon
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.new_run import resolve_runs
