@@ -32,8 +32,8 @@ from tui_trainer.data.base.table_rules import as_in_run
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.files.cell_values import to_number
 from tui_trainer.data.files.columns import RequestedKind
-from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.problem_override import with_own_targets

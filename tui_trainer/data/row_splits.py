@@ -33,7 +33,7 @@ from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run

@@ -13,7 +13,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.csv import MISSING_NUMBERS
+from tui_trainer.data.files.cell_values import MISSING_NUMBERS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.base.threads import made_ahead
 from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.cell_values import is_missing, to_numbers
 from tui_trainer.data.files.column_values import (
     ColumnValues,
     GrowingArray,
@@ -30,7 +31,6 @@ from tui_trainer.data.files.columns import (
     TextColumn,
 )
 from tui_trainer.data.files.content import check_unchanged
-from tui_trainer.data.files.csv import is_missing, to_numbers
 from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
 from tui_trainer.data.files.disk import DataFile, TableFormat
 from tui_trainer.data.files.json_lines import JsonLinesReader

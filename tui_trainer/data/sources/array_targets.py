@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.csv import is_missing, order_classes
+from tui_trainer.data.files.cell_values import is_missing, order_classes
 from tui_trainer.data.sources.array_roles import as_texts
 from tui_trainer.data.sources.source import Target
 from tui_trainer.problems.signature import Kind

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tui_trainer.data.files.cell_values import to_number, to_numbers
 from tui_trainer.data.files.columns import (
     Column,
     NumberColumn,
@@ -18,7 +19,6 @@ from tui_trainer.data.files.columns import (
     Table,
     TextColumn,
 )
-from tui_trainer.data.files.csv import to_number, to_numbers
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import FormSurvey, NumberForm
 from tui_trainer.data.sources.date_columns import MOSTLY

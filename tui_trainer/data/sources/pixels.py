@@ -24,15 +24,8 @@ from tui_trainer.data.base.augment import (
     number_augments,
 )
 from tui_trainer.data.base.in_turn import Augment, combine_augments
-from tui_trainer.data.files.csv import (
-    CHUNK_ROWS,
-    LineChunk,
-    is_missing,
-    order_classes,
-    read_chunks,
-    to_number,
-    to_numbers,
-)
+from tui_trainer.data.files.cell_values import is_missing, order_classes, to_number, to_numbers
+from tui_trainer.data.files.csv import CHUNK_ROWS, LineChunk, read_chunks
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
-from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.encoding import fit_column
 from tui_trainer.data.sources.sequence_rows import (
     NewFrames,
