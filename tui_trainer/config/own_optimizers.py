@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
-
-from pydantic import create_model
+from typing import Any, TypeVar, cast
 
 from tui_trainer.config.plugin_loader import OPTIMIZER_FACTORIES
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
-from tui_trainer.config.sections.section import Spec
 from tui_trainer.config.signature_settings import settings_of
+from tui_trainer.config.type_registration import register_type
 from tui_trainer.config.user_calls import check_name, check_not_live
-from tui_trainer.config.user_code import place_of
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 FILLED = ("groups", "lr")
@@ -42,11 +39,7 @@ def optimizer(name: str, *, description: str = "") -> Callable[[Made], Made]:
         section = cast(type[OptimizerSection], settings_of(function, FILLED, OptimizerSection))
         own = section.model_fields.keys() - OptimizerSection.model_fields.keys()
         check_not_live(f"the optimizer {name!r}", section, own)
-        fields: dict[str, Any] = {"type": (Literal[name], ...)}
-        params = create_model("Settings", __base__=section, __doc__=section.__doc__, **fields)
-        text = description or (function.__doc__ or "").strip().partition("\n")[0]
-        OPTIMIZERS.add(Spec(name, text, params, origin=place_of(function)))
-        OPTIMIZER_FACTORIES[name] = function
+        register_type(OPTIMIZERS, OPTIMIZER_FACTORIES, name, description, section, function)
         return function
 
     return register

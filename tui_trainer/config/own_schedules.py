@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
-
-from pydantic import create_model
+from typing import Any, TypeVar
 
 from tui_trainer.config.plugin_loader import SCHEDULE_FACTORIES
 from tui_trainer.config.sections.schedules import SCHEDULES, ScheduleSection
-from tui_trainer.config.sections.section import Spec
 from tui_trainer.config.signature_settings import settings_of
+from tui_trainer.config.type_registration import register_type
 from tui_trainer.config.user_calls import check_name, check_not_live
-from tui_trainer.config.user_code import place_of
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 FILLED = ("step", "total")
@@ -41,11 +38,7 @@ def schedule(name: str, *, description: str = "") -> Callable[[Made], Made]:
             )
         section = settings_of(function, FILLED, ScheduleSection)
         check_not_live(f"the schedule {name!r}", section)
-        fields: dict[str, Any] = {"type": (Literal[name], ...)}
-        params = create_model("Settings", __base__=section, __doc__=section.__doc__, **fields)
-        text = description or (function.__doc__ or "").strip().partition("\n")[0]
-        SCHEDULES.add(Spec(name, text, params, origin=place_of(function)))
-        SCHEDULE_FACTORIES[name] = function
+        register_type(SCHEDULES, SCHEDULE_FACTORIES, name, description, section, function)
         return function
 
     return register
