@@ -10,10 +10,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
-from tui_trainer.config.own_optimizers import optimizer
+from tui_trainer.config.own_optimization import optimizer, schedule
 from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.own_samples import Data
-from tui_trainer.config.own_schedules import schedule
 from tui_trainer.config.plugin_loader import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
