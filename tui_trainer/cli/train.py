@@ -172,8 +172,8 @@ def _compose_request(
 
 
 def _app_arguments(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
-    from tui_trainer.config.choices import choices_path
     from tui_trainer.config.preferences import chosen_preferences
+    from tui_trainer.config.remembered_choices import choices_path
     from tui_trainer.ui.app_setup import AppArguments
 
     return AppArguments(

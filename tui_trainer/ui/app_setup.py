@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.requested_run import prepare

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
