@@ -38,7 +38,7 @@ from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.problem_override import with_own_targets
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
-from tui_trainer.data.row_splits import encode_target
+from tui_trainer.data.row_dataset import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
