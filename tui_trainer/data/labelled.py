@@ -35,6 +35,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.cell_values import to_number
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.hub_pictures import hub_columns
+from tui_trainer.data.files.picture_opener import is_image
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.problem_override import with_own_targets
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
@@ -42,7 +43,7 @@ from tui_trainer.data.row_dataset import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
-from tui_trainer.data.sources.new_samples import is_image, read_columns
+from tui_trainer.data.sources.new_rows import read_columns
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin_data import load_to_measure
