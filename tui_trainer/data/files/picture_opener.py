@@ -150,6 +150,8 @@ def read_image(
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Read a picture as pixels (1, C*H*W) from 0 to `max_value`, and notes on changes made to it.
 
+    It is turned upright, and converted to the channels and the size of `shape`.
+
     Raises:
         BadInput: it cannot be read, is too large, or the data need an unsupported number of
             channels.

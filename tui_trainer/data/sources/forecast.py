@@ -25,6 +25,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import NumberColumn
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import fit_column, standardise
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
 from tui_trainer.data.sources.source import Encoded, Target
@@ -215,10 +216,8 @@ def last_values(dataset: Dataset, inputs: Tensor) -> Tensor:
     return (last.repeat_interleave(horizon, dim=1) - target_mean) / target_std
 
 
-def read_new_windows(
-    section: ForecastSection, fitted: Mapping[str, Any], path: str
-) -> tuple[Encoded, tuple[str, ...]]:
-    """Read the last window of each series of a file, and the place that its forecast follows.
+def read_new_windows(section: ForecastSection, fitted: Mapping[str, Any], path: str) -> Unseen:
+    """Read the last window of each series of a file, at the place that its forecast follows.
 
     Raises:
         BadInput: something is wrong with the file; names the line, column or series.
@@ -239,7 +238,7 @@ def read_new_windows(
     if section.missing != "mean":
         _refuse_gaps(series, starts, window, "mean when training")
     encoded = encode_windows(series, starts, window, channels)
-    return Encoded(encoded.inputs, (*series.notes, *encoded.notes)), tuple(places)
+    return Unseen(encoded.inputs, tuple(places), (*series.notes, *encoded.notes))
 
 
 def _starts(section: ForecastSection, series: SeriesRows) -> tuple[Ints, list[str]]:

@@ -27,6 +27,9 @@ from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.cell_values import is_missing, order_classes, to_number, to_numbers
 from tui_trainer.data.files.csv import CHUNK_ROWS, LineChunk, read_chunks
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
+from tui_trainer.data.files.picture_opener import is_image, read_image
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
@@ -74,7 +77,7 @@ class PixelSource:
         return {"mean": mean, "std": std}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return Encoded(scale_pixels(self.pixels, self.section, fitted))
+        return Encoded(_scaled(self.pixels, self.section, fitted))
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
@@ -134,7 +137,7 @@ def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) 
     )
 
 
-def scale_pixels(
+def _scaled(
     pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
 ) -> torch.Tensor:
     """Convert pixels (N, pixels) to inputs (N, *shape), with the values that `fit` returned."""
@@ -143,7 +146,34 @@ def scale_pixels(
     return inputs.view(-1, *section.shape)
 
 
-def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
+def read_new_pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or a file of images without their labels.
+
+    Raises:
+        BadInput: it cannot be read, or has other pixels than the data; names the line.
+    """
+    rows = None
+    if is_image(path):
+        pixels, notes = read_image(path, section.shape, section.max_value)
+        places: tuple[str, ...] = ("",)
+    else:
+        pixels, lines = _read_unlabelled(path, section)
+        notes, places = (), tuple(f"line {line}" for line in lines)
+        rows = _rows_as_written(section, path, pixels.shape[1])
+    return Unseen(_scaled(pixels, section, fitted), places, notes, rows=rows)
+
+
+def _rows_as_written(section: PixelsSection, path: str, count: int) -> InputRows:
+    opened = open_pixels(section, path)
+    if opened.has_header:
+        return rows_of_table(opened.file, opened.names)
+    names = [f"pixel_{number}" for number in range(1, count + 1)]
+    if opened.label is not None:
+        names.insert(opened.label, "label")
+    return rows_without_header(opened.file, tuple(names))
+
+
+def _read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
     """Read a file of images, with or without labels at the ends of its rows.
 
     Returns the pixels (N, pixels) and the line of each image.

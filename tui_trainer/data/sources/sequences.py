@@ -19,12 +19,15 @@ from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
 from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
+from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.sources.encoding import fit_column
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.data.sources.sequence_rows import (
     NewFrames,
     SequenceRows,
     fit_to_file,
     read_frames,
+    read_new_frames,
 )
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
@@ -86,13 +89,13 @@ class SequenceSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return encode_frames(self.frames, fitted)
+        return _encode_frames(self.frames, fitted)
 
     def augment(self, fitted: dict[str, Any]) -> Noise | None:
         return Noise(self.section.noise) if self.section.noise > 0 else None
 
 
-def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
+def _encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
     """Encode sequences, padded with zeros to the longest, with the values that `fit` returned."""
     shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
     inputs = np.zeros(shape, dtype=np.float32)
@@ -119,6 +122,20 @@ def read_sequences(
         BadInput: names the line, column or setting that is wrong.
     """
     return _source(section, read_frames(section, wanted, older), older)
+
+
+def read_new_sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
+    """Read the sequences of a file without their targets.
+
+    Raises:
+        BadInput: something is wrong with the file; names the line or column.
+    """
+    frames = read_new_frames(section, tuple(fitted), path)
+    encoded = _encode_frames(frames, fitted)
+    places = tuple(f"sequence {name}" if name else "" for name in frames.ids)
+    notes = (*frames.notes, *encoded.notes)
+    rows = rows_of_table(frames.file, frames.header, frames.members)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
 def read_sequences_to_measure(

@@ -22,6 +22,7 @@ from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.row_keys import text_keys
@@ -221,9 +222,9 @@ def _encoded(passages: Sequence[bytes], fitted: Mapping[str, Any]) -> Encoded:
 
 
 def read_new_passages(
-    section: TextFoldersSection, fitted: Mapping[str, Any], path: str
-) -> tuple[Encoded, list[str]]:
-    """Read passages of a text file like those of training, and where each is in it.
+    section: TextFoldersSection, fitted: Mapping[str, Any] | None, path: str
+) -> Unseen:
+    """Read passages of a text file like those of training, which also are one whole.
 
     Raises:
         BadInput: it cannot be read, or is blank.
@@ -232,7 +233,7 @@ def read_new_passages(
     lines, contents, places = section.passage_lines, [], []
     all_lines = file.content[:].splitlines(keepends=True)
     if section.samples == "files" and not file.content[:].isspace() and len(file.content):
-        return _encoded([file.content[: section.max_passage_bytes]], fitted), [""]
+        return _unseen([file.content[: section.max_passage_bytes]], [""], fitted)
     for start in range(0, len(all_lines), lines):
         content = b"".join(all_lines[start : start + lines])
         if not content.isspace():
@@ -240,7 +241,15 @@ def read_new_passages(
             places.append(f"lines {start + 1}-{min(start + lines, len(all_lines))}")
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
-    return _encoded(contents, fitted), places
+    return _unseen(contents, places, fitted)
+
+
+def _unseen(
+    contents: Sequence[bytes], places: Sequence[str], fitted: Mapping[str, Any] | None
+) -> Unseen:
+    encoded = _encoded(contents, fitted or {})
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, tuple(places), notes, encoded.lengths, is_one=True)
 
 
 def _samples_of(content: bytes, section: TextFoldersSection) -> list[bytes]:
