@@ -43,10 +43,10 @@ from tui_trainer.data.row_dataset import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
+from tui_trainer.data.sources.new_plugin_data import load_to_measure
 from tui_trainer.data.sources.new_rows import read_columns
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
-from tui_trainer.data.sources.plugin_data import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
 from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.data.sources.table import select_rows

@@ -16,9 +16,9 @@ from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.new_arrays import read_new_arrays
 from tui_trainer.data.sources.new_pictures import read_new_pictures
+from tui_trainer.data.sources.new_plugin_data import read_sample
 from tui_trainer.data.sources.new_rows import read_new_rows
 from tui_trainer.data.sources.pixels import read_new_pixels
-from tui_trainer.data.sources.plugin_data import read_sample
 from tui_trainer.data.sources.sequences import read_new_sequences
 from tui_trainer.data.sources.text_folders import read_new_passages
 from tui_trainer.problems.dataset_info import DatasetInfo
