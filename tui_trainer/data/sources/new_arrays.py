@@ -30,8 +30,9 @@ from tui_trainer.data.sources.array_roles import (
     split_name,
 )
 from tui_trainer.data.sources.arrays import check_files, read_target
-from tui_trainer.data.sources.file_samples import Unseen
-from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
+from tui_trainer.data.sources.source import Encoded
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -132,15 +133,16 @@ def _encoded(array: StoredArray, form: ArrayForm, fitted: Mapping[str, Any]) -> 
 
 
 def read_arrays_to_measure(
-    section: ArraysSection, fitted: Mapping[str, Any], path: str, problem: str
-) -> tuple[str, Encoded, Target, NDArray[np.int64]]:
-    """Read samples with their target: the name of the data, inputs, targets and row numbers.
+    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read samples with their target.
 
     Of arrays that are split, those of the test are taken.
 
     Raises:
         BadInput: the arrays are not like those of the run.
     """
+    fitted = preprocessing["inputs"]
     form = _form_of_run(fitted)
     shown = clean(path, 200)
     moved = section.model_copy(update={"path": path})
@@ -156,13 +158,14 @@ def read_arrays_to_measure(
             f"target ({clean(target.name, 80)})"
         )
     names = roles.classes or tuple(fitted["names"])
-    values, _ = read_target([part], names, problem, form)
+    values, _ = read_target([part], names, info.problem, form)
     encoded = _encoded(inputs, form, fitted)
     check_files([target])
     notes = [*encoded.notes]
     if len(roles.parts) > 1:
         notes.append(f"{shown}: measured on {clean(inputs.name, 80)}, the {part.split} arrays")
-    return shown, replace(encoded, notes=notes), values, np.arange(len(values.values))
+    whole, rows = replace(encoded, notes=notes), np.arange(len(values.values))
+    return LabelledRows(shown, "row", whole, values, rows)
 
 
 def _part_to_measure(parts: Sequence[ArrayPart]) -> ArrayPart:

@@ -5,6 +5,7 @@ Layer: data. The plugin makes the samples of a file by the function `read` of it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,17 +23,46 @@ from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.collation import Collation, as_sample
 from tui_trainer.data.batches.iterated import IteratedSplit
+from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import worker_conditions
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.sources.file_samples import Labelled
 from tui_trainer.data.sources.plugin_data import READS_FILES, load_safely, make_data
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 
-def load_to_measure(
+def read_plugin_to_measure(
+    section: DatasetSection,
+    preprocessing: dict[str, Any],
+    path: str,
+    info: DatasetInfo,
+    problem: ProblemSection,
+) -> Labelled:
+    """Let a plugin's function make its data with another path, and take all its splits."""
+    name = f"dataset {section.type}"
+    if not section.path:
+        raise BadInput(
+            f"{name}: the run used it without a path, so --data FILE cannot tell it where other "
+            "data are; a plugin reads them from params.path, with dataset.path=PATH in training"
+        )
+    if not os.path.exists(path):
+        raise BadInput(f"{clean(path, 200)}: no such file or folder")
+    moved = section.model_copy(update={"path": path})
+    data, parts = _load_to_measure(moved, preprocessing, problem, info.classes)
+    tensors = [part for part in parts if isinstance(part, TensorSplit)]
+    split: Split | JoinedSplits = parts[0] if len(parts) == 1 else JoinedSplits(parts)
+    if len(tensors) == len(parts) > 1:
+        split = joined_tensors(tensors)
+    return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
+
+
+def _load_to_measure(
     section: DatasetSection,
     fitted: dict[str, Any],
     problem: ProblemSection,

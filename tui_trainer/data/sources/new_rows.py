@@ -1,4 +1,4 @@
-"""Reads rows of a table for a trained model.
+"""Reads rows of a table for a trained model: new samples, or labelled ones to measure it on.
 
 Layer: data. Nothing is learned here: means and categories come from the checkpoint.
 """
@@ -20,7 +20,10 @@ from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_nam
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
-from tui_trainer.data.sources.file_samples import Unseen
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen, ignored_note
+from tui_trainer.data.sources.table import GAPS, select_rows
+from tui_trainer.data.sources.table_targets import read_targets
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -34,7 +37,7 @@ def read_new_rows(section: TableSection, fitted: dict[str, Any], path: str) -> U
     Raises:
         BadInput: a column is missing, a cell cannot be read, or is empty and may not be.
     """
-    opened, table = read_columns(section, fitted, path)
+    opened, table = _read_columns(section, fitted, path)
     for name, column in table.columns.items():
         empty = column.missing
         if section.missing != "mean" and empty.any():
@@ -51,7 +54,36 @@ def read_new_rows(section: TableSection, fitted: dict[str, Any], path: str) -> U
     return Unseen(encoded.inputs, places, notes, encoded.lengths, others=encoded.others, rows=rows)
 
 
-def read_columns(
+def read_rows_to_measure(
+    section: TableSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read the rows of a table with their targets.
+
+    Raises:
+        BadInput: a column is missing, or a cell cannot be read; names the line.
+    """
+    fitted = preprocessing["inputs"]
+    kind: RequestedKind = "number"
+    if info.problem == "classification" or section.label_separator is not None:
+        kind = "category"
+    targets = dict.fromkeys(section.targets, kind)
+    classes = section.targets[0] if GAPS & {*info.classes} else ""
+    opened, table = _read_columns(section, fitted, path, targets, classes)
+    section = with_normal_names(section, opened)
+    file = opened.file
+    rows, notes = select_rows(section, file, table)
+    target, said = read_targets(section, info.problem, file.name, table, rows)
+    columns = {name: table.columns[name].take(rows) for name in fitted}
+    encoded = encode_all(columns, fitted, file.name)
+    of_split = {section.group, section.split, section.time}
+    used = {*fitted, *section.targets, *section.drop, *of_split, opened.index}
+    ignored = [name for name in opened.header if name not in used]
+    notes = [*opened.notes, *table.notes, *said, *notes, *encoded.notes, *ignored_note(ignored)]
+    whole = replace(encoded, notes=notes)
+    return LabelledRows(file.name, "row", whole, target, rows)
+
+
+def _read_columns(
     section: TableSection,
     fitted: dict[str, Any],
     path: str,

@@ -29,11 +29,12 @@ from tui_trainer.data.files.csv import CHUNK_ROWS, LineChunk, read_chunks
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.picture_opener import is_image, read_image
-from tui_trainer.data.sources.file_samples import Unseen
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import vector_keys
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -161,6 +162,23 @@ def read_new_pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -
         notes, places = (), tuple(f"line {line}" for line in lines)
         rows = _rows_as_written(section, path, pixels.shape[1])
     return Unseen(_scaled(pixels, section, fitted), places, notes, rows=rows)
+
+
+def read_pixels_to_measure(
+    section: PixelsSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read a file of images with their labels.
+
+    Raises:
+        BadInput: it is a picture, or cannot be read; names the line.
+    """
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
+            "a label in each row"
+        )
+    source = read_pixels(section.model_copy(update={"path": path}))
+    return LabelledRows.of(source, preprocessing)
 
 
 def _rows_as_written(section: PixelsSection, path: str, count: int) -> InputRows:

@@ -7,7 +7,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
 from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.sources.encoding import fit_column
-from tui_trainer.data.sources.file_samples import Unseen
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.sequence_rows import (
     NewFrames,
     SequenceRows,
@@ -33,6 +33,7 @@ from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import joined, mixed, row_keys
 from tui_trainer.data.splits.split_column import given_splits
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -139,15 +140,16 @@ def read_new_sequences(section: SequencesSection, fitted: dict[str, Any], path: 
 
 
 def read_sequences_to_measure(
-    section: SequencesSection, channels: Sequence[str], path: str, wanted: str
-) -> tuple[SequenceSource, list[str]]:
-    """Read another file with these channels, and the names of its columns that are ignored.
+    section: SequencesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read the sequences of another file with these channels.
 
     Raises:
         BadInput: a column is missing, or a row cannot be read; names the line.
     """
-    moved, ignored = fit_to_file(section, channels, path)
-    return _source(moved, read_frames(moved, wanted, whole=True), whole=True), ignored
+    moved, ignored = fit_to_file(section, tuple(preprocessing["inputs"]), path)
+    source = _source(moved, read_frames(moved, info.problem, whole=True), whole=True)
+    return LabelledRows.of(source, preprocessing, ignored)
 
 
 def _source(

@@ -56,6 +56,8 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
 Rows = NDArray[np.int64]
+GAPS = {"NA", "na", "Na"}
+"""Names of classes that stand for a missing value elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def read_rows(
     _check_settings(section, file, header)
     kinds = _requested_kinds(section, wanted, header, (older or {}).get("layout", {}))
     # Versions before 0.2 took NA for a gap always.
-    classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
+    classes = "" if older and not GAPS & {*older["classes"]} else section.targets[0]
     marks = section.missing_values_by_column
     new = _requests_when_new(section, wanted, header) if older else None
     requested = kinds_with_marks(kinds, marks)

@@ -22,12 +22,13 @@ from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
-from tui_trainer.data.sources.file_samples import Unseen
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.row_keys import text_keys
 from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -242,6 +243,19 @@ def read_new_passages(
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
     return _unseen(contents, places, fitted)
+
+
+def read_passages_to_measure(
+    section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read the texts of a folder, whose folders are their classes.
+
+    Raises:
+        BadInput: it cannot be read, or has no classes.
+    """
+    # The tokenizer is that of the checkpoint; its file is not needed.
+    moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
+    return LabelledRows.of(read_passages(moved, whole=True), preprocessing)
 
 
 def _unseen(
