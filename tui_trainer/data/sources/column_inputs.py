@@ -26,8 +26,7 @@ from tui_trainer.data.sources.date_columns import (
 )
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
-from tui_trainer.data.sources.sequences import MOST_BYTES
-from tui_trainer.data.sources.source import Encoded
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded
 from tui_trainer.data.sources.text_columns import (
     encode_texts,
     encode_words,

@@ -26,9 +26,8 @@ from tui_trainer.data.files.columns import NumberColumn
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import fit_column, standardise
 from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
-from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
-from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.position import val_count
 from tui_trainer.data.splits.row_keys import joined, mixed, number_keys, text_key, text_keys

@@ -29,7 +29,7 @@ from tui_trainer.data.sources.sequence_rows import (
     read_frames,
     read_new_frames,
 )
-from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import joined, mixed, row_keys
 from tui_trainer.data.splits.split_column import given_splits
@@ -40,9 +40,6 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
-
-MOST_BYTES = 8 * 1024**3
-"""The most memory that sequences padded to the longest may take."""
 
 
 @dataclass(frozen=True, slots=True)

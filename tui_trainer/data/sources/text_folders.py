@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
@@ -26,7 +25,7 @@ from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.row_keys import text_keys
-from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows
+from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows, pad_texts
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
@@ -318,11 +317,3 @@ def _counts_note(passages: Sequence[_Passage], classes: Sequence[str], noun: str
     fewest, most = min(counts.values()), max(counts.values())
     each = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     return f"{len(passages):,} {noun}s{files} in {len(classes)} classes, {each} per class"
-
-
-def pad_texts(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
-    """Return the bytes of texts (N, T) uint8, zeros after their end, and lengths (N,) int64."""
-    longest = max(map(len, contents))
-    joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
-    lengths = torch.tensor([len(content) for content in contents])
-    return torch.frombuffer(joined, dtype=torch.uint8).view(-1, longest), lengths
