@@ -15,11 +15,10 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.files.number_forms import FORMS
-from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
-from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
+from tui_trainer.data.sources.column_marks import read_marked_table
 from tui_trainer.data.sources.file_samples import LabelledRows, Unseen, ignored_note
 from tui_trainer.data.sources.table import GAPS, select_rows
 from tui_trainer.data.sources.table_targets import read_targets
@@ -117,12 +116,10 @@ def _read_columns(
         )
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
     marks = section.missing_values_by_column
-    asked = kinds_with_marks(kinds, marks)
-    table = read_table(file, header, asked, forms=forms, classes=classes)
-    table, notes = with_marks(file, table, kinds, marks, forms)
+    table = read_marked_table(file, header, kinds, marks, forms=forms, classes=classes)
     columns = dict(table.columns)
     for name, own in fitted.items():
         columns[name] = as_kind(
             own["kind"], name, columns[name], file.name, table.lines, own.get("order")
         )
-    return opened, replace(table, columns=columns, notes=(*table.notes, *notes))
+    return opened, replace(table, columns=columns)

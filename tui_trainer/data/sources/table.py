@@ -24,7 +24,7 @@ from tui_trainer.data.files.columns import (
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.table_reader import NewRequests, read_table
+from tui_trainer.data.files.table_reader import NewRequests
 from tui_trainer.data.files.tables import (
     OpenTable,
     open_table,
@@ -43,7 +43,7 @@ from tui_trainer.data.sources.column_kinds import (
     read_kinds,
     requested_kinds,
 )
-from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
+from tui_trainer.data.sources.column_marks import read_marked_table
 from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
@@ -150,9 +150,7 @@ def read_rows(
     classes = "" if older and not GAPS & {*older["classes"]} else section.targets[0]
     marks = section.missing_values_by_column
     new = _requests_when_new(section, wanted, header) if older else None
-    requested = kinds_with_marks(kinds, marks)
-    table = read_table(file, header, requested, classes=classes, new=new)
-    table, mark_notes = with_marks(file, table, kinds, marks)
+    table = read_marked_table(file, header, kinds, marks, classes=classes, new=new)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
     tokenizer = _tokenizer(section, input_kinds, older)
@@ -164,7 +162,7 @@ def read_rows(
     division, columns, split_notes = divide_table(
         section, columns, table.lines[kept_rows], older, file.name, dates, kept
     )
-    from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
+    from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
         section,
         file.name,
@@ -296,8 +294,7 @@ def _requested_kinds(
 
 def _requests_when_new(section: TableSection, wanted: str, header: Sequence[str]) -> NewRequests:
     ways = [_requested_kinds(section, then, header, {}) for then in {wanted, "auto"}]
-    marks = section.missing_values_by_column
-    return NewRequests([kinds_with_marks(way, marks) for way in ways], section.targets[0])
+    return NewRequests(ways, section.targets[0])
 
 
 def select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
