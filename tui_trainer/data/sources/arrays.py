@@ -27,7 +27,6 @@ from tui_trainer.data.files.array_cache import keep_results, key_for, load_resul
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
 from tui_trainer.data.sources.array_layout import ArrayForm, Facts, form_of
-from tui_trainer.data.sources.array_masks import are_masks, target_of_masks
 from tui_trainer.data.sources.array_moments import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_numbers import (
     Survey,
@@ -35,7 +34,7 @@ from tui_trainer.data.sources.array_numbers import (
     survey,
 )
 from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_with_partner
-from tui_trainer.data.sources.array_targets import target_of
+from tui_trainer.data.sources.array_targets import are_masks, target_of, target_of_masks
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import Keys, joined
