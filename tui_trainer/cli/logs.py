@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from tui_trainer.cli import options
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, size_of
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import (
     ASK_EVERY_S,
     CRASHED_AFTER_S,

@@ -26,8 +26,8 @@ from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
+from tui_trainer.data.sources.array_inputs import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_layout import ArrayForm, Facts, form_of
-from tui_trainer.data.sources.array_moments import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_numbers import (
     Survey,
     row_keys,

@@ -17,8 +17,8 @@ from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.picture_opener import is_image, read_image
 from tui_trainer.data.files.stored_arrays import StoredArray
+from tui_trainer.data.sources.array_inputs import encode_arrays
 from tui_trainer.data.sources.array_layout import ArrayForm
-from tui_trainer.data.sources.array_moments import encode_arrays
 from tui_trainer.data.sources.array_numbers import range_of
 from tui_trainer.data.sources.array_roles import (
     INPUTS,

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.mask_colours import colour_name, colour_of
-from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import MaskValues, PictureForm
 from tui_trainer.data.files.picture_opener import NotAPicture
 from tui_trainer.data.files.picture_reader import PictureFiles
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.clean import clean

@@ -28,11 +28,11 @@ from tui_trainer.data.base.augment import (
 from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.mask_colours import colour_name
-from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, Records
 from tui_trainer.data.files.picture_samples import PictureSamples
 from tui_trainer.data.files.picture_store import decoder_versions, read_pictures
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.data.sources.picture_folders import (
     PictureList,
     broken_note,
