@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
@@ -35,7 +35,7 @@ ASK_S = 0.5
 def ctl(arguments: argparse.Namespace) -> int:
     """Send the command that the arguments name to a run."""
     return control(
-        options.find_run(arguments),
+        argument_values.find_run(arguments),
         arguments.command,
         arguments.overrides,
         flags=arguments.flags,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.event_records import event_of
@@ -136,7 +136,7 @@ def logs(arguments: argparse.Namespace) -> int:
         raise BadInput(
             f"-n {arguments.lines}: should be at least 0, the number of newest lines to print"
         )
-    run = options.find_run(arguments)
+    run = argument_values.find_run(arguments)
     return print_logs(
         run,
         follow=arguments.follow,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.cli.output_file import written_beside
 from tui_trainer.cli.picture_folder import PictureFolder
 from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
@@ -36,8 +36,8 @@ _MOVED = f"{DATA_PLACE}="
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure a run's model on one of its splits, or on a labelled file of its own."""
-    run = options.find_run(arguments)
-    options.load_plugins(arguments)
+    run = argument_values.find_run(arguments)
+    argument_values.load_plugins(arguments)
     overrides = parse_overrides(arguments.overrides)
     only_baselines = arguments.baselines
     if arguments.data is not None and arguments.split is not None:
@@ -69,8 +69,8 @@ def predict(arguments: argparse.Namespace) -> int:
         raise BadInput("--probabilities is for --out FILE; --json prints all probabilities")
     if files and arguments.generate is not None:
         raise BadInput("--generate continues --prompt TEXT, and takes no files")
-    options.load_plugins(arguments)
-    run = options.find_run(arguments)
+    argument_values.load_plugins(arguments)
+    run = argument_values.find_run(arguments)
     where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
         how_to_write = None

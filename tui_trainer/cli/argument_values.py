@@ -1,4 +1,4 @@
-"""Options that several commands share: presets, the runs and one of them, plugins, overrides.
+"""The values behind arguments that several commands share: presets, runs, plugins, overrides.
 
 Layer: cli.
 """
