@@ -21,11 +21,11 @@ from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.new_run import prepare_new
+from tui_trainer.sessions.preview import preview
 from tui_trainer.sessions.requested_run import prepare as prepare_request
 from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, planned_name
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 from tui_trainer.training.split_file import read_record
 

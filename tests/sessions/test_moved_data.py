@@ -20,7 +20,7 @@ from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.new_run import prepare_new
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
-from tui_trainer.sessions.workbench import evaluate_run, open_predictor
+from tui_trainer.sessions.trained_model import evaluate_run, open_predictor
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 ROWS = "width,height,kind\n" + "".join(

@@ -23,9 +23,9 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.misfits import Misfits, SharedData
 from tui_trainer.sessions.plugin_proposal import propose_own
+from tui_trainer.sessions.preview import LayerShape, Preview
 from tui_trainer.sessions.proposal import Proposal, propose, target_named
 from tui_trainer.sessions.session import TrackedRun
-from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.services import Services
 

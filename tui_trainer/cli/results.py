@@ -19,7 +19,12 @@ from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
 from tui_trainer.config.overrides import DATA_PLACE, Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
+from tui_trainer.sessions.trained_model import (
+    Generation,
+    evaluate_run,
+    generate_text,
+    open_predictor,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.misfits import Misfits, SharedData
     from tui_trainer.sessions.prepared_run import PreparedRun
+    from tui_trainer.sessions.preview import Preview
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import OwnSession, Session
     from tui_trainer.sessions.startup import Startup
-    from tui_trainer.sessions.workbench import Preview
 
 OUTPUT = "output.log"
 
@@ -175,7 +175,7 @@ class Bench:
         self._preset_dirs = preset_dirs
 
     def preview(self, experiment: Experiment, data: SharedData) -> Preview:
-        from tui_trainer.sessions.workbench import preview
+        from tui_trainer.sessions.preview import preview
 
         return preview(experiment, self._runs_dir, data)
 
