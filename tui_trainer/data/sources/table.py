@@ -48,7 +48,6 @@ from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.kept_keys import kept_keys
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import NUMBERS, Kind
 from tui_trainer.text.clean import clean
@@ -156,11 +155,8 @@ def read_rows(
     tokenizer = _tokenizer(section, input_kinds, older)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
-    columns = _inputs(section, table, kept_rows)
-    dates = {name for name, kind in input_kinds.items() if kind == "date"}
-    kept = kept_keys(table, len(kept_rows), section, input_kinds, older)
     division, columns, split_notes = divide_table(
-        section, columns, table.lines[kept_rows], older, file.name, dates, kept
+        section, table, kept_rows, input_kinds, older, file.name
     )
     from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
@@ -176,15 +172,6 @@ def read_rows(
         _contents(opened, table),
         tokenizer,
     )
-
-
-def _inputs(section: TableSection, table: Table, kept_rows: Rows) -> dict[str, Column]:
-    """Return the columns that are no targets, with the rows that are kept."""
-    return {
-        name: column.take(kept_rows)
-        for name, column in table.columns.items()
-        if name not in section.targets
-    }
 
 
 def _tokenizer(
