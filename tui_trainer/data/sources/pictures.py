@@ -19,13 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_images, check_changes
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.files.mask_colours import colour_name
 from tui_trainer.data.files.picture_form import PictureForm
@@ -119,12 +114,10 @@ class PictureSource:
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
-        changes = image_changes(self.section, background)
         has_masks = self.target.masks is not None
-        moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
         # Of labels, each is a number of its own already.
         classes = len(self.target.classes) if self.target.values.ndim == 1 else 0
-        return combine_augments([*moved, *number_augments(self.section, None, classes)])
+        return augment_images(self.section, background, classes, has_masks=has_masks)
 
 
 def scaling_of(fitted: Mapping[str, Any]) -> Scaling:

@@ -17,13 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import PixelsSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_images, check_changes
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.files.cell_values import is_missing, order_classes, to_number, to_numbers
 from tui_trainer.data.files.csv import CHUNK_ROWS, LineChunk, read_chunks
 from tui_trainer.data.files.disk import DataFile
@@ -82,11 +77,7 @@ class PixelSource:
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
-        changes = image_changes(self.section, background)
-        moved = [InputsChanged(changes)] if changes else []
-        return combine_augments(
-            [*moved, *number_augments(self.section, None, len(self.target.classes))]
-        )
+        return augment_images(self.section, background, len(self.target.classes))
 
 
 def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) -> PixelSource:

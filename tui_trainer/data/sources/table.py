@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.augment import number_augments
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_numbers
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.files.columns import (
     Column,
     RequestedKind,
@@ -110,7 +110,7 @@ class TableSource:
         if not numbers:
             return None
         field = NUMBERS if self.kind == "tokens" else "input"
-        return combine_augments(number_augments(self.section, numbers, self._mixed_classes, field))
+        return augment_numbers(self.section, numbers, self._mixed_classes, field)
 
     @property
     def _mixed_classes(self) -> int:
