@@ -14,8 +14,10 @@ from tui_trainer.config.plugin_loader import missing_plugins
 from tui_trainer.config.tree import Tree, places_of
 from tui_trainer.config.yaml.parser import MOST_BYTES
 from tui_trainer.config.yaml.reader import Document, document_of
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.provenance import read_provenance, settings_facts, settings_in
 from tui_trainer.text.clean import clean
@@ -37,6 +39,18 @@ def read_config(run: RunDirectory) -> Experiment:
             words = " ".join(f"--plugin {clean(path)}" for path in missing)
             raise NeedsPlugin(f"{run.path.name} needs its own code: add {words}") from error
         raise
+
+
+def write_config(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
+    """Write the configuration of a run, and return it as facts for provenance.json.
+
+    Raises:
+        CannotWrite: the file is as it was.
+    """
+    settings = experiment.to_dict()
+    config = to_yaml(settings).encode()
+    write_atomically(run.config, config)
+    return settings_facts(flat(settings), config)
 
 
 def read_config_file(run: RunDirectory) -> Document:

@@ -12,13 +12,10 @@ from pathlib import Path
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import with_value
-from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.runs.config_file import flat
+from tui_trainer.runs.config_file import write_config
 from tui_trainer.runs.directory import check_writable, create_run
-from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.lookup import find_run
-from tui_trainer.runs.provenance import settings_facts
 from tui_trainer.sessions.prepared_run import (
     PreparedRun,
     build_task,
@@ -53,15 +50,13 @@ def prepare_new(
         startup.claim(run)
         startup.name(run, experiment)
         # Before others are shown the run: killed from here on, it can be resumed.
-        settings = experiment.to_dict()
-        config = to_yaml(settings).encode()
-        write_atomically(run.config, config)
+        settings = write_config(run, experiment)
         lock = RunLock.acquire(run.lock)
         startup.claim(run, lock)
         task, device = build_task(experiment, record=other, startup=startup)
         record_split(run, task)
-        # Those of the file, which takes long to read.
-        record_provenance(run, argv, task, device, settings_facts(flat(settings), config))
+        # Those that were written, because the file takes long to read.
+        record_provenance(run, argv, task, device, settings)
     except BaseException:
         startup.undo()
         raise

@@ -108,7 +108,7 @@ def record_provenance(
     device: DeviceChoice,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write how the run was made; `settings` are the facts that `settings_facts` returns."""
+    """Write how the run was made; `settings` are those in its config.yaml, as facts."""
     facts = collect(
         argv,
         device=device.label,
