@@ -15,8 +15,8 @@ from tui_trainer.config.group_facts import GroupFacts
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.limits import horizon
-from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.new_run import resolve_runs
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.sessions.split_records import split_of_other
 from tui_trainer.text.errors import BadInput
 

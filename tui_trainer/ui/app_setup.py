@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.misfits import Misfits, SharedData
+    from tui_trainer.sessions.misfits import Misfits
     from tui_trainer.sessions.prepared_run import PreparedRun
     from tui_trainer.sessions.preview import Preview
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import OwnSession, Session
+    from tui_trainer.sessions.shared_data import SharedData
     from tui_trainer.sessions.startup import Startup
 
 OUTPUT = "output.log"

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.sessions.loader import Unforeseen
-from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.compose.facts import pick_device

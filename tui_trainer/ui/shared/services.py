@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from tui_trainer.config.overrides import Override
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.machine.devices import DeviceState
-    from tui_trainer.sessions.misfits import Misfits, SharedData
+    from tui_trainer.sessions.misfits import Misfits
     from tui_trainer.sessions.preview import Preview
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import Session
+    from tui_trainer.sessions.shared_data import SharedData
     from tui_trainer.text.errors import TrainerError
 
 
