@@ -33,12 +33,14 @@ def take_over(run: RunDirectory, *, force: bool = False) -> RunLock:
         BadInput: a process holds the run; or one on another host may, and `force` is not set.
         CheckpointUnusable: its checkpoints are lost.
     """
+    # Asked first: where hosts share a file system, a lock that is free here proves nothing.
     gone = gone_host(run, force=force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         if gone or lock.note:
             # Only silence says that it is dead: it must not append to our files.
             fence(run)
+        # Refused before anything is removed.
         _check_not_lost(run)
         _tidy(run)
     except BaseException:

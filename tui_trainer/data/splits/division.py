@@ -1,4 +1,4 @@
-"""How rows are divided: the rules, the one that a data set follows, and a source's `Division`.
+"""The rules by which rows are divided, and the `Division` of a source, which follows one.
 
 Layer: data. Sources make a `Division`, because only they know what a row is. Runs of versions that
 kept no record of their split follow `position`.
