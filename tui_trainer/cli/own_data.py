@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.preset_files import SUFFIXES
@@ -52,15 +52,15 @@ class Asked:
         Raises:
             ConfigError: a word that sets something is wrong.
         """
-        library = options.library(arguments)
-        reference, words = arguments.experiment, options.overrides(arguments)
+        library = argument_values.library(arguments)
+        reference, words = arguments.experiment, argument_values.override_words(arguments)
         has_data = arguments.data is not None
         if "=" in reference and (
             has_data or arguments.plugin or reference.startswith(_NAMES_DATASET)
         ):
             # The experiment was left out, because there are data.
             reference, words = "", [reference, *words]
-        overrides = options.with_target(parse_overrides(words), arguments.target)
+        overrides = argument_values.with_target(parse_overrides(words), arguments.target)
         if has_data:
             return cls(library, reference, arguments.data, overrides)
         if not reference and (words or arguments.action == "train"):
@@ -155,9 +155,9 @@ def inspect(arguments: argparse.Namespace) -> int:
     """Print what a file or folder holds, and the experiment that `train` would make of it."""
     from tui_trainer.sessions.proposal import propose
 
-    overrides = options.with_target(parse_overrides(arguments.overrides), arguments.target)
+    overrides = argument_values.with_target(parse_overrides(arguments.overrides), arguments.target)
     _tell_of_large(arguments.path)
-    proposal = propose(arguments.path, options.library(arguments), overrides)
+    proposal = propose(arguments.path, argument_values.library(arguments), overrides)
     if arguments.json:
         print_json({**proposal.to_dict(), "config": proposal.experiment.to_dict()})
         return ExitCode.OK

@@ -22,7 +22,7 @@ from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.collector import importing
+from tui_trainer.config.garbage_collection import importing
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.collector import importing
+from tui_trainer.config.garbage_collection import importing
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean

@@ -20,8 +20,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.runs.history import History
 from tui_trainer.text.cells import cut_end
 from tui_trainer.ui.plots import crosshair
