@@ -28,6 +28,7 @@ from pathlib import Path
 from results import machine, table, write_section
 
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import (
     Event,
     RunEnded,
@@ -41,7 +42,6 @@ from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.journal import Journal, encode
 from tui_trainer.runs.manifests import checkpoint_files
 from tui_trainer.runs.recording import Recording, write_recording
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.tail import records_from
 from tui_trainer.sessions.run_reader import RunReader, read_run

@@ -26,8 +26,8 @@ from textual.widgets import Input, OptionList
 
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.runs.config_file import facts_of_settings, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.edits import facts_of_settings, settings_of
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.provenance import collect
 from tui_trainer.sessions.loader import Loader

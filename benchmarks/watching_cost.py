@@ -26,7 +26,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.recording import open_recording
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.new_run import prepare_new
 from tui_trainer.sessions.run_reader import RunReader
 from tui_trainer.sessions.watcher import Watcher
 

@@ -9,7 +9,7 @@ import sys
 def main() -> int:
     """Run the command line, and return the exit status."""
     try:
-        from tui_trainer.config.collector import importing, spare_last_collection
+        from tui_trainer.config.garbage_collection import importing, spare_last_collection
 
         with importing():
             from tui_trainer.cli.main import main as run

@@ -38,7 +38,7 @@ class Run:
             BadInput: the run needs a plugin that is not loaded.
             CheckpointUnusable: there is no such checkpoint.
         """
-        from tui_trainer.sessions.workbench import best_or_last, open_predictor
+        from tui_trainer.sessions.trained_model import best_or_last, open_predictor
 
         run = RunDirectory(self.path)
         predictor, _ = open_predictor(run, which or best_or_last(run), device)

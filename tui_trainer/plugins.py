@@ -10,10 +10,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import create_model
 
-from tui_trainer.config.own_optimizers import optimizer
+from tui_trainer.config.own_optimization import optimizer, schedule
 from tui_trainer.config.own_problems import register_problem
 from tui_trainer.config.own_samples import Data
-from tui_trainer.config.own_schedules import schedule
 from tui_trainer.config.plugin_loader import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -31,7 +30,7 @@ from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, register_metric
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.recipes import RECIPES
-from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.section import Items, TypedSection, setting
 from tui_trainer.config.sections.transforms import TRANSFORMS
 from tui_trainer.config.signature_settings import (
     SIGNATURE,
@@ -40,6 +39,7 @@ from tui_trainer.config.signature_settings import (
     settings_of,
     settings_of_class,
 )
+from tui_trainer.config.type_registration import add_type, first_line, register_type
 from tui_trainer.config.user_calls import (
     check_call,
     check_loss,
@@ -112,7 +112,7 @@ def dataset(
         if augment == "images":
             section = _with_images(section, name)
         check_not_live(f"the data set {name!r}", section)
-        _register(DATASETS, DATASET_FACTORIES, name, description, section, make)
+        register_type(DATASETS, DATASET_FACTORIES, name, description, section, make)
         return function
 
     return register
@@ -151,7 +151,7 @@ def model(
         else:
             check_call(f"the model {name!r}", function, ("params", "signature"))
         check_not_live(f"the model {name!r}", section)
-        _register(MODELS, MODEL_FACTORIES, name, description, section, make)
+        register_type(MODELS, MODEL_FACTORIES, name, description, section, make)
         return function
 
     return register
@@ -180,8 +180,8 @@ def loss(
     def register(function: Made) -> Made:
         check_loss(name, function)
         section = settings_of(function, LOSS_ARGUMENTS)
-        text = description or _first_line(function)
-        _add(LOSSES, name, text, section, place_of(function))
+        text = description or first_line(function)
+        add_type(LOSSES, name, text, section, place_of(function))
         add_loss(name, problems)
         LOSS_FACTORIES[name] = function
         return function
@@ -220,7 +220,7 @@ def metric(
         check_call(f"the metric {name!r}", made, arguments)
         spec = MetricSpec(
             name,
-            description or _first_line(made),
+            description or first_line(made),
             better == "higher",
             is_share=percent,
             origin=place_of(made),
@@ -255,7 +255,7 @@ def problem(
     check_name(name)
 
     def register(made: type) -> type:
-        text = description or _first_line(made)
+        text = description or first_line(made)
         register_problem(
             name, made, like=like, description=text, losses=losses, better=dict(better or {})
         )
@@ -276,7 +276,7 @@ def transform(name: str, *, description: str = "") -> Callable[[Made], Made]:
 
     def register(function: Made) -> Made:
         section = settings_of(function, ("batch", "generator"))
-        _register(TRANSFORMS, TRANSFORM_FACTORIES, name, description, section, function)
+        register_type(TRANSFORMS, TRANSFORM_FACTORIES, name, description, section, function)
         return function
 
     return register
@@ -318,34 +318,8 @@ def recipe(
                 spec = MetricSpec(metric_name, text, direction == "higher", origin=place)
                 register_metric(spec, ())
                 RECIPE_METRICS.add(metric_name)
-        _add(RECIPES, name, description or _first_line(made), section, place)
+        add_type(RECIPES, name, description or first_line(made), section, place)
         RECIPE_FACTORIES[name] = RecipeSpec(made, problem, dict(better or {}))
         return made
 
     return register
-
-
-def _register(
-    registry: Registry,
-    factories: dict[str, Callable[..., Any]],
-    name: str,
-    description: str,
-    params: type[TypedSection],
-    make: Callable[..., Any],
-) -> None:
-    """Add a function to a registry and to the functions by type."""
-    _add(registry, name, description or _first_line(make), params, place_of(make))
-    factories[name] = make
-
-
-def _add(
-    registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
-) -> None:
-    check_name(name)
-    fields: dict[str, Any] = {"type": (Literal[name], ...)}
-    section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
-    registry.add(Spec(name, description, section, origin=origin))
-
-
-def _first_line(make: Callable[..., Any]) -> str:
-    return (make.__doc__ or "").strip().partition("\n")[0]

@@ -16,8 +16,10 @@ from tests.training.harness import Run
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.cli.main import main
 from tui_trainer.cli.picture_folder import PictureFolder
+from tui_trainer.data.files.picture_opener import read_image
 from tui_trainer.data.files.png import write_mask
-from tui_trainer.data.sources.new_samples import READERS, Unseen, read_image
+from tui_trainer.data.new_samples import READERS
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.text.errors import BadInput, CannotWrite
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tui_trainer.cli.preferences import print_preferences
-from tui_trainer.config.choices import choices_path, write_choices
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.remembered_choices import choices_path, write_choices
 
 
 @pytest.mark.parametrize("keys", ["s", "s,f9,f10,f11,f12,ctrl+t,ctrl+y"])

@@ -14,7 +14,7 @@ from tui_trainer.config.overrides import editable_keys, edited, live_keys, parse
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.reader import parse_document
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.runs.edits import flat
+from tui_trainer.runs.config_file import flat
 from tui_trainer.text.errors import BadInput, ConfigError
 
 LIBRARY = PresetLibrary([builtin_dir()])

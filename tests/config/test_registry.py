@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from tui_trainer.config.experiment import REGISTRIES
+from tui_trainer.config.experiment import PLAIN, REGISTRIES
 from tui_trainer.config.sections.section import Registry, Spec, TypedSection
 
 
@@ -36,6 +36,18 @@ def test_every_setting_has_a_description() -> None:
         if name != "type" and not info.description
     ]
     assert bare == []
+
+
+def test_the_types_of_settings_are_not_texts_that_pydantic_evaluates_at_each_start() -> None:
+    kinds = {spec.params for registry in REGISTRIES.values() for spec in registry}
+    bases = {base for kind in (*kinds, *PLAIN.values()) for base in kind.__mro__}
+    late = {
+        f"{base.__module__}.{base.__name__}"
+        for base in bases
+        if base.__module__.startswith("tui_trainer.")
+        and any(isinstance(kind, str) for kind in vars(base).get("__annotations__", {}).values())
+    }
+    assert late == set()
 
 
 def test_a_name_that_is_taken_is_refused() -> None:

@@ -18,8 +18,9 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.data.sources.column_inputs import width_of
-from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.text.errors import BadInput
 
 BUILTIN = PresetLibrary([builtin_dir()])

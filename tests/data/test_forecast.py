@@ -15,7 +15,8 @@ from tui_trainer.config.sections.datasets import ForecastSection
 from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.new_samples import read_unseen
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 from tui_trainer.training.baselines import baselines_of, compute
 

@@ -28,7 +28,7 @@ from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput
 
 

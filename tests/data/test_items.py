@@ -18,7 +18,7 @@ from tui_trainer.data.base.split import BatchLost
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.workers import WorkerPool
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.data.sources.plugin_data import loaded
 from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.plugins import Data, DatasetParams

@@ -25,7 +25,7 @@ from tui_trainer.data.files.hub_pictures import HubPictures, hub_columns, shards
 from tui_trainer.data.labelled import read_labelled
 from tui_trainer.data.load import load
 from tui_trainer.data.recognition import recognise
-from tui_trainer.data.sources.pictures import read_unlabelled_pictures
+from tui_trainer.data.sources.new_pictures import read_new_pictures
 from tui_trainer.text.errors import BadInput, ConfigError
 
 SIDE = 8
@@ -128,10 +128,8 @@ def test_splits_classes_and_pictures_are_those_of_the_data_set(
     assert "datasets" not in sys.modules
     whole = read_labelled(section(folder), dataset.preprocessing, str(folder), dataset.info)
     assert whole.count == "51 pictures"
-    _, stored, names, _ = read_unlabelled_pictures(
-        section(folder), dataset.preprocessing, str(folder)
-    )
-    assert len(stored.records) == 54
+    names = read_new_pictures(section(folder), dataset.preprocessing, str(folder)).places
+    assert len(names) == 54
     assert {name.partition("/")[2] for name in names} >= {"000000/image", "000029/image"}
 
 

@@ -18,11 +18,11 @@ from PIL import Image
 from tui_trainer.cli.main import main
 from tui_trainer.data.files.cache_store import VARIABLE
 from tui_trainer.data.files.folders import open_folder, walk_files
-from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_opener import is_picture_name
 from tui_trainer.data.files.picture_reader import PictureFiles, PictureReader
 from tui_trainer.data.files.picture_store import read_pictures
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.text.errors import BadInput
 
 FORM = PictureForm(8, 8, 3)

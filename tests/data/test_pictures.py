@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tui_trainer.data.files.picture_opener import open_picture
-from tui_trainer.data.sources.new_samples import read_image
+from tui_trainer.data.files.picture_opener import open_picture, read_image
 from tui_trainer.text.errors import BadInput
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n%%EOF\n"

@@ -20,7 +20,7 @@ from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.labelled import read_labelled
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 
 ROWS: dict[str, tuple[str, Callable[[int], str]]] = {

@@ -14,7 +14,7 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.data.sources.table import read_rows
 from tui_trainer.text.errors import BadInput
 

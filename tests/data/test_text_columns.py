@@ -12,8 +12,8 @@ from tests.data.splits import tensors
 from tests.data.test_column_kinds import new_inputs, new_samples
 from tests.data.test_table import all_inputs, all_numbers, loaded, refusal, table
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.data.sources.hashed_columns import hash_of
-from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput, ConfigError
 
 

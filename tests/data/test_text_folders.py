@@ -12,8 +12,8 @@ from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.labelled import read_labelled
 from tui_trainer.data.load import load
+from tui_trainer.data.new_samples import read_unseen
 from tui_trainer.data.recognition import recognise
-from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 

@@ -181,7 +181,8 @@ def test_with_a_tokenizer_the_bytes_are_known(tmp_path: Path) -> None:
     assert dataset.signature.vocabulary == 293, "no token is added"
     file.unlink()
     again = load(section(path, tokenizer=str(file)), dataset.preprocessing)
-    split, _ = read_tokens_to_measure(section(path), dataset.preprocessing, str(path))
+    fitted = dataset.preprocessing
+    split = read_tokens_to_measure(section(path), fitted, str(path), dataset.info).split
     for one in (again.val, again.test, split):
         assert isinstance(one, TextSplit)
         assert one.bytes_per_token == pytest.approx(len(text.encode()) / len(tokens), rel=0.2)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tui_trainer.data.files.csv import is_missing, order_classes, to_number, to_numbers
+from tui_trainer.data.files.cell_values import is_missing, order_classes, to_number, to_numbers
 
 
 @pytest.mark.parametrize("text", ["", "  ", "NA", "na", "NaN", "nan", "?", "NULL", " null "])

@@ -194,7 +194,7 @@ if __name__ == "__main__":
     import torch
     import torch._dynamo
 
-    import tui_trainer.sessions.prepare
+    import tui_trainer.sessions.new_run
     import tui_trainer.training.loop  # noqa: F401
     from tui_trainer.cli.main import main
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import ENDLESS, call, lines, status
-from tests.integration.terminals import TerminalProcess, opened, program
+from tests.integration.terminals import Screen, TerminalProcess, opened, program
 
 pytestmark = pytest.mark.processes
 
@@ -90,6 +90,18 @@ def test_the_first_paint_waits_for_no_settings_and_names_the_experiments(tmp_pat
     with program(tmp_path, "-c", program_text) as terminal:
         terminal.until(lambda: b"stdlib-packages" in terminal.received)
         terminal.until_text("Optimizer", "Quit")
+        # The last word of the last line: what comes before it is the first picture of this screen.
+        first = Screen(80, 24)
+        received = bytes(terminal.received)
+        first.feed(received[: received.index(b"Quit") + 4].decode())
+    for part in (
+        "● digits-cnn     ▃│",
+        "batch size       64",
+        "over the run",
+        "▶ Start",
+        "F5 Start",
+    ):
+        assert part in first.text
     importers = (tmp_path / "importers").read_text().splitlines()
     assert {line.split()[0] for line in importers} == {"pydantic", "yaml"}
     assert not [line for line in importers if "MainThread" in line]

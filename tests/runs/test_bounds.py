@@ -109,7 +109,7 @@ def test_no_value_is_an_error(value: object) -> None:
 
 READERS = {
     "runs/status": "bounds of each field",
-    "runs/tail": "a step, and a number of each curve or NaN; events by runs/records",
+    "runs/tail": "a step, and a number of each curve or NaN; events by runs/event_records",
     "runs/journal": "the records of edits and events, which from_record and event_of bound",
     "runs/manifests": "bounds of each field",
     "runs/recording": "the header, its series and its times",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.runs.test_index import make_run
 from tui_trainer.runs.comparison import differences, results
-from tui_trainer.runs.edits import Edit, record_edit, settings_of
+from tui_trainer.runs.config_file import settings_of
+from tui_trainer.runs.edits import Edit, record_edit
 from tui_trainer.runs.index import list_runs
 
 

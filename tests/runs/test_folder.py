@@ -381,7 +381,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         "the folders and files that the user looks for data in",
     ),
     "sessions/plugin_check": ({"TemporaryDirectory"}, "the folder of runs that are thrown away"),
-    "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
+    "sessions/new_run": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "sessions/thumbnails": (
         {"scandir", "is_dir", "is_file", "open"},

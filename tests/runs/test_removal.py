@@ -11,7 +11,7 @@ import pytest
 from tests.runs.test_index import make_run
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.takeover import delete_run
+from tui_trainer.runs.removal import delete_run
 from tui_trainer.text.errors import BadInput, CannotWrite
 
 

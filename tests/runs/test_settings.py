@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.parser import parse_yaml
 from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.runs.config_file import facts_of_settings, flat, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.edits import Edit, facts_of_settings, flat, record_edit, settings_of
+from tui_trainer.runs.edits import Edit, record_edit
 from tui_trainer.runs.provenance import settings_facts, settings_in, write_provenance
 
 LIBRARY = PresetLibrary([builtin_dir()])

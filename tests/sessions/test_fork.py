@@ -13,19 +13,19 @@ import pytest
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.config_file import flat, read_config_file, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.edits import flat, read_config_file, settings_of
 from tui_trainer.runs.events import Event, RunEnded, StageStarted
 from tui_trainer.runs.lookup import run_names
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.new_run import prepare_new
+from tui_trainer.sessions.preview import preview
 from tui_trainer.sessions.requested_run import prepare as prepare_request
 from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, planned_name
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 from tui_trainer.training.split_file import read_record
 

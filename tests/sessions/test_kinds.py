@@ -11,7 +11,7 @@ import pytest
 from tui_trainer.config.experiment import Experiment, resolve
 from tui_trainer.config.sections.losses import CrossEntropySection
 from tui_trainer.config.tree import Place, Tree
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.preview import preview
 from tui_trainer.text.errors import BadInput, ExitCode
 
 KINDS = ("table", "pixels", "sequences", "forecast", "text", "text_folders")

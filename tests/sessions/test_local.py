@@ -20,7 +20,7 @@ from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.first_view import view_of
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.new_run import prepare_new
 from tui_trainer.sessions.requests import ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup

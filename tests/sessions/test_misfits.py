@@ -11,8 +11,9 @@ import torch
 from tests.plugins import loaded
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.sessions.misfits import SharedData, find_misfits
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.misfits import find_misfits
+from tui_trainer.sessions.preview import preview
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.errors import ConfigError
 
 LIBRARY = PresetLibrary([builtin_dir()])

@@ -13,14 +13,14 @@ import pytest
 from tests.sessions.test_fork import numbers, ran
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.config_file import read_config_file
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import read_config_file
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.new_run import prepare_new
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
 from tui_trainer.sessions.resume import prepare_resume
-from tui_trainer.sessions.workbench import evaluate_run, open_predictor
+from tui_trainer.sessions.trained_model import evaluate_run, open_predictor
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 ROWS = "width,height,kind\n" + "".join(

@@ -14,6 +14,7 @@ from tests.integration.processes import LIMIT_S
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Pause, Save, Stop
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.events import (
@@ -31,7 +32,7 @@ from tui_trainer.runs.names import free_name
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import PreparedRun, read_config
+from tui_trainer.sessions.prepared_run import PreparedRun
 from tui_trainer.sessions.requested_run import prepare
 from tui_trainer.sessions.requests import NewRun
 from tui_trainer.sessions.startup import Startup

@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.training.harness import Run, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.batches.worker_errors import describe_death
+from tui_trainer.data.batches.worker_process import describe_death
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.advice import against_batches_of_one, against_divergence, less_memory

@@ -18,7 +18,7 @@ from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.describe import describe
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.preview import preview
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.frozen_layers import freeze

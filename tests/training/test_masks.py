@@ -12,7 +12,7 @@ import torch
 
 from tests.training.bars import SIDE, experiment, picture, registered
 from tests.training.harness import Run, cut_at, same
-from tui_trainer.data.sources.new_samples import Unseen
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baseline_costs import is_affordable

@@ -30,11 +30,11 @@ from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.training import Arithmetic
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Set, Stop
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import CommandApplied, Notice, RunStarted
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.prepare import read_config
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.preview import preview
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoints import read_checkpoint

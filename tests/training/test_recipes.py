@@ -20,7 +20,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import recipe
 from tui_trainer.runs.commands import Save, Set, Stop, Validate
-from tui_trainer.sessions.workbench import preview
+from tui_trainer.sessions.preview import preview
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.prediction import load_predictor
 from tui_trainer.training.previews import in_one

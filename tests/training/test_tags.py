@@ -15,7 +15,7 @@ from tui_trainer.config.plugin_loader import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.tree import Place, Tree
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.sources.new_samples import Unseen
+from tui_trainer.data.sources.file_samples import Unseen
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput

@@ -21,11 +21,12 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.misfits import Misfits, SharedData
+from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.sessions.plugin_proposal import propose_own
+from tui_trainer.sessions.preview import LayerShape, Preview
 from tui_trainer.sessions.proposal import Proposal, propose, target_named
 from tui_trainer.sessions.session import TrackedRun
-from tui_trainer.sessions.workbench import LayerShape, Preview
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.services import Services
 

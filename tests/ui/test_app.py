@@ -18,11 +18,11 @@ from tests.runs.test_index import make_run
 from tests.ui.composing import until
 from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import an_experiment
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.preferences import THEMES, Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory, create_run

@@ -25,7 +25,7 @@ from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.screen import ComposeScreen
-from tui_trainer.ui.compose.style import HEIGHTS, WIDTHS, size_classes
+from tui_trainer.ui.compose.style import HEIGHTS, WIDTHS, rows_of_form, size_classes
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.search_bar import SearchBar
@@ -527,7 +527,7 @@ def test_a_text_shown_before_the_details_are_mounted_is_there() -> None:
     class Early(App[None]):
         def compose(self) -> ComposeResult:
             details = Details()
-            details.show("title", Content("the first text"))
+            details.show("title", lambda: Content("the first text"))
             yield details
 
     async def shown() -> str:
@@ -650,6 +650,8 @@ def test_it_is_styled_for_its_size_before_it_is_painted(tmp_path: Path) -> None:
         for size in SIZES[:-1]:
             await pilot.resize_terminal(*size)
             await until(pilot, partial(fits, *size))
+            await pilot.pause()
+            assert app.compose_screen.query_one(Form).size.height == max(3, rows_of_form(size[1]))
         assert first == [{"-normal", "-medium"}]
 
     first = []

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tui_trainer.ui.plots import figure
 from tui_trainer.ui.plots.axes import Axis, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Markers, markers_for
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText
 from tui_trainer.ui.plots.figure import draw, preload
 from tui_trainer.ui.plots.frame import MARGIN, y_scale
+from tui_trainer.ui.plots.markers import Markers, markers_for
 from tui_trainer.ui.plots.ticks import clock
 
 BLANK_BRAILLE = "\u2800"

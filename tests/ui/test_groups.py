@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -105,3 +106,36 @@ def test_a_form_that_is_given_another_draft_before_it_is_shown_shows_that() -> N
             assert texts["optimizer.lr"] == "0.125"
 
     asyncio.run(run())
+
+
+def test_rows_out_of_view_are_made_after_the_first_layout_which_has_room_for_them() -> None:
+    layouts: list[tuple[int, int, bool]] = []
+    stops: list[list[Widget]] = []
+
+    class Low(Host):
+        def __init__(self, *, asks: bool) -> None:
+            super().__init__(Draft(LIBRARY))
+            self.groups = Groups(self.draft, rows=7)
+            self.asks = asks
+
+        def on_mount(self) -> None:
+            self.screen.screen_layout_refresh_signal.subscribe(self, self.look)
+
+        def look(self, _: object) -> None:
+            rows, groups = len(self.query(FieldRow)), self.groups
+            layouts.append((rows, groups.virtual_size.height, groups.show_vertical_scrollbar))
+            if self.asks:
+                stops.append(groups.stops())
+
+    async def run(*, asks: bool) -> None:
+        app = Low(asks=asks)
+        async with app.run_test(size=(80, 7)) as pilot:
+            await pilot.pause()
+            stops.append(app.groups.stops())
+
+    asyncio.run(run(asks=False))
+    (rows, height, has_bar), last = layouts[0], layouts[-1]
+    assert 0 < rows < last[0]
+    assert (height, has_bar) == last[1:] == (height, True)
+    asyncio.run(run(asks=True))
+    assert {len(each) for each in stops} == {len(stops[0])}, "made when a key asks for them"

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from tui_trainer.ui.compose.screen import enter, enter_next
+from tui_trainer.ui.compose.panes import enter, enter_next
 
 
 class Host(App[None]):

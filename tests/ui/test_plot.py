@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from tests.ui.curves import FakeHistory, falling
 from tui_trainer.runs.history import History
-from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.markers import Markers
 from tui_trainer.ui.plots.panels import PanelSpec, View, panels_of
 from tui_trainer.ui.plots.picture import picture
 from tui_trainer.ui.plots.plot import WAITING, Plot

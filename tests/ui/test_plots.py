@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Footer
 
 from tests.ui.curves import FakeHistory, falling
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.ui.plots.plot import WAITING, Plot
 from tui_trainer.ui.plots.plots import Plots, PlotTabs, fitted
 

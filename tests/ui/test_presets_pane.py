@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual import events
+from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.pilot import Pilot
 
 from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.yaml.reader import Document
 from tui_trainer.text.cells import cut_end, cut_middle
 from tui_trainer.ui.compose.catalogue import Catalogue, Entry
 from tui_trainer.ui.compose.details import entry_text
 from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.preset_list import PresetPane
 from tui_trainer.ui.shared.lines import fitted
 
 
@@ -69,6 +74,39 @@ def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
         assert any(text.startswith("broken cannot be used: ") for text in app.notices())
 
     drive(tmp_path, step)
+
+
+def test_keys_are_answered_while_the_files_of_a_list_are_read(tmp_path: Path) -> None:
+    happened: list[str] = []
+
+    class Recorded(PresetLibrary):
+        def read(self, path: Path) -> Document:
+            # Not at the first file, which is read for the cursor, in two steps.
+            if len(happened) == 2:
+                app.post_message(events.Key("x", "x"))
+            happened.append(path.stem)
+            return super().read(path)
+
+    class Listing(App[None]):
+        AUTO_FOCUS = None
+
+        def compose(self) -> ComposeResult:
+            yield PresetPane(Catalogue(Recorded([tmp_path])), "model")
+
+        def on_key(self) -> None:
+            happened.append("a key")
+
+    for number in range(40):
+        write_preset(tmp_path, "model", f"mlp-{number:02d}", "type: mlp\n")
+    app = Listing()
+
+    async def run() -> None:
+        async with app.run_test() as pilot:
+            await pilot.pause()
+
+    asyncio.run(run())
+    assert happened[-1] == "mlp-39"
+    assert happened.index("a key") < len(happened) - 5
 
 
 def test_a_file_that_no_name_can_mean_is_in_the_list_with_what_is_wrong(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.plugins import schedule
 from tui_trainer.ui.compose.schedule import MOST_STEPS, ScheduleSketch, rates, sketch
-from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.markers import Markers
 
 COSINE = ("schedule=cosine", "schedule.warmup_steps=40", "optimizer.lr=3e-3")
 

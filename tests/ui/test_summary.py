@@ -12,7 +12,7 @@ from tests.ui.fakes import GIB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.group_facts import GroupFacts
 from tui_trainer.machine.devices import DeviceState
-from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.compose.facts import (
     device_text,

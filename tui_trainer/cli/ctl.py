@@ -12,14 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.setting_names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory, list_command
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
-from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import size_of
@@ -36,7 +35,7 @@ ASK_S = 0.5
 def ctl(arguments: argparse.Namespace) -> int:
     """Send the command that the arguments name to a run."""
     return control(
-        find_run(arguments.name, options.runs_dir(arguments)),
+        argument_values.find_run(arguments),
         arguments.command,
         arguments.overrides,
         flags=arguments.flags,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.presets import search_dirs
 from tui_trainer.machine.doctor import examine
 from tui_trainer.text.console import print_block, print_json
@@ -16,7 +16,7 @@ from tui_trainer.text.errors import ExitCode
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Print the report of this machine and its problems, as text or as JSON."""
-    report = examine(search_dirs(arguments.preset_dir), options.runs_dir(arguments))
+    report = examine(search_dirs(arguments.preset_dir), argument_values.runs_dir(arguments))
     if arguments.json:
         print_json(report.to_dict())
     else:

@@ -5,8 +5,12 @@ Layer: cli. The main thread waits in short intervals, so that a signal waits for
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_trainer.cli.printers import JsonPrinter, LinePrinter, Printer
 from tui_trainer.runs.events import Event, RunEnded, to_dict
@@ -14,6 +18,10 @@ from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalHandler, leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
+
+if TYPE_CHECKING:
+    from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.sessions.requests import RunRequest
 
 LOOK_S = 0.1
 
@@ -47,6 +55,25 @@ def make_printer(log_format: str) -> Printer:
 
         return BarPrinter()
     return LinePrinter()
+
+
+def train_headless(
+    arguments: argparse.Namespace, request: RunRequest, runs_dir: Path, library: PresetLibrary
+) -> int:
+    """Train the run that is requested, and print its events; leave the shell if that is asked."""
+    from tui_trainer.sessions.requested_run import prepare
+
+    work = partial(prepare, request, runs_dir, arguments.argv, library)
+    if arguments.tether is None:
+        session, printer = LocalSession(work), make_printer(arguments.log_format)
+        return run_headless(session, printer, debug=arguments.debug)
+    from tui_trainer.cli.detached import DetachedPrinter, leave_terminal
+
+    leave_terminal()
+    as_json = arguments.log_format == "json"
+    leaving = DetachedPrinter(runs_dir, arguments.tether, as_json=as_json)
+    session = LocalSession(work, started=leaving.move)
+    return run_headless(session, leaving, debug=arguments.debug)
 
 
 def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False) -> int:

@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
-from tui_trainer.runs.lookup import find_run
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, size_of
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import (
     ASK_EVERY_S,
     CRASHED_AFTER_S,
@@ -137,7 +136,7 @@ def logs(arguments: argparse.Namespace) -> int:
         raise BadInput(
             f"-n {arguments.lines}: should be at least 0, the number of newest lines to print"
         )
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    run = argument_values.find_run(arguments)
     return print_logs(
         run,
         follow=arguments.follow,

@@ -1,6 +1,7 @@
 """`data inspect`, and the part of `train` that is about data of the user's own.
 
-Layer: cli.
+Layer: cli. What makes a proposal is imported when there are data to make one for: most of the time
+the app opens without any.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import os
 import re
 from dataclasses import dataclass
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.preset_files import SUFFIXES
 from tui_trainer.config.presets import PresetLibrary, experiment_path
 from tui_trainer.config.sections.datasets import NO_FILES
-from tui_trainer.sessions.plugin_proposal import propose_own, reference_of, words_for
-from tui_trainer.sessions.proposal import name_of, propose, with_data
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error, print_json, print_line
 from tui_trainer.text.errors import ExitCode
@@ -53,15 +52,15 @@ class Asked:
         Raises:
             ConfigError: a word that sets something is wrong.
         """
-        library = options.library(arguments)
-        reference, words = arguments.experiment, options.overrides(arguments)
+        library = argument_values.library(arguments)
+        reference, words = arguments.experiment, argument_values.override_words(arguments)
         has_data = arguments.data is not None
         if "=" in reference and (
             has_data or arguments.plugin or reference.startswith(_NAMES_DATASET)
         ):
             # The experiment was left out, because there are data.
             reference, words = "", [reference, *words]
-        overrides = options.with_target(parse_overrides(words), arguments.target)
+        overrides = argument_values.with_target(parse_overrides(words), arguments.target)
         if has_data:
             return cls(library, reference, arguments.data, overrides)
         if not reference and (words or arguments.action == "train"):
@@ -79,6 +78,8 @@ class Asked:
     @property
     def name(self) -> str:
         """The name that the run gets; for data of a plugin, as far as it is known."""
+        from tui_trainer.sessions.proposal import name_of
+
         if self.plugin and not self.base:
             return name_of(self.plugin)
         return name_of(self.path) if self.path else experiment_path(self.library, self.base).stem
@@ -91,6 +92,8 @@ class Asked:
         if self.path:
             _tell_of_large(self.path)
         if self.path and not self.base:
+            from tui_trainer.sessions.proposal import propose
+
             proposal = propose(self.path, self.library, self.overrides)
             self.library.add_unwritten(self.path, proposal.document, [self.path])
             notes += proposal.lines_shown()
@@ -101,6 +104,8 @@ class Asked:
 
     def _make_own(self) -> list[str]:
         """Make the experiment for the data set of the loaded plugins; returns notes."""
+        from tui_trainer.sessions.plugin_proposal import propose_own, reference_of, words_for
+
         proposal = propose_own(self.library, self.overrides)
         self.base = reference_of(proposal.path)
         named = ("dataset", "dataset.type")
@@ -110,6 +115,8 @@ class Asked:
 
     def _exchange_data(self) -> tuple[str, ...]:
         """Make the reference that of the experiment with other data; returns notes."""
+        from tui_trainer.sessions.proposal import with_data
+
         words = [self.base, "--data", self.path]
         document = self.library.read(experiment_path(self.library, self.base))
         document, reasons = with_data(self.path, self.library, document, self.overrides)
@@ -146,9 +153,11 @@ def _data_in(reference: str, library: PresetLibrary) -> tuple[str, str]:
 
 def inspect(arguments: argparse.Namespace) -> int:
     """Print what a file or folder holds, and the experiment that `train` would make of it."""
-    overrides = options.with_target(parse_overrides(arguments.overrides), arguments.target)
+    from tui_trainer.sessions.proposal import propose
+
+    overrides = argument_values.with_target(parse_overrides(arguments.overrides), arguments.target)
     _tell_of_large(arguments.path)
-    proposal = propose(arguments.path, options.library(arguments), overrides)
+    proposal = propose(arguments.path, argument_values.library(arguments), overrides)
     if arguments.json:
         print_json({**proposal.to_dict(), "config": proposal.experiment.to_dict()})
         return ExitCode.OK

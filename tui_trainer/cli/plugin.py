@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.cli.plugin_templates import KINDS, template
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.own_types import types_of_files
@@ -29,7 +29,9 @@ def check(arguments: argparse.Namespace) -> int:
     types = types_of_files()
     words = list(arguments.overrides)
     name = words.pop(0) if words and "=" not in words[0] else ""
-    experiment = experiment_for(types, name, options.library(arguments), parse_overrides(words))
+    experiment = experiment_for(
+        types, name, argument_values.library(arguments), parse_overrides(words)
+    )
     if not arguments.json:
         for one in types:
             text = f"  {one.description}" if one.description else ""

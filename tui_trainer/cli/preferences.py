@@ -9,9 +9,9 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from tui_trainer.config.choices import Choices, choices_path, load_choices
 from tui_trainer.config.keys import ACTIONS, keys_in_force
 from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
+from tui_trainer.config.remembered_choices import Choices, choices_path, load_choices
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode

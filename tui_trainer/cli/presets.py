@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.config.own_types import types_of_files
 from tui_trainer.config.plugin_loader import load_plugins
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
@@ -25,7 +25,7 @@ def list_presets(arguments: argparse.Namespace) -> int:
     """Print the names and descriptions of the presets, by kind, and the types of plugins."""
     if arguments.plugin:
         load_plugins(arguments.plugin)
-    library, kind = options.library(arguments), arguments.kind
+    library, kind = argument_values.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
         there = f"available: {', '.join(KINDS)}"
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
@@ -85,7 +85,7 @@ def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
 
 def show_preset(arguments: argparse.Namespace) -> int:
     """Print an experiment resolved, or a preset of another kind as the file has it."""
-    library = options.library(arguments)
+    library = argument_values.library(arguments)
     kind, bare = _kind_and_name(arguments.name)
     if kind == "experiment":
         experiment = library.experiment(bare)
@@ -104,7 +104,7 @@ def show_preset(arguments: argparse.Namespace) -> int:
 
 def validate_presets(arguments: argparse.Namespace) -> int:
     """Check experiment files, or all presets; every problem goes to stderr."""
-    library, files = options.library(arguments), arguments.files
+    library, files = argument_values.library(arguments), arguments.files
     failed = 0
     if files:
         names = list(files)
@@ -129,7 +129,7 @@ def validate_presets(arguments: argparse.Namespace) -> int:
 
 def copy_preset(arguments: argparse.Namespace) -> int:
     """Copy a preset to a file, or into a folder; an existing file is never replaced."""
-    library, name, target = options.library(arguments), arguments.name, arguments.target
+    library, name, target = argument_values.library(arguments), arguments.name, arguments.target
     kind, bare = _kind_and_name(name)
     preset = library.find(kind, bare)
     _tell_replaced([preset])

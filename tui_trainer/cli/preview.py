@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.sessions.workbench import Preview, preview
+from tui_trainer.sessions.preview import Preview, preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_json, print_line
 from tui_trainer.text.errors import ExitCode

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.cli.output_file import written_beside
 from tui_trainer.cli.picture_folder import PictureFolder
 from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
-from tui_trainer.config.overrides import Override, parse_overrides
+from tui_trainer.config.overrides import DATA_PLACE, Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.lookup import find_run
-from tui_trainer.sessions.prepare import DATA_PLACE
-from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
+from tui_trainer.sessions.trained_model import (
+    Generation,
+    evaluate_run,
+    generate_text,
+    open_predictor,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
@@ -38,8 +41,8 @@ _MOVED = f"{DATA_PLACE}="
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure a run's model on one of its splits, or on a labelled file of its own."""
-    run = find_run(arguments.name, options.runs_dir(arguments))
-    options.load_plugins(arguments)
+    run = argument_values.find_run(arguments)
+    argument_values.load_plugins(arguments)
     overrides = parse_overrides(arguments.overrides)
     only_baselines = arguments.baselines
     if arguments.data is not None and arguments.split is not None:
@@ -71,8 +74,8 @@ def predict(arguments: argparse.Namespace) -> int:
         raise BadInput("--probabilities is for --out FILE; --json prints all probabilities")
     if files and arguments.generate is not None:
         raise BadInput("--generate continues --prompt TEXT, and takes no files")
-    options.load_plugins(arguments)
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    argument_values.load_plugins(arguments)
+    run = argument_values.find_run(arguments)
     where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
         how_to_write = None

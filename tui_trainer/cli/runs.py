@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.filters import parse_filter, select
 from tui_trainer.runs.index import (
     COLUMNS,
@@ -42,7 +42,7 @@ GROUPS: dict[str, Callable[[RunSummary], bool]] = {
 def runs(arguments: argparse.Namespace) -> int:
     """Print the runs that the arguments select."""
     return print_runs(
-        options.runs_dir(arguments),
+        argument_values.runs_dir(arguments),
         states=arguments.state,
         order=arguments.sort,
         conditions=arguments.filter,

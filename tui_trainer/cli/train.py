@@ -11,11 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.cli import options
+from tui_trainer.cli import argument_values
 from tui_trainer.cli.examples import EXAMPLES
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput
@@ -52,7 +51,11 @@ def compose(arguments: argparse.Namespace) -> int:
     early: tuple[AppArguments, ComposeRequest] | None = None
     # Errors in a named experiment are printed before the app opens. Without one, and with plugins
     # or data, which may take as long to load as torch, the screen comes first.
-    if arguments.experiment and arguments.data is None and not options.has_plugins(arguments):
+    if (
+        arguments.experiment
+        and arguments.data is None
+        and not argument_values.has_plugins(arguments)
+    ):
         asked = _asked(arguments)
         early = None if asked.path else _compose_request(arguments, asked)
     names = preset_names("experiment", search_dirs(arguments.preset_dir))
@@ -99,12 +102,14 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from tui_trainer.cli.preview import print_preview
 
-        options.load_plugins(arguments)
+        argument_values.load_plugins(arguments)
         as_json = arguments.log_format == "json"
-        return print_preview(request().experiment, options.runs_dir(arguments), as_json=as_json)
-    runs_dir = options.runs_dir(arguments)
+        return print_preview(
+            request().experiment, argument_values.runs_dir(arguments), as_json=as_json
+        )
+    runs_dir = argument_values.runs_dir(arguments)
     planned = free_name(runs_dir, arguments.name or asked.name, asked_at)
-    if options.has_plugins(arguments) or asked.path:
+    if argument_values.has_plugins(arguments) or asked.path:
         return _run(arguments, runs_dir, request, planned, asked.library)
     # Errors in the experiment are printed before the app opens.
     known = request()
@@ -113,12 +118,10 @@ def train(arguments: argparse.Namespace) -> int:
 
 def resume(arguments: argparse.Namespace) -> int:
     """Resume a run."""
-    from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ResumeRun
 
-    overrides = tuple(parse_overrides(options.overrides(arguments)))
-    run = find_run(arguments.name, options.runs_dir(arguments))
+    overrides = argument_values.overrides(arguments)
+    run = argument_values.find_run(arguments)
     how = (arguments.which, arguments.drop_edits, arguments.force, arguments.accept_data)
     old = ResumeRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old, run.path.name)
@@ -126,13 +129,11 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def fork(arguments: argparse.Namespace) -> int:
     """Start a new run from a checkpoint of another."""
-    from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.lookup import find_run
     from tui_trainer.sessions.requests import ForkRun, planned_name
 
-    overrides = tuple(parse_overrides(options.overrides(arguments)))
-    runs_dir = options.runs_dir(arguments)
-    run = find_run(arguments.name, runs_dir)
+    overrides = argument_values.overrides(arguments)
+    run = argument_values.find_run(arguments)
+    runs_dir = argument_values.runs_dir(arguments)
     how = (arguments.which, arguments.new_name, arguments.accept_data)
     fork = ForkRun(run.path, overrides, *how)
     return _run(arguments, runs_dir, lambda: fork, planned_name(fork, runs_dir))
@@ -141,21 +142,22 @@ def fork(arguments: argparse.Namespace) -> int:
 def attach(arguments: argparse.Namespace) -> int:
     """Watch a run, by default the newest live one."""
     from tui_trainer.runs.index import newest_live
-    from tui_trainer.runs.lookup import find_run
 
-    runs_dir = options.runs_dir(arguments)
-    run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
+    if arguments.name:
+        run = argument_values.find_run(arguments)
+    else:
+        run = newest_live(argument_values.runs_dir(arguments))
     if _opens_app(arguments):
         from tui_trainer.ui.app_setup import AttachRequest
 
-        asked = _app_arguments(arguments, options.library(arguments))
+        asked = _app_arguments(arguments, argument_values.library(arguments))
 
         def ask() -> tuple[AppArguments, AttachRequest]:
-            options.load_plugins(arguments)
+            argument_values.load_plugins(arguments)
             return asked, AttachRequest(run.path)
 
         return _open(arguments, ask, watches=run.path.name)
-    options.load_plugins(arguments)
+    argument_values.load_plugins(arguments)
     from tui_trainer.cli.attach import follow
     from tui_trainer.cli.headless import make_printer
 
@@ -167,7 +169,7 @@ def _compose_request(
 ) -> tuple[AppArguments, ComposeRequest]:
     from tui_trainer.ui.app_setup import ComposeRequest
 
-    options.load_plugins(arguments)
+    argument_values.load_plugins(arguments)
     if asked.reference or asked.plugin:
         asked.experiment()
     return _app_arguments(arguments, asked.library), ComposeRequest(
@@ -176,13 +178,13 @@ def _compose_request(
 
 
 def _app_arguments(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
-    from tui_trainer.config.choices import choices_path
     from tui_trainer.config.preferences import chosen_preferences
+    from tui_trainer.config.remembered_choices import choices_path
     from tui_trainer.ui.app_setup import AppArguments
 
     return AppArguments(
         library=library,
-        runs_dir=options.runs_dir(arguments),
+        runs_dir=argument_values.runs_dir(arguments),
         preferences=chosen_preferences(arguments.fps),
         argv=arguments.argv,
         plugins=tuple(arguments.plugin),
@@ -230,31 +232,19 @@ def _run(
     `starts` is the run's name, or what is known of it before it is prepared. `library` is the one
     that the experiment is in, if there is one.
     """
-    library = library or options.library(arguments)
+    library = library or argument_values.library(arguments)
     if _opens_app(arguments):
         asked = _app_arguments(arguments, library)
 
         def ask() -> tuple[AppArguments, RunRequest]:
-            options.load_plugins(arguments)
+            argument_values.load_plugins(arguments)
             return asked, request()
 
         return _open(arguments, ask, starts=starts)
-    from tui_trainer.cli.headless import make_printer, run_headless
-    from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.requested_run import prepare
+    from tui_trainer.cli.headless import train_headless
 
-    options.load_plugins(arguments)
-    work = partial(prepare, request(), runs_dir, arguments.argv, library)
-    if arguments.tether is None:
-        session, printer = LocalSession(work), make_printer(arguments.log_format)
-        return run_headless(session, printer, debug=arguments.debug)
-    from tui_trainer.cli.detached import DetachedPrinter, leave_terminal
-
-    leave_terminal()
-    as_json = arguments.log_format == "json"
-    leaving = DetachedPrinter(runs_dir, arguments.tether, as_json=as_json)
-    session = LocalSession(work, started=leaving.move)
-    return run_headless(session, leaving, debug=arguments.debug)
+    argument_values.load_plugins(arguments)
+    return train_headless(arguments, request(), runs_dir, library)
 
 
 def _opens_app(arguments: argparse.Namespace) -> bool:

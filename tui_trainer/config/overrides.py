@@ -48,6 +48,10 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.value_errors import worded
 
+DATA_PLACE = "dataset.path"
+"""The setting for where the data are. Every command on a run takes it, because data are moved; the
+fingerprint tells whether they are still the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Override:

@@ -6,6 +6,7 @@ without them. No file is opened here.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ SUFFIXES = (".yaml", ".yml")
 """Preset files end in the first; the second is a common mistake, which is reported."""
 
 
+@functools.cache
 def builtin_dir() -> Path:
     """Return the folder of the presets shipped with the program, in a wheel or a checkout."""
     package = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from tui_trainer.config.collector import insist_on_last_collection
+from tui_trainer.config.garbage_collection import insist_on_last_collection
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 

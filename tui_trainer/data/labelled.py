@@ -1,59 +1,41 @@
 """Reads a labelled file of its own as one split, prepared like the data that a run was trained on.
 
-Layer: data. Means, categories and classes come from the checkpoint; nothing is learned here, and
-nothing is divided.
+Layer: data. Means, categories and classes come from the checkpoint; nothing is learned, and nothing
+is divided. The source of each type reads its own files.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from tui_trainer.config.sections.arrays import ArraysSection
-from tui_trainer.config.sections.datasets import (
-    DatasetSection,
-    ForecastSection,
-    PixelsSection,
-    SequencesSection,
-    TableSection,
-)
-from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
+from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
-from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.split import Split
 from tui_trainer.data.base.table_rules import as_in_run
-from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
+from tui_trainer.data.batches.joined import JoinedSplits
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.batches.text_rows import TextSplit
-from tui_trainer.data.files.columns import RequestedKind
-from tui_trainer.data.files.csv import to_number
-from tui_trainer.data.files.hub_pictures import hub_columns
-from tui_trainer.data.files.tables import with_normal_names
+from tui_trainer.data.files.cell_values import to_number
 from tui_trainer.data.problem_override import with_own_targets
 from tui_trainer.data.read_splits import MASKED_OUT, read_whole
-from tui_trainer.data.row_splits import encode_target
-from tui_trainer.data.sources.column_inputs import encode_all
+from tui_trainer.data.row_dataset import encode_target
+from tui_trainer.data.sources.file_samples import Labelled, LabelledRows
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
-from tui_trainer.data.sources.new_samples import is_image, read_columns
-from tui_trainer.data.sources.pictures import read_picture_files
-from tui_trainer.data.sources.pixels import read_pixels
-from tui_trainer.data.sources.plugin_data import load_to_measure
+from tui_trainer.data.sources.new_pictures import read_pictures_to_measure
+from tui_trainer.data.sources.new_plugin_data import read_plugin_to_measure
+from tui_trainer.data.sources.new_rows import read_rows_to_measure
+from tui_trainer.data.sources.pixels import read_pixels_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
-from tui_trainer.data.sources.source import Encoded, Source, Target
-from tui_trainer.data.sources.table import select_rows
-from tui_trainer.data.sources.table_targets import read_targets
-from tui_trainer.data.sources.text import read_texts
-from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.sources.source import Target
+from tui_trainer.data.sources.text import read_texts_to_measure
+from tui_trainer.data.sources.text_folders import read_passages_to_measure
 from tui_trainer.data.sources.tokens import read_tokens_to_measure
-from tui_trainer.data.tokenizers.tokenizer_choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -61,23 +43,9 @@ from tui_trainer.text.format import counted
 
 _MOST_SHOWN = 5
 _ROWS_AT_ONCE = 4096
-_GAPS = {"NA", "na", "Na"}
-"""Names of classes that stand for a missing value elsewhere."""
 
 
-Reader = Callable[[Any, dict[str, Any], str, DatasetInfo], "Labelled"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """All samples of a file, with their targets."""
-
-    split: Split | JoinedSplits
-    name: str
-    """The name of the file, cleaned for display."""
-    count: str
-    """How much it is, as `80 rows`."""
-    notes: tuple[str, ...]
+Reader = Callable[[Any, dict[str, Any], str, DatasetInfo], Labelled | LabelledRows]
 
 
 def read_labelled(
@@ -94,9 +62,12 @@ def read_labelled(
     """
     reader = READERS.get(section.type)
     if reader is None:
-        return _of_plugin(section, preprocessing, path, info, problem)
+        return read_plugin_to_measure(section, preprocessing, path, info, problem)
     section = as_in_run(section, preprocessing)
-    labelled = reader(section, preprocessing, path, replace(info, problem=info.base))
+    info_of_base = replace(info, problem=info.base)
+    labelled = reader(section, preprocessing, path, info_of_base)
+    if isinstance(labelled, LabelledRows):
+        labelled = _labelled(labelled, preprocessing, info_of_base)
     if isinstance(labelled.split, JoinedSplits):
         return labelled
     return replace(labelled, split=with_own_targets(labelled.split, info))
@@ -135,189 +106,33 @@ def _digests_of_part(split: TensorSplit) -> list[bytes]:
     ]
 
 
-def _table(
-    section: TableSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    fitted = preprocessing["inputs"]
-    kind: RequestedKind = "number"
-    if info.problem == "classification" or section.label_separator is not None:
-        kind = "category"
-    targets = dict.fromkeys(section.targets, kind)
-    classes = section.targets[0] if _GAPS & {*info.classes} else ""
-    opened, table = read_columns(section, fitted, path, targets, classes)
-    section = with_normal_names(section, opened)
-    file = opened.file
-    rows, notes = select_rows(section, file, table)
-    target, said = read_targets(section, info.problem, file.name, table, rows)
-    columns = {name: table.columns[name].take(rows) for name in fitted}
-    encoded = encode_all(columns, fitted, file.name)
-    of_split = {section.group, section.split, section.time}
-    used = {*fitted, *section.targets, *section.drop, *of_split, opened.index}
-    ignored = [name for name in opened.header if name not in used]
-    notes = [*opened.notes, *table.notes, *said, *notes, *encoded.notes, *_ignored_note(ignored)]
-    whole = replace(encoded, notes=notes)
-    return _labelled(file.name, target, rows, whole, preprocessing, info, "row")
-
-
-def _pixels(
-    section: PixelsSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    if is_image(path):
-        raise BadInput(
-            f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
-            "a label in each row"
-        )
-    source = read_pixels(section.model_copy(update={"path": path}))
-    return _of_source(source, preprocessing, info)
-
-
-def _pictures(
-    section: PicturesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    if is_image(path):
-        raise BadInput(
-            f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
-            "pictures for each class"
-        )
-    is_folder = os.path.isdir(path) and hub_columns(path, section.config) is None
-    if is_folder and info.problem in ("multilabel", "regression"):
-        what = "labels" if info.problem == "multilabel" else "numbers"
-        raise BadInput(
-            f"{clean(path, 200)}: a folder has one class for each picture, and the run predicts "
-            f"{what}; --data takes a table of paths like the one it was trained on"
-        )
-    # A folder says by itself what a table says in its columns.
-    columns = dict.fromkeys(TABLE_SETTINGS if is_folder else ())
-    decode = "once" if section.decode == "once" else "auto"
-    moved = section.model_copy(update={"path": path, "decode": decode, **columns})
-    source = read_picture_files(moved, info.problem, preprocessing, are_of_run=False)
-    return _of_source(source, preprocessing, info)
-
-
-def _sequences(
-    section: SequencesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    channels = tuple(preprocessing["inputs"])
-    source, ignored = read_sequences_to_measure(section, channels, path, info.problem)
-    return _of_source(source, preprocessing, info, _ignored_note(ignored))
-
-
-def _forecast(
-    section: ForecastSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    source, ignored = read_forecast_to_measure(section, preprocessing["inputs"], path)
-    return _of_source(source, preprocessing, info, _ignored_note(ignored))
-
-
-def _passages(
-    section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    # The tokenizer is that of the checkpoint; its file is not needed.
-    moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
-    source = read_passages(moved, whole=True)
-    return _of_source(source, preprocessing, info)
-
-
-def _text(
-    section: TextSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    texts = read_texts(section.model_copy(update={"path": path}))
-    contents = [text.content for text in texts.texts]
-    tokenizer = tokenizer_of(preprocessing.get("tokenizer"))
-    numbers = range(len(contents))
-    split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
-    size = sum(map(len, contents))
-    count = f"{counted(len(contents), texts.noun)}, {counted(size, 'byte')}"
-    return Labelled(split, texts.name, count, texts.notes)
-
-
-def _tokens(
-    section: TokensSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    split, file = read_tokens_to_measure(section, preprocessing, path)
-    return Labelled(split, file.name, counted(len(file.tokens), "token"), ())
-
-
-def _of_plugin(
-    section: DatasetSection,
-    preprocessing: dict[str, Any],
-    path: str,
-    info: DatasetInfo,
-    problem: ProblemSection,
-) -> Labelled:
-    """Let a plugin's function make its data with another path, and take all its splits."""
-    name = f"dataset {section.type}"
-    if not section.path:
-        raise BadInput(
-            f"{name}: the run used it without a path, so --data FILE cannot tell it where other "
-            "data are; a plugin reads them from params.path, with dataset.path=PATH in training"
-        )
-    if not os.path.exists(path):
-        raise BadInput(f"{clean(path, 200)}: no such file or folder")
-    moved = section.model_copy(update={"path": path})
-    data, parts = load_to_measure(moved, preprocessing, problem, info.classes)
-    tensors = [part for part in parts if isinstance(part, TensorSplit)]
-    split: Split | JoinedSplits = parts[0] if len(parts) == 1 else JoinedSplits(parts)
-    if len(tensors) == len(parts) > 1:
-        split = joined_tensors(tensors)
-    return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
-
-
-def _arrays(
-    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
-) -> Labelled:
-    fitted = preprocessing["inputs"]
-    name, encoded, target, rows = read_arrays_to_measure(section, fitted, path, info.problem)
-    return _labelled(name, target, rows, encoded, preprocessing, info, "row")
-
-
 READERS: dict[str, Reader] = {
-    "arrays": _arrays,
-    "table": _table,
-    "huggingface": _table,
-    "pixels": _pixels,
-    "pictures": _pictures,
-    "sequences": _sequences,
-    "forecast": _forecast,
-    "text_folders": _passages,
-    "text": _text,
-    "tokens": _tokens,
+    "arrays": read_arrays_to_measure,
+    "table": read_rows_to_measure,
+    "huggingface": read_rows_to_measure,
+    "pixels": read_pixels_to_measure,
+    "pictures": read_pictures_to_measure,
+    "sequences": read_sequences_to_measure,
+    "forecast": read_forecast_to_measure,
+    "text_folders": read_passages_to_measure,
+    "text": read_texts_to_measure,
+    "tokens": read_tokens_to_measure,
 }
 
 
-def _of_source(
-    source: Source,
-    preprocessing: dict[str, Any],
-    info: DatasetInfo,
-    more: list[str] | None = None,
-) -> Labelled:
-    encoded = source.encode(preprocessing["inputs"])
-    notes = [*source.notes, *encoded.notes, *(more or [])]
-    full = replace(encoded, notes=notes)
-    return _labelled(
-        source.name, source.target, source.rows, full, preprocessing, info, source.noun
-    )
-
-
-def _labelled(
-    name: str,
-    target: Target,
-    rows: NDArray[np.int64],
-    encoded: Encoded,
-    preprocessing: dict[str, Any],
-    info: DatasetInfo,
-    noun: str,
-) -> Labelled:
-    known = _with_classes_of(info, target, name)
+def _labelled(rows: LabelledRows, preprocessing: dict[str, Any], info: DatasetInfo) -> Labelled:
+    """Return rows as a split, whose classes are those of the run in their order."""
+    name, noun, encoded = rows.name, rows.noun, rows.encoded
+    known = _with_classes_of(info, rows.target, name)
+    # In place of what is read, what is predicted, since classes have the order of the run.
+    targets = encode_target(name, known, preprocessing)
     if encoded.samples is not None:
-        # In place of what is read, what is predicted, since classes have the order of the run.
-        targets = encode_target(name, known, preprocessing)
-        read = read_whole(encoded, known, targets)
-        return Labelled(read, name, counted(len(read), noun), tuple(encoded.notes))
+        later = read_whole(encoded, known, targets)
+        return Labelled(later, name, counted(len(later), noun), tuple(encoded.notes))
     split = TensorSplit(
         encoded.inputs,
-        encode_target(name, known, preprocessing),
-        torch.from_numpy(rows),
+        targets,
+        torch.from_numpy(rows.rows),
         encoded.lengths,
         others=encoded.others,
         scaling=encoded.scaling,
@@ -381,12 +196,3 @@ def _places(info: DatasetInfo, classes: tuple[str, ...]) -> dict[str, int]:
         return places
     others = {label: by_number.get(to_number(label)) for label in classes if label not in exact}
     return places | {label: index for label, index in others.items() if index is not None}
-
-
-def _ignored_note(names: list[str]) -> list[str]:
-    if not names:
-        return []
-    shown = clean(", ".join(names[:_MOST_SHOWN]), 200)
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    noun = "column" if len(names) == 1 else "columns"
-    return [f"{noun} that the model was not trained on, ignored: {shown}{more}"]

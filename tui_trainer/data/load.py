@@ -15,10 +15,10 @@ from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.table_rules import as_in_run, with_rules
-from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.problem_override import with_own_problem
-from tui_trainer.data.row_splits import load_rows
+from tui_trainer.data.row_dataset import load_rows
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tui_trainer.data.base.data_summary import DataSummary, shares_text
+from tui_trainer.data.base.dataset import DataSummary, shares_text
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.tokenizers.tokenizer_choice import unit_of

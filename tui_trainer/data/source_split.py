@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tui_trainer.config.sections.datasets import RowsSection
-from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.position import Ints
 from tui_trainer.data.splits.record import SplitRecord

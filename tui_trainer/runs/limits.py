@@ -1,4 +1,4 @@
-"""The limits that end a run: which one is reached, and how far to raise it to train on.
+"""The limits that end a run: in how many steps, which one is reached, how far to raise it.
 
 Layer: runs. Decided only here: the trainer asks between two steps and before an edit, a resume
 before it starts, and the app as a new limit is typed.
@@ -84,6 +84,20 @@ def limit_reached(experiment: Experiment, done: Done) -> Limit | None:
 
 def _are_done(count: int, noun: str) -> str:
     return f"{counted(count, noun)} {'is' if count == 1 else 'are'} done"
+
+
+def horizon(experiment: Experiment, steps_per_epoch: int) -> int | None:
+    """Return the lower of the limits by epochs and by steps, in steps; None without either.
+
+    A limit by time is ignored: the number of steps that fit into it is unknown.
+    """
+    training = experiment.training
+    limits = []
+    if training.epochs is not None:
+        limits.append(training.epochs * steps_per_epoch)
+    if training.max_steps is not None:
+        limits.append(training.max_steps)
+    return min(limits) if limits else None
 
 
 # A new limit for a run that has ended.

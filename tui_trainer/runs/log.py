@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 from tui_trainer.runs.describe import Level, LogEntry, entries_of, saves_text
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import Event, RunStarted
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.tail import records_within
 
 MOST_ENTRIES = 100_000

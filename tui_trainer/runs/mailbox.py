@@ -19,11 +19,11 @@ from typing import TypeVar
 
 from tui_trainer.runs.commands import Command, from_dict, new_id, to_dict
 from tui_trainer.runs.directory import REJECTED, RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import CommandAccepted, CommandApplied
 from tui_trainer.runs.files import cannot_write, write_atomically
 from tui_trainer.runs.folder import Folder, UnsafeFile, open_folder
 from tui_trainer.runs.journal import read_records
-from tui_trainer.runs.records import event_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import RunEnded, RunStarted
 from tui_trainer.runs.limits import done_in, limit_reached, trained_on
 from tui_trainer.runs.paths import size_of
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.tail import records_before
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from typing import Any
 
 from tui_trainer.runs.bounds import MOST_NAMES, is_count, is_mapping, is_text, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import Event, RunStarted, ValidationEnded, to_dict
 from tui_trainer.runs.files import PREFIX, Files
 from tui_trainer.runs.history import History, HistoryParts, MarkKind
 from tui_trainer.runs.paths import read_file, size_of
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.series import Series, Times, are_times, is_series
 from tui_trainer.runs.step_numbers import CURVES, other_keys
 from tui_trainer.runs.tail import Follower, NewLines, Record, offset_after

@@ -7,6 +7,8 @@ hosts need not agree.
 from __future__ import annotations
 
 import json
+import os
+import socket
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,11 +18,11 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import Folder
-from tui_trainer.runs.host import is_this_host
+from tui_trainer.runs.host import boot_id, is_this_host
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import is_held, is_out_of_sight, read_holder
 from tui_trainer.runs.paths import read_file
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.view import Process, RunView
 
 LOOK_EVERY_S = 0.25
 """How often a run looks for commands and writes what is new; its readers look as often."""
@@ -65,6 +67,11 @@ def _view_in(data: bytes) -> RunView | None:
         return RunView.from_dict(plain) if isinstance(plain, dict) else None
     except (ValueError, RecursionError):
         return None
+
+
+def this_process() -> Process:
+    """Return this process as it describes itself in the view of its run; `is_here` knows it."""
+    return Process(os.getpid(), socket.gethostname(), boot_id=boot_id())
 
 
 def is_here(run: RunDirectory, status: RunView) -> bool:

@@ -1,4 +1,4 @@
-"""Takes over runs from hosts that are gone, and deletes runs, never one that a process writes.
+"""`take_over`: locks a run for a new start, and clears up after the process that wrote it last.
 
 Layer: runs. A free lock on another host proves nothing: a file system that hosts share may lock for
 each host alone. Only the heartbeat is left to judge by.
@@ -6,22 +6,47 @@ each host alone. Only the heartbeat is left to judge by.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from tui_trainer.runs.directory import RunDirectory, list_command
-from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
-from tui_trainer.runs.files import Files, cannot_write, publish
-from tui_trainer.runs.folder import NotOurs, UnsafeFile
-from tui_trainer.runs.index import RunSummary, unheard_s
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.files import Files, publish, sweep_temporaries
+from tui_trainer.runs.index import unheard_s
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.paths import exists, is_folder, open_file, remove_tree
+from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.manifests import manifest_files, unpublished_files
+from tui_trainer.runs.paths import exists, open_file
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, is_here, read_status
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, CannotWrite
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.shell import program_line
+
+
+def take_over(run: RunDirectory, *, force: bool = False) -> RunLock:
+    """Return the lock of a run, in which nothing of its last process is left half done.
+
+    Raises:
+        BadInput: a process holds the run; or one on another host may, and `force` is not set.
+        CheckpointUnusable: its checkpoints are lost.
+    """
+    # Asked first: where hosts share a file system, a lock that is free here proves nothing.
+    gone = gone_host(run, force=force)
+    lock = RunLock.acquire(run.lock, gone=gone)
+    try:
+        if gone or lock.note:
+            # Only silence says that it is dead: it must not append to our files.
+            fence(run)
+        # Refused before anything is removed.
+        _check_not_lost(run)
+        _tidy(run)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
 def gone_host(run: RunDirectory, *, force: bool = False) -> str:
@@ -71,45 +96,23 @@ def _copy(source: Path, target: BinaryIO) -> None:
         shutil.copyfileobj(file, target)
 
 
-PREFIX = ".deleted-"
+def _check_not_lost(run: RunDirectory) -> None:
+    """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
+    status = read_status(run.status)
+    saved = status.saved.step if status else None
+    if saved is not None and not manifest_files(run.checkpoints):
+        raise CheckpointUnusable(
+            f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
+            f"restore the folder, or start over: {program_line('train', str(run.config))}"
+        )
 
 
-def delete_run(summary: RunSummary) -> None:
-    """Delete the directory of a run, including its checkpoints.
-
-    It is first renamed to a name that no list shows, so that a half-deleted run is not a run.
-
-    Raises:
-        BadInput: it is alive, or may be on another host, or is not a directory of its own.
-        CannotWrite: it could not be deleted, or only in part; the message names what is left.
-    """
-    run = RunDirectory(summary.path)
-    if not is_folder(run.path):
-        raise BadInput(f"{clean(str(run.path))}: not the directory of a run; nothing was deleted")
-    if summary.status is not None and summary.state not in ENDED_STATES:
-        raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
-    lock = _lock(run)
-    # Renamed while we hold the lock, so that no resume begins in it; the lock goes with it.
-    hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
-    try:
-        Files().replace(run.path, hidden)
-    except OSError as error:
-        raise cannot_write(run.path, error) from error
-    finally:
-        if lock is not None:
-            lock.release()
-    try:
-        remove_tree(hidden)
-    except OSError as error:
-        raise cannot_write(Path(error.filename or hidden), error) from error
-
-
-def _lock(run: RunDirectory) -> RunLock | None:
-    """Take the lock; None if its name is not a regular file, so that no process can hold it."""
-    try:
-        return RunLock.acquire(run.lock)
-    except CannotWrite as error:
-        cause = error.__cause__
-        if isinstance(cause, UnsafeFile) and not isinstance(cause, NotOurs):
-            return None
-        raise
+def _tidy(run: RunDirectory) -> None:
+    """Remove the half-written files of a killed process and its unread mail; under the lock."""
+    for folder in (run.path, run.checkpoints):
+        sweep_temporaries(folder)
+    for name in unpublished_files(run.checkpoints):
+        # Killed between the file and its manifest: it was never published.
+        with contextlib.suppress(OSError):
+            Files().unlink(run.checkpoints / name)
+    Mailbox(run.control).clear()

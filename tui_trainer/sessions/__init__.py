@@ -1,1 +1,1 @@
-"""Gives front ends their runs: sessions, requests, workbench, signals; torch only in functions."""
+"""Gives front ends their runs: sessions, requests, previews, signals; torch only in functions."""

@@ -1,18 +1,23 @@
-"""The view of a prepared run before its first step: what its checkpoint and its files say of it.
+"""The view of a prepared run before its first step, and its end if there is no step to take.
 
 Layer: sessions. Without it, a resumed run would have no best value until it finds a better one.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.recording import read_history, read_recording
+from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import Model, RunView
 from tui_trainer.sessions.session import TrackedRun
+from tui_trainer.text.errors import ExitCode
 
 if TYPE_CHECKING:
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
     from tui_trainer.training.progress import Progress
 
 
@@ -26,7 +31,7 @@ def view_of(prepared: PreparedRun) -> RunView:
         step=prepared.step,
         epoch=prepared.epoch,
     )
-    progress = progress_of(prepared)
+    progress = _progress_of(prepared)
     if progress is not None:
         scores = view.scores
         view.saved.step, view.elapsed_s = prepared.step, progress.elapsed_s
@@ -47,7 +52,30 @@ def tracked_run_of(prepared: PreparedRun) -> TrackedRun:
     return tracked
 
 
-def progress_of(prepared: PreparedRun) -> Progress | None:
+def end_without_training(prepared: PreparedRun) -> RunEnded:
+    """Return the end of a run that is finished already, with the results of its last end."""
+    status, progress = read_status(prepared.run.status), _progress_of(prepared)
+    earlier = last_end(prepared.run)
+    return RunEnded(
+        step=prepared.step,
+        state="finished",
+        reason=f"nothing to do: {prepared.nothing_to_do}",
+        epoch=prepared.epoch,
+        run_dir=str(prepared.run.path),
+        elapsed_s=progress.elapsed_s if progress else 0.0,
+        exit_code=ExitCode.OK,
+        best=asdict(progress.best) if progress and progress.best else None,
+        test=status.scores.test if status is not None else None,
+        baseline=earlier.baseline if earlier else None,
+        confusion=earlier.confusion if earlier else None,
+        labels=earlier.labels if earlier else None,
+        areas=earlier.areas if earlier else None,
+        scatter=earlier.scatter if earlier else None,
+        classes=earlier.classes if earlier else (),
+    )
+
+
+def _progress_of(prepared: PreparedRun) -> Progress | None:
     """Return the counters of the checkpoint that the run starts from; None for a fresh start."""
     from tui_trainer.training.start_point import FromCheckpoint
 

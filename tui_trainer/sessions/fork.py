@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override, with_value
-from tui_trainer.config.yaml.scalars import to_yaml
+from tui_trainer.config.overrides import DATA_PLACE, Override, with_value
+from tui_trainer.runs.config_file import read_config, write_config
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
-from tui_trainer.runs.files import Files, cannot_write, write_atomically
+from tui_trainer.runs.files import Files, cannot_write
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
+from tui_trainer.sessions.prepared_run import PreparedRun
 from tui_trainer.sessions.requests import ForkRun, ResumeRun
-from tui_trainer.sessions.resume import live_overrides, prepare_resume
+from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.resume_settings import live_overrides
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -94,7 +95,7 @@ def _write_config(
     moved = [override for override in overrides if override.key == DATA_PLACE]
     if moved:
         experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
-        write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+        write_config(run, experiment)
     else:
         _copy(origin.config, run.config, origin)
 

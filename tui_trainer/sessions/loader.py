@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.collector import importing
+from tui_trainer.config.garbage_collection import importing
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.user_code import describe_user_error
@@ -30,11 +30,9 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
-from tui_trainer.runs.outcome import last_end
-from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.first_view import progress_of, tracked_run_of, view_of
+from tui_trainer.sessions.first_view import end_without_training, tracked_run_of, view_of
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.startup import StartCancelled, Startup
 from tui_trainer.sessions.watcher import Watcher
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
     from tui_trainer.config.sections.training import TrainingSection
     from tui_trainer.runs.directory import RunDirectory
     from tui_trainer.runs.lock import RunLock
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
 
 
 class LocalSession:
@@ -273,26 +271,7 @@ class LocalSession:
         from tui_trainer.training.loop import train
 
         if prepared.nothing_to_do:
-            reason = f"nothing to do: {prepared.nothing_to_do}"
-            status, known = read_status(prepared.run.status), progress_of(prepared)
-            earlier = last_end(prepared.run)
-            return RunEnded(
-                step=prepared.step,
-                state="finished",
-                reason=reason,
-                epoch=prepared.epoch,
-                run_dir=str(prepared.run.path),
-                elapsed_s=known.elapsed_s if known else 0.0,
-                exit_code=ExitCode.OK,
-                best=asdict(known.best) if known and known.best else None,
-                test=status.scores.test if status is not None else None,
-                baseline=earlier.baseline if earlier else None,
-                confusion=earlier.confusion if earlier else None,
-                labels=earlier.labels if earlier else None,
-                areas=earlier.areas if earlier else None,
-                scatter=earlier.scatter if earlier else None,
-                classes=earlier.classes if earlier else (),
-            )
+            return end_without_training(prepared)
         return train(
             prepared.task,
             prepared.start,

@@ -18,9 +18,9 @@ from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.losses import MODEL_LOSS
 from tui_trainer.config.user_code import file_of
 from tui_trainer.config.yaml.reader import Document
-from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.proposal import PLACEHOLDER, Proposal, settings_for
 from tui_trainer.sessions.proposal_lines import ProposalLine, model_text
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted

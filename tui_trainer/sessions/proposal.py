@@ -18,8 +18,8 @@ from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.setting_names import all_settings
 from tui_trainer.config.yaml.reader import Document, parse_value
-from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.proposal_lines import ProposalLine, lines_of
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.clean import clean, slug
 from tui_trainer.text.errors import BadInput
 

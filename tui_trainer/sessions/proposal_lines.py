@@ -15,8 +15,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
-    from tui_trainer.data.base.data_summary import DataSummary
-    from tui_trainer.data.base.dataset import Dataset
+    from tui_trainer.data.base.dataset import Dataset, DataSummary
     from tui_trainer.data.recognition import Recognised
 
 

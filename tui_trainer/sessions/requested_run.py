@@ -20,7 +20,7 @@ from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.prepared_run import PreparedRun
     from tui_trainer.sessions.startup import Startup
 
 
@@ -33,7 +33,7 @@ def prepare(
 ) -> PreparedRun:
     """Return the run, locked and ready to train; raises what `prepare_new` and its like raise."""
     from tui_trainer.sessions.fork import prepare_fork
-    from tui_trainer.sessions.prepare import prepare_new
+    from tui_trainer.sessions.new_run import prepare_new
     from tui_trainer.sessions.resume import prepare_resume
 
     if isinstance(request, NewRun):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.names import free_name
 
 

@@ -6,71 +6,39 @@ leaves the run as it was.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tui_trainer.config.experiment import SECTIONS, Experiment
-from tui_trainer.config.overrides import (
-    Override,
-    check_live,
-    overrides_of,
-    with_value,
-)
-from tui_trainer.config.sections.training import LoaderSection
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.config_file import facts_of_settings, read_config
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
-from tui_trainer.runs.edits import (
-    facts_of_settings,
-    in_force,
-    read_edits,
-)
-from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
-from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.manifests import (
-    checkpoint_files,
-    manifest_files,
-    read_manifests,
-    unpublished_files,
-)
+from tui_trainer.runs.manifests import checkpoint_files, read_manifests
 from tui_trainer.runs.outcome import last_end
-from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
-from tui_trainer.runs.takeover import fence, gone_host
-from tui_trainer.sessions.edit_plan import EditPlan, plan_edits
-from tui_trainer.sessions.prepare import (
-    DATA_PLACE,
+from tui_trainer.runs.takeover import take_over
+from tui_trainer.sessions.prepared_run import (
     PreparedRun,
     build_task,
-    read_config,
     record_provenance,
-    record_split,
-    split_of_other,
     warnings_of,
 )
 from tui_trainer.sessions.requests import ResumeRun
+from tui_trainer.sessions.resume_settings import (
+    EditPlan,
+    live_overrides,
+    plan_edits,
+    with_runtime,
+)
+from tui_trainer.sessions.split_records import record_split, split_to_resume
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
-from tui_trainer.text.shell import program_line
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceChoice
+    from tui_trainer.runs.lock import RunLock
     from tui_trainer.runs.view import RunView
     from tui_trainer.training.checkpoints import Checkpoint
     from tui_trainer.training.task import Task
-
-RUNTIME = (
-    DATA_PLACE,
-    "training.device",
-    "training.threads",
-    "training.cuda_graphs",
-    "training.on_hangup",
-    "training.preempt_signals",
-    "training.preempt_exit_code",
-    *(f"loader.{name}" for name in LoaderSection.model_fields),
-)
-"""Settings for where and how a run is executed: a resume may change them, and they are no edits."""
 
 
 def prepare_resume(
@@ -97,17 +65,12 @@ def prepare_resume(
     config = read_config(run)
     startup.name(run, config)
     overrides = live_overrides(run, config, request.overrides)
-    experiment = _with_runtime(config, overrides)
-    gone = gone_host(run, force=request.force)
-    lock = RunLock.acquire(run.lock, gone=gone)
+    experiment = with_runtime(config, overrides)
+    lock = take_over(run, force=request.force)
     try:
-        _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, request, startup)
-        edits = read_edits(run.edits)
-        made = [override for override in overrides if override.key not in RUNTIME]
-        plan = plan_edits(
-            experiment, edits, made, loaded.step, drop_later=request.drop_edits, origin=origin
-        )
+        drop = request.drop_edits
+        plan = plan_edits(run, experiment, overrides, loaded.step, drop_later=drop, origin=origin)
         prepared = _prepared(run, lock, experiment, loaded, plan)
         if not prepared.nothing_to_do:
             startup.commit()
@@ -146,19 +109,11 @@ def _load(
     startup.enter("read the checkpoint")
     from tui_trainer.data.load import load
     from tui_trainer.training.changes import check_model, load_whole
-    from tui_trainer.training.split_file import read_record
 
     checkpoint, notes = _choose(run, request.which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
-    record = read_record(run.splits)
-    if record is None and fitted is None:
-        # A new run has its record before its provenance: one without it is of an older version,
-        # and one without either was killed before its rows were split.
-        if exists(run.provenance):
-            experiment = with_value(experiment, "dataset.split_by", "position")
-        else:
-            record = split_of_other(experiment)
+    experiment, record = split_to_resume(run, experiment, is_fitted=fitted is not None)
     read = load if request.accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
@@ -178,7 +133,7 @@ def _prepared(
     hint = ""
     has_test = len(loaded.task.dataset.test) > 0
     if checkpoint is not None and _is_tested(run, status, has_test=has_test):
-        hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
+        hint = _nothing_to_do(run, checkpoint, plan.in_force)
     return PreparedRun(
         run=run,
         lock=lock,
@@ -225,73 +180,3 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
         return ""
     on = run.command("resume", trained_on(limit, experiment, done))
     return f"{limit.reason}; to train on: {on}"
-
-
-def _put_in_order(run: RunDirectory, *, may_be_alive: bool) -> None:
-    """Take the directory over from the previous process, and remove what it left half done."""
-    if may_be_alive:
-        # Only silence says that it is dead: it must not append to our files.
-        fence(run)
-    _check_not_lost(run)
-    _tidy(run)
-
-
-def _check_not_lost(run: RunDirectory) -> None:
-    """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
-    status = read_status(run.status)
-    saved = status.saved.step if status else None
-    if saved is not None and not manifest_files(run.checkpoints):
-        raise CheckpointUnusable(
-            f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
-            f"restore the folder, or start over: {program_line('train', str(run.config))}"
-        )
-
-
-def _tidy(run: RunDirectory) -> None:
-    """Remove the half-written files of a killed process and its unread mail; under the lock."""
-    for folder in (run.path, run.checkpoints):
-        sweep_temporaries(folder)
-    for name in unpublished_files(run.checkpoints):
-        # Killed between the file and its manifest: it was never published.
-        with contextlib.suppress(OSError):
-            Files().unlink(run.checkpoints / name)
-    Mailbox(run.control).clear()
-
-
-def live_overrides(
-    run: RunDirectory, config: Experiment, overrides: Sequence[Override]
-) -> tuple[Override, ...]:
-    """Return the overrides with their full keys, each for a setting that may change in this run.
-
-    Raises:
-        BadInput: one is for a setting that cannot change, which says how a new run takes it; or its
-            value is invalid.
-    """
-    complete = overrides_of(config, overrides)
-    for override in complete:
-        _check_can_change(run, config, override.key)
-        with_value(config, override.key, override.value)
-    return complete
-
-
-def _check_can_change(run: RunDirectory, config: Experiment, key: str) -> None:
-    """Raise BadInput unless a setting may change in this run."""
-    if key in RUNTIME:
-        return
-    try:
-        check_live(config, key)
-    except BadInput as error:
-        known = (*SECTIONS, *config.all_keys())
-        if key not in known or key == "training.init_from":
-            raise
-        words = ("train", str(run.config), f"training.init_from={run.path}")
-        new = f"{program_line(*words)} {key}=..."
-        raise BadInput(f"{error}; start a new run from its weights to change it: {new}") from error
-
-
-def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
-    """Apply the overrides that say where and how the run is executed."""
-    for override in overrides:
-        if override.key in RUNTIME:
-            experiment = with_value(experiment, override.key, override.value)
-    return experiment

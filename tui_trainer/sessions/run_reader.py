@@ -17,8 +17,10 @@ from typing import Any, Literal, cast
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import (
     FINAL_STATES,
     Event,
@@ -31,12 +33,10 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
-from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import ASK_EVERY_S, LOST_AFTER_S, conclude, read_status
 from tui_trainer.runs.step_numbers import NUMBERS, StepNumber, other_keys
 from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.prepare import read_config
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode, TrainerError

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.config_file import flat
 from tui_trainer.runs.describe import STAGE_WORDS, value_text
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import flat
 from tui_trainer.runs.events import Event, FactFound, Stage, StageStarted, Topic
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import remove_tree

@@ -7,8 +7,6 @@ file that cannot be written is tried again the next time.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,14 +28,13 @@ from tui_trainer.runs.events import (
     ValidationStarted,
     to_dict,
 )
-from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.paths import exists, size_of
 from tui_trainer.runs.recording import Recording, open_recording, write_recording
-from tui_trainer.runs.status import LOOK_EVERY_S, write_status
-from tui_trainer.runs.view import Process, RunView
+from tui_trainer.runs.status import LOOK_EVERY_S, this_process, write_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text
@@ -76,7 +73,7 @@ class Watcher:
         self._run = run
         self._lock = lock
         self._view = view
-        view.process = Process(os.getpid(), socket.gethostname(), boot_id=boot_id())
+        view.process = this_process()
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)

@@ -7,8 +7,8 @@ the new directory right away.
 from __future__ import annotations
 
 from tui_trainer.runs.commands import Command
+from tui_trainer.runs.config_file import config_bytes
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.edits import config_bytes
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.paths import exists, is_folder
 from tui_trainer.text.errors import CannotWrite

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 
-from tui_trainer.config.collector import collector_paused
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.garbage_collection import collector_paused
 from tui_trainer.data.base.split import BatchLost
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.optimizers import base_lr
 from tui_trainer.config.sections.parameter_groups import GroupSection
 from tui_trainer.config.sections.schedules import constant_from, factor
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.runs.events import Event, Notice, RunState, StateChanged
+from tui_trainer.runs.limits import horizon
 from tui_trainer.training.progress import Progress, Stopwatch
 
 Clock = Callable[[], float]

@@ -23,8 +23,9 @@ from tui_trainer.data.base.to_device import placed_on
 from tui_trainer.data.files.mask_colours import colour_of
 from tui_trainer.data.files.png import write_mask, write_picture
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import Unseen, read_unseen
-from tui_trainer.data.sources.plugin_data import why_no_files
+from tui_trainer.data.new_samples import read_unseen
+from tui_trainer.data.sources.file_samples import Unseen
+from tui_trainer.data.sources.new_plugin_data import why_no_files
 from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.data.tokenizers.tokenizer_choice import tokenizer_of
 from tui_trainer.models.build import build_model

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.config.sections.recipes import SUPERVISED
@@ -21,6 +20,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import Batches
 from tui_trainer.problems.class_metrics import MEANS
 from tui_trainer.problems.own_metrics import totals_of
+from tui_trainer.runs.limits import horizon
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.plugin_loader import (
     DATASET_FACTORIES,
     LOSS_FACTORIES,
@@ -41,6 +40,7 @@ from tui_trainer.models.outputs import logits_of
 from tui_trainer.problems.batch import TARGET, Batch, describe
 from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.own_metrics import totals_of
+from tui_trainer.runs.limits import horizon
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
 from tui_trainer.training.measurement import recipe_numbers

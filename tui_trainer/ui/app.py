@@ -22,7 +22,7 @@ from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.collector import collector_paused
+from tui_trainer.config.garbage_collection import importing
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
@@ -102,8 +102,12 @@ class TrainerApp(App[int], inherit_bindings=False):
         return self._first
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._read_on)
         self.set_interval(TITLE_S, self._show_title)
+
+    def on_ready(self) -> None:
+        """Read on at once when the first screen is painted, not a frame later."""
+        # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.
+        self.run_worker(self._begin())
 
     def _show_title(self) -> None:
         """Bring the title of the terminal's window up to date."""
@@ -115,24 +119,23 @@ class TrainerApp(App[int], inherit_bindings=False):
             running = self._stack.run if "tui_trainer.ui.run.screen" in sys.modules else None
             driver.show_title(title_of(running.session.view if running is not None else None))
 
-    def _read_on(self) -> None:
-        # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.
-        self.run_worker(self._begin())
-
     async def _begin(self) -> None:
         """Read everything the app works with and show it; called after the first paint."""
         # What is read and shown stays. The loader pauses the collector for itself.
-        with collector_paused():
+        with importing():
             if not await self._open():
                 return
-        # The loader itself waits until the first screen is painted.
-        self.services.loader.start(asyncio.get_running_loop().call_soon_threadsafe)
-        if (begin := self._opening.begin) is not None:
-            self._stack.begin(begin(), self.services)
-        self.call_after_refresh(self._first.hand_over)
-        if problem := self.services.choices.problem:
-            # On the screen that stays: a message goes with the screen that it was shown on.
-            self.call_after_refresh(self._warn, problem)
+            # The loader itself waits until the first screen is painted.
+            self.services.loader.start(asyncio.get_running_loop().call_soon_threadsafe)
+            if (begin := self._opening.begin) is not None:
+                self._stack.begin(begin(), self.services)
+            self.call_after_refresh(self._first.hand_over)
+            if problem := self.services.choices.problem:
+                # On the screen that stays: a message goes with the screen that it was shown on.
+                self.call_after_refresh(self._warn, problem)
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            await painted.wait()
 
     async def _open(self) -> bool:
         """Read everything and compose, unless a run begins; return False if the app was left."""

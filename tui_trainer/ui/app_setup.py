@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.requested_run import prepare
@@ -38,12 +38,13 @@ if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.local import LocalSession
-    from tui_trainer.sessions.misfits import Misfits, SharedData
-    from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.misfits import Misfits
+    from tui_trainer.sessions.prepared_run import PreparedRun
+    from tui_trainer.sessions.preview import Preview
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import OwnSession, Session
+    from tui_trainer.sessions.shared_data import SharedData
     from tui_trainer.sessions.startup import Startup
-    from tui_trainer.sessions.workbench import Preview
 
 OUTPUT = "output.log"
 
@@ -175,7 +176,7 @@ class Bench:
         self._preset_dirs = preset_dirs
 
     def preview(self, experiment: Experiment, data: SharedData) -> Preview:
-        from tui_trainer.sessions.workbench import preview
+        from tui_trainer.sessions.preview import preview
 
         return preview(experiment, self._runs_dir, data)
 

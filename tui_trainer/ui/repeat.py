@@ -12,10 +12,10 @@ from pathlib import Path
 from tui_trainer.config.drafts.draft import Draft, draft_of
 from tui_trainer.config.drafts.export import StartOptions
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory, is_default
 from tui_trainer.runs.names import asked_name
 from tui_trainer.runs.paths import exists
-from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.services import Services
 

@@ -3,8 +3,6 @@
 Layer: config.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from tui_trainer.config.sections.datasets import ImagesSection, Side

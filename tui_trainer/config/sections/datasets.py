@@ -4,8 +4,6 @@ Layer: config. `split_seed` is separate from `training.seed`, so changing the se
 moves a sample from one split to another.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator

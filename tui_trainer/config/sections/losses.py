@@ -3,8 +3,6 @@
 Layer: config. `auto` means cross entropy for classes and mean squared error for numbers.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -5,8 +5,6 @@ earlier one of its section is refused here, and the later one is blamed. Setting
 the data are refused when the module is built.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator

@@ -3,8 +3,6 @@
 Layer: config. `optimizer.lr` is the base rate; the rate of a step is lr x schedule factor.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field

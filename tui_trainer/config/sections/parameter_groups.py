@@ -4,8 +4,6 @@ Layer: config. What a group leaves out is as in `optimizer` itself. Of several g
 match a parameter, the first one has it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (

@@ -3,8 +3,6 @@
 Layer: config.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal
 

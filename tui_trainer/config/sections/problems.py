@@ -4,8 +4,6 @@ Layer: config. `auto` infers the problem from the data, and the first lines of a
 and why. `config.problem_specs` has what each problem is trained and measured with.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

@@ -4,8 +4,6 @@ Layer: config. `supervised` is the built-in one: forward, loss on the targets, b
 others are of plugins.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from tui_trainer.config.sections.section import Registry, Spec, TypedSection

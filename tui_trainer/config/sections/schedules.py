@@ -4,8 +4,6 @@ Layer: config, not training, because a factor is arithmetic without torch, and a
 during editing. Steps count from 0: the factor is for the step that is about to be taken.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Any, Literal, assert_never
 

@@ -1,10 +1,10 @@
 """`Section`, the pydantic base class of every part of a configuration; its fields; and registries.
 
 Layer: config. Validation is strict: `epochs: "10"` and `epochs: true` are errors. An int is
-accepted for a float, and a YAML list becomes a tuple, so that a section can be frozen.
+accepted for a float, and a YAML list becomes a tuple, so that a section can be frozen. Modules with
+sections do not import `annotations` from `__future__`: pydantic would compile and evaluate the type
+of each field as a text, and the app would start later.
 """
-
-from __future__ import annotations
 
 import functools
 import inspect

@@ -4,8 +4,6 @@ Layer: config. A `live` field can be edited while a run is training; the edit is
 the run.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator

@@ -4,8 +4,6 @@ Layer: config. `none` is the only built-in one; the changes of pictures and numb
 the program are settings of the data sets.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from tui_trainer.config.sections.section import Registry, Spec, TypedSection

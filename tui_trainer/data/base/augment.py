@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.datasets import DatasetSection, ImagesSection, NumbersSection
-from tui_trainer.data.base.in_turn import Augment, DrawnAugment, Numbers, joined
+from tui_trainer.data.base.in_turn import Augment, DrawnAugment, Numbers, combine_augments, joined
 from tui_trainer.problems.batch import IGNORED, Batch, lengths_of
 from tui_trainer.text.errors import ConfigError, Problem
 
@@ -68,16 +68,40 @@ class InputsChanged(DrawnAugment):
         return {**samples, self.field: images, "target": targets}
 
 
-def number_augments(
+def augment_images(
+    section: ImagesSection,
+    background: float,
+    classes: int,
+    field: str = "input",
+    *,
+    has_masks: bool = False,
+) -> Augment | None:
+    """Return all changes that a section asks for, those of images first; None if there are none.
+
+    `background` is the number of a black pixel, and the rest is as in `augment_numbers`. With
+    `has_masks` the targets are masks, which are moved like their images.
+    """
+    changes = _image_changes(section, background)
+    moved = [InputsChanged(changes, field, has_masks)] if changes else []
+    return combine_augments([*moved, *_number_augments(section, None, classes, field)])
+
+
+def augment_numbers(
     section: NumbersSection,
     features: tuple[bool, ...] | None,
     classes: int,
     field: str = "input",
-) -> list[Augment]:
-    """Return the section's augmentations that suit any numbers: noise, then mixup.
+) -> Augment | None:
+    """Return the changes of a section that suit any numbers: noise, then mixup; None without any.
 
     `features` is as in `Noise`, `classes` as in `Mixup`; `field` is the name of the inputs.
     """
+    return combine_augments(_number_augments(section, features, classes, field))
+
+
+def _number_augments(
+    section: NumbersSection, features: tuple[bool, ...] | None, classes: int, field: str
+) -> list[Augment]:
     augments: list[Augment] = []
     if section.noise > 0:
         augments.append(Noise(section.noise, features, field))
@@ -160,7 +184,7 @@ def _draw_beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     return (gammas[0] / gammas.sum(dim=0)).float()
 
 
-def image_changes(section: ImagesSection, background: float) -> tuple[ImageChange, ...]:
+def _image_changes(section: ImagesSection, background: float) -> tuple[ImageChange, ...]:
     """Return the image changes that a section asks for, in the order they are applied."""
     changes: list[ImageChange] = []
     if section.flip_horizontal:

@@ -1,7 +1,8 @@
-"""`BuilderDataset`: the object that is sent to each worker process and makes its batches there.
+"""A worker process: `BuilderDataset`, which is sent to it and makes its batches, and why it died.
 
 Layer: data. A worker inherits blocked signals from the thread that starts it, and ends as soon as
-the trainer does. `workers.py` starts the workers and waits for their batches.
+the trainer does. `workers.py` starts the workers and waits for their batches. Out of memory is a
+guess: the kernel kills with SIGKILL, and names no reason.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
@@ -26,8 +30,8 @@ from tui_trainer.config.plugin_loader import LOADED
 from tui_trainer.config.processes import start_resource_tracker
 from tui_trainer.config.user_code import describe_user_error, described
 from tui_trainer.data.batches.samples import Failure
-from tui_trainer.data.batches.worker_errors import WAY_OUT, free_shared_memory
 from tui_trainer.problems.batch import Batch
+from tui_trainer.text.format import size_text
 
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
@@ -165,3 +169,40 @@ def _wait_and_end(sentinel: int) -> None:
     connection.wait([sentinel])
     # sys.exit would end only this thread.
     os._exit(1)
+
+
+SHARED_MEMORY = Path("/dev/shm")
+WAY_OUT = "loader.num_workers=0 runs without workers"
+
+
+def describe_death(worker: BaseProcess, workers: int) -> str:
+    """Describe how one of `workers` workers died, and the remedy."""
+    code = worker.exitcode
+    name = f"worker {worker.pid} of the data loader"
+    if code == -signal.SIGBUS:
+        return f"{name} was killed by SIGBUS: {free_shared_memory()}; {WAY_OUT}"
+    if code == -signal.SIGKILL:
+        fewer = "fewer workers (loader.num_workers=) need less, " if workers > 1 else ""
+        return f"{name} was killed by SIGKILL: out of memory? {fewer or 'If so, '}{WAY_OUT}"
+    if code is not None and code < 0:
+        return f"{name} was killed by {_signal_name(-code)}; {WAY_OUT}"
+    return f"{name} ended with status {code}; {WAY_OUT}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def free_shared_memory() -> str:
+    """Describe the free shared memory, which may be too small."""
+    try:
+        usage = shutil.disk_usage(SHARED_MEMORY)
+    except OSError:
+        return "shared memory may be too small"
+    return (
+        f"{SHARED_MEMORY} has {size_text(usage.free)} of {size_text(usage.total)} free and "
+        "may be too small (docker: --shm-size)"
+    )

@@ -24,12 +24,13 @@ from tui_trainer.config.processes import worker_context
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.split import BatchLost
 from tui_trainer.data.batches.samples import Failure
-from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death
 from tui_trainer.data.batches.worker_process import (
+    WAY_OUT,
     BatchBuilder,
     BatchRequest,
     BuilderDataset,
     block_signals,
+    describe_death,
     end_with_parent,
     received,
 )

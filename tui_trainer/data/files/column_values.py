@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.files.column_survey import ColumnSurvey
 from tui_trainer.data.files.columns import Kind, RequestedKind
-from tui_trainer.data.files.csv import to_numbers
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.table_rows import Rows
 

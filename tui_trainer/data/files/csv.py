@@ -1,28 +1,23 @@
 """Reads CSV text as records with line numbers; refuses, by line, all but clean CSV in UTF-8.
 
 Layer: data. A record is reported by the line it begins in: a quoted field may contain line breaks,
-so lines are not records. Python would read `1_000` and the digits of other scripts as numbers; here
-they are text, so that nothing becomes a number by accident.
+so lines are not records.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from unicodedata import normalize
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tui_trainer.data.files.cell_values import to_number
 from tui_trainer.data.files.content import PIECE_BYTES, Content, decoded_lines, pieces
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.formats import refuse_binary
-from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.read_progress import ReadProgress
@@ -281,59 +276,3 @@ def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     columns = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
     return f"{message}{clean(suggest(name, header))}; available: {columns}"
-
-
-MISSING = frozenset({"", "na", "nan", "?", "null"})
-"""Lower-case texts that stand for a missing value."""
-MISSING_NUMBERS = MISSING | {"n/a", "#n/a", "#na", "<na>", "none", "-", "--", "."}
-"""Those that do so among numbers, where they cannot be anything else."""
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-
-
-def is_missing(text: str, marks: frozenset[str] | None = None) -> bool:
-    """Whether a text stands for a missing value; `marks` takes the place of the usual ones."""
-    return text.strip().lower() in MISSING if marks is None else text.strip() in marks
-
-
-def to_number(
-    text: str, marks: frozenset[str] | None = None, form: NumberForm | None = None
-) -> float | None:
-    """Return a field's number, NaN for a missing value, None for text; infinity is a number.
-
-    `form` is how the numbers are written, if not as in Python.
-    """
-    stripped = text.strip()
-    if stripped.lower() in MISSING_NUMBERS if marks is None else stripped in marks:
-        return float("nan")
-    if form is not None:
-        plain = form.plain(text)
-        return None if plain is None else float(plain)
-    if "_" in text or not text.isascii():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def to_numbers(
-    texts: Sequence[str], marks: frozenset[str] | None = None, form: NumberForm | None = None
-) -> tuple[NDArray[np.float64], list[int]]:
-    """Return the numbers, NaN for missing values and texts, and the positions of the texts."""
-    joined = "".join(texts)
-    if form is None and marks is None and "_" not in joined and joined.isascii():
-        try:
-            return np.array(texts, dtype=np.float64), []
-        except ValueError:
-            pass
-    values = [to_number(text, marks, form) for text in texts]
-    foreign = [position for position, value in enumerate(values) if value is None]
-    return np.array([np.nan if value is None else value for value in values]), foreign
-
-
-def order_classes(texts: Collection[str]) -> tuple[str, ...]:
-    """Return the distinct texts, sorted by number if all are integers, else alphabetically."""
-    if all(_INTEGER.fullmatch(text) for text in texts):
-        return tuple(sorted(set(texts), key=lambda text: (int(text), text)))
-    return tuple(sorted(set(texts)))

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.arrow import why_no_arrow
-from tui_trainer.data.files.arrow_rows import ArrowTexts
+from tui_trainer.data.files.arrow import ArrowTexts, why_no_arrow
 from tui_trainer.data.files.csv import CHUNK_ROWS, Records, checked_rows
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_rows import RecordRows, Rows

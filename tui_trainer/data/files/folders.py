@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from tui_trainer.config.collector import collector_paused
+from tui_trainer.config.garbage_collection import collector_paused
 from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.files.disk import NoSuchData, reason_of
 from tui_trainer.text.clean import clean

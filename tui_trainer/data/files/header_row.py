@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tui_trainer.data.files.csv import is_missing, to_number
+from tui_trainer.data.files.cell_values import is_missing, to_number
 from tui_trainer.data.files.date_forms import DAY_FIRST, read_date
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.text.clean import clean

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tui_trainer.data.files.arrow_rows import text_array
+from tui_trainer.data.files.arrow import text_array
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.sections.datasets import HUB
 from tui_trainer.config.sections.huggingface import HuggingFaceSection
-from tui_trainer.data.files.arrow import why_no_arrow
-from tui_trainer.data.files.arrow_rows import text_array
+from tui_trainer.data.files.arrow import text_array, why_no_arrow
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile, NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.hub_columns import (
     describe_unread,

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.arrow import why_no_arrow
-from tui_trainer.data.files.arrow_rows import ArrowTexts, array_of, floats_of, text_array
+from tui_trainer.data.files.arrow import ArrowTexts, array_of, floats_of, text_array, why_no_arrow
 from tui_trainer.data.files.content import open_stream
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile
 from tui_trainer.data.files.table_rows import EXACT, Rows

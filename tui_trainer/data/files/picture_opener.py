@@ -11,9 +11,11 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -35,6 +37,8 @@ MOST_PIXELS = 64_000_000
 _OF_16_BITS = 65535
 _TO_8_BITS = 257
 """65535 is as white as 255."""
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""The modes of Pillow by the number of channels."""
 
 
 MOST_BYTES = 1 << 30
@@ -44,6 +48,11 @@ MOST_BYTES = 1 << 30
 def is_picture_name(name: str) -> bool:
     """Whether a file is a picture, judging by its name."""
     return name[name.rfind(".") :].lower() in SUFFIXES
+
+
+def is_image(path: str) -> bool:
+    """Whether the file at a path is a picture, judging by the suffix of its name, if it has one."""
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 @contextmanager
@@ -134,3 +143,35 @@ def with_8_bits(picture: Image) -> Image:
     if values.min(initial=0) < 0 or values.max(initial=0) > _OF_16_BITS:
         raise ValueError("more than 16 bits per pixel")
     return Image.fromarray((values.astype(np.uint32) // _TO_8_BITS).astype(np.uint8))
+
+
+def read_image(
+    path: str, shape: tuple[int, ...], max_value: float
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Read a picture as pixels (1, C*H*W) from 0 to `max_value`, and notes on changes made to it.
+
+    It is turned upright, and converted to the channels and the size of `shape`.
+
+    Raises:
+        BadInput: it cannot be read, is too large, or the data need an unsupported number of
+            channels.
+    """
+    from PIL import Image, ImageOps
+
+    shown = clean(path, 200)
+    channels, height, width = shape
+    mode = _MODES.get(channels)
+    if mode is None:
+        raise BadInput(f"{shown}: a picture has 1, 3 or 4 channels, but the data have {channels}")
+    notes = []
+    with open_picture(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            notes.append(f"{shown}: only the first of its pictures is read")
+        image = with_8_bits(ImageOps.exif_transpose(picture)).convert(mode)
+    if image.size != (width, height):
+        original = f"{image.width}x{image.height}"
+        notes.append(f"{shown}: scaled from {original} to {width}x{height}")
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    values = np.asarray(image, dtype=np.float32).reshape(height, width, channels)
+    flat = values.transpose(2, 0, 1).reshape(1, -1) * (max_value / 255.0)
+    return np.ascontiguousarray(flat), tuple(notes)

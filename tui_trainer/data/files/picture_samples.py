@@ -19,10 +19,10 @@ from torch import Tensor
 
 from tui_trainer.data.base.split import SampleLost
 from tui_trainer.data.files.mask_colours import ColourNumbers
-from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm, decode, decode_mask
 from tui_trainer.data.files.picture_opener import NotAPicture, picture_in
 from tui_trainer.data.files.picture_reader import PictureFiles, content_of
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.text.clean import clean
 
 _OF_THE_MACHINE = frozenset(

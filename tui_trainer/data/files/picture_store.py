@@ -34,14 +34,6 @@ from tui_trainer.data.files.cache_store import (
     open_entry,
     write_entry,
 )
-from tui_trainer.data.files.picture_file import (
-    StoredPictures,
-    check_pictures,
-    description_of,
-    mapped,
-    parsed,
-    parts_of,
-)
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import (
     ColourFound,
@@ -49,6 +41,14 @@ from tui_trainer.data.files.picture_reader import (
     PictureReader,
     are_grey,
     sample_bytes,
+)
+from tui_trainer.data.files.stored_pictures import (
+    StoredPictures,
+    check_pictures,
+    description_of,
+    mapped,
+    parsed,
+    parts_of,
 )
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import size_text

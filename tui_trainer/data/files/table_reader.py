@@ -13,7 +13,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.data.base.threads import made_ahead
 from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.cell_values import is_missing, to_numbers
 from tui_trainer.data.files.column_values import (
     ColumnValues,
     GrowingArray,
@@ -29,11 +31,9 @@ from tui_trainer.data.files.columns import (
     TextColumn,
 )
 from tui_trainer.data.files.content import check_unchanged
-from tui_trainer.data.files.csv import is_missing, to_numbers
 from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
 from tui_trainer.data.files.disk import DataFile, TableFormat
 from tui_trainer.data.files.json_lines import JsonLinesReader
-from tui_trainer.data.files.look_ahead import made_ahead
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.parquet import ParquetReader
 from tui_trainer.data.files.table_cache import keep_table, key_for, load_table

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.files.disk import DataFile
 
 EXACT = 2.0**53

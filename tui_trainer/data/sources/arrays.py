@@ -16,30 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.arrays import ArraysSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_images, augment_numbers, check_changes
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
+from tui_trainer.data.sources.array_inputs import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_layout import ArrayForm, Facts, form_of
-from tui_trainer.data.sources.array_masks import are_masks, target_of_masks
-from tui_trainer.data.sources.array_moments import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_numbers import (
     Survey,
     row_keys,
     survey,
 )
 from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_with_partner
-from tui_trainer.data.sources.array_targets import target_of
+from tui_trainer.data.sources.array_targets import are_masks, target_of, target_of_masks
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import Keys, joined
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -112,16 +105,13 @@ class ArraySource:
         return replace(encoded, check=self.check_unchanged)
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
-        augments: list[Augment] = []
-        if self.kind == "image":
-            background = (fitted["black"] - fitted["mean"]) / fitted["std"]
-            if changes := image_changes(self.section, background):
-                has_masks = self.target.masks is not None
-                augments.append(InputsChanged(changes, has_masks=has_masks))
         is_class = self.target.problem == "classification"
         classes = len(self.target.classes) if is_class else 0
-        augments += number_augments(self.section, None, classes)
-        return combine_augments(augments)
+        if self.kind != "image":
+            return augment_numbers(self.section, None, classes)
+        background = (fitted["black"] - fitted["mean"]) / fitted["std"]
+        has_masks = self.target.masks is not None
+        return augment_images(self.section, background, classes, has_masks=has_masks)
 
     def check_unchanged(self) -> None:
         """Raise BadInput if a file was written to since it was opened."""

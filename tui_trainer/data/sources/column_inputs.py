@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.two_threads import in_two_threads
+from tui_trainer.data.base.threads import in_two_threads
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
 from tui_trainer.data.sources.date_columns import (
@@ -26,8 +26,7 @@ from tui_trainer.data.sources.date_columns import (
 )
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
-from tui_trainer.data.sources.sequences import MOST_BYTES
-from tui_trainer.data.sources.source import Encoded
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded
 from tui_trainer.data.sources.text_columns import (
     encode_texts,
     encode_words,

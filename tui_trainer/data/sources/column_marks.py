@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tui_trainer.data.files.cell_values import to_number, to_numbers
 from tui_trainer.data.files.columns import (
     Column,
     NumberColumn,
@@ -18,9 +19,9 @@ from tui_trainer.data.files.columns import (
     Table,
     TextColumn,
 )
-from tui_trainer.data.files.csv import to_number, to_numbers
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import FormSurvey, NumberForm
+from tui_trainer.data.files.table_reader import NewRequests, read_table
 from tui_trainer.data.sources.date_columns import MOSTLY
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -29,7 +30,35 @@ from tui_trainer.text.format import counted
 Marks = Mapping[str, Sequence[str]]
 
 
-def kinds_with_marks(kinds: Mapping[str, RequestedKind], marks: Marks) -> dict[str, RequestedKind]:
+def read_marked_table(
+    file: DataFile,
+    header: Sequence[str],
+    kinds: Mapping[str, RequestedKind],
+    marks: Marks,
+    *,
+    classes: str = "",
+    forms: Mapping[str, NumberForm] | None = None,
+    new: NewRequests | None = None,
+) -> Table:
+    """Read the requested columns, in which the cells with a mark of their column are missing.
+
+    Args:
+        file: as in `read_table`, and so are all that are not described here.
+        kinds: the kinds that columns should have; those of `new` are without marks, too.
+        marks: by the names of columns.
+
+    Raises:
+        BadInput: as `read_table`; or a column should be one of numbers and has another text.
+    """
+    requested = _kinds_with_marks(kinds, marks)
+    if new is not None:
+        new = replace(new, kinds=[_kinds_with_marks(way, marks) for way in new.kinds])
+    table = read_table(file, header, requested, classes=classes, forms=forms, new=new)
+    table, notes = _with_marks(file, table, kinds, marks, forms)
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _kinds_with_marks(kinds: Mapping[str, RequestedKind], marks: Marks) -> dict[str, RequestedKind]:
     """Return how columns are read at first: as texts where numbers and marks may be mixed."""
     return {
         name: "category"
@@ -39,7 +68,7 @@ def kinds_with_marks(kinds: Mapping[str, RequestedKind], marks: Marks) -> dict[s
     }
 
 
-def with_marks(
+def _with_marks(
     file: DataFile,
     table: Table,
     kinds: Mapping[str, RequestedKind],
@@ -50,7 +79,7 @@ def with_marks(
 
     Args:
         file: the table's file, and how it is written.
-        table: read with `kinds_with_marks`.
+        table: read with `_kinds_with_marks`.
         kinds: the kinds that columns should have.
         marks: by the names of columns.
         forms: of columns whose numbers are known to have one.

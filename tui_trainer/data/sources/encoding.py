@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
-from tui_trainer.data.files.csv import order_classes
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

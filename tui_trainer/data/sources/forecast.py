@@ -25,13 +25,13 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import NumberColumn
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import fit_column, standardise
-from tui_trainer.data.sources.sequences import MOST_BYTES
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
-from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded, Target
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.position import val_count
 from tui_trainer.data.splits.row_keys import joined, mixed, number_keys, text_key, text_keys
-from tui_trainer.data.splits.rules import rule_for
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -135,13 +135,14 @@ def read_forecast(
 
 
 def read_forecast_to_measure(
-    section: ForecastSection, fitted: Mapping[str, Any], path: str
-) -> tuple[ForecastSource, list[str]]:
-    """Read all windows of another file, and the names of its columns that are ignored.
+    section: ForecastSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read all windows of another file.
 
     Raises:
         BadInput: something is wrong with the file; names the line, column or series.
     """
+    fitted = preprocessing["inputs"]
     channels = tuple(fitted["channels"])
     series = read_series(section, path, fitted)
     starts, notes = _starts(section, series)
@@ -151,7 +152,8 @@ def read_forecast_to_measure(
     header = open_table(section, path, fitted["channels"]).header
     ignored = [name for name in header if name not in used]
     notes = [*series.notes, *notes]
-    return ForecastSource(section, series, starts, target, division, tuple(notes)), ignored
+    source = ForecastSource(section, series, starts, target, division, tuple(notes))
+    return LabelledRows.of(source, preprocessing, ignored)
 
 
 def _division(
@@ -216,10 +218,8 @@ def last_values(dataset: Dataset, inputs: Tensor) -> Tensor:
     return (last.repeat_interleave(horizon, dim=1) - target_mean) / target_std
 
 
-def read_new_windows(
-    section: ForecastSection, fitted: Mapping[str, Any], path: str
-) -> tuple[Encoded, tuple[str, ...]]:
-    """Read the last window of each series of a file, and the place that its forecast follows.
+def read_new_windows(section: ForecastSection, fitted: Mapping[str, Any], path: str) -> Unseen:
+    """Read the last window of each series of a file, at the place that its forecast follows.
 
     Raises:
         BadInput: something is wrong with the file; names the line, column or series.
@@ -240,7 +240,7 @@ def read_new_windows(
     if section.missing != "mean":
         _refuse_gaps(series, starts, window, "mean when training")
     encoded = encode_windows(series, starts, window, channels)
-    return Encoded(encoded.inputs, (*series.notes, *encoded.notes)), tuple(places)
+    return Unseen(encoded.inputs, tuple(places), (*series.notes, *encoded.notes))
 
 
 def _starts(section: ForecastSection, series: SeriesRows) -> tuple[Ints, list[str]]:

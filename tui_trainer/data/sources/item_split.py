@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from tui_trainer.config.own_samples import Data
 from tui_trainer.config.sections.datasets import RowsSection
 from tui_trainer.data.sources.items import ReadItems, group_labels
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, check_has_no_record, rule_for
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_keys import joined, target_keys, text_keys
 from tui_trainer.data.splits.row_split import RowSplit, new_split, split_like, split_of_run
-from tui_trainer.data.splits.rules import check_has_no_record, rule_for
 from tui_trainer.data.splits.strata import class_strata, one_stratum
 from tui_trainer.text.errors import ConfigError, Problem
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from tui_trainer.config.own_samples import Data
 from tui_trainer.config.sections.datasets import RowsSection
 from tui_trainer.config.user_code import describe_error_near, place_of
-from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

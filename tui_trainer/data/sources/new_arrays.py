@@ -10,12 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.arrays import ArraysSection
+from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.picture_opener import is_image, read_image
 from tui_trainer.data.files.stored_arrays import StoredArray
+from tui_trainer.data.sources.array_inputs import encode_arrays
 from tui_trainer.data.sources.array_layout import ArrayForm
-from tui_trainer.data.sources.array_moments import encode_arrays
 from tui_trainer.data.sources.array_numbers import range_of
 from tui_trainer.data.sources.array_roles import (
     INPUTS,
@@ -27,7 +30,9 @@ from tui_trainer.data.sources.array_roles import (
     split_name,
 )
 from tui_trainer.data.sources.arrays import check_files, read_target
-from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
+from tui_trainer.data.sources.source import Encoded
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -35,20 +40,20 @@ _PREFERRED: tuple[Split, ...] = ("test", "", "val", "train")
 """The split that is taken of a file that has several."""
 
 
-def form_of_run(fitted: Mapping[str, Any]) -> ArrayForm:
+def _form_of_run(fitted: Mapping[str, Any]) -> ArrayForm:
     """Return the form of the samples that a run was trained on."""
     return ArrayForm(fitted["layout"], tuple(fitted["stored"]), tuple(fitted["shape"]))
 
 
-def read_new_arrays(
-    section: ArraysSection, fitted: Mapping[str, Any], path: str
-) -> tuple[Encoded, int]:
-    """Read samples without a target; returns them and their number.
+def read_new_arrays(section: ArraysSection, fitted: Mapping[str, Any], path: str) -> Unseen:
+    """Read samples without a target, or a picture.
 
     Raises:
         BadInput: no array in the file has such samples, or several have.
     """
-    form = form_of_run(fitted)
+    form = _form_of_run(fitted)
+    if is_image(path) and form.kind == "image":
+        return _picture(form, fitted, path)
     shown = clean(path, 200)
     arrays = find_with_partner(path, section).arrays
     chosen = _inputs_among(arrays, form, section, shown)
@@ -56,7 +61,16 @@ def read_new_arrays(
     notes = [*encoded.notes]
     if len(arrays) > 1:
         notes.append(f"{shown}: the inputs are {clean(chosen.name, 80)}")
-    return replace(encoded, notes=notes), len(encoded.inputs)
+    places = tuple(f"row {row}" for row in range(len(encoded.inputs)))
+    lengths, scaling = encoded.lengths, encoded.scaling
+    return Unseen(encoded.inputs, places, tuple(notes), lengths, scaling=scaling)
+
+
+def _picture(form: ArrayForm, fitted: Mapping[str, Any], path: str) -> Unseen:
+    pixels, notes = read_image(path, form.shape, 1.0)
+    black, white = fitted["black"], fitted["white"]
+    inputs = torch.from_numpy(pixels).view(1, *form.shape) * (white - black) + black
+    return Unseen(inputs, ("",), notes, scaling=Scaling(fitted["mean"], fitted["std"]))
 
 
 def _inputs_among(
@@ -119,16 +133,17 @@ def _encoded(array: StoredArray, form: ArrayForm, fitted: Mapping[str, Any]) -> 
 
 
 def read_arrays_to_measure(
-    section: ArraysSection, fitted: Mapping[str, Any], path: str, problem: str
-) -> tuple[str, Encoded, Target, NDArray[np.int64]]:
-    """Read samples with their target: the name of the data, inputs, targets and row numbers.
+    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read samples with their target.
 
     Of arrays that are split, those of the test are taken.
 
     Raises:
         BadInput: the arrays are not like those of the run.
     """
-    form = form_of_run(fitted)
+    fitted = preprocessing["inputs"]
+    form = _form_of_run(fitted)
     shown = clean(path, 200)
     moved = section.model_copy(update={"path": path})
     roles = assign_roles(find_with_partner(path, moved), moved, shown)
@@ -143,13 +158,14 @@ def read_arrays_to_measure(
             f"target ({clean(target.name, 80)})"
         )
     names = roles.classes or tuple(fitted["names"])
-    values, _ = read_target([part], names, problem, form)
+    values, _ = read_target([part], names, info.problem, form)
     encoded = _encoded(inputs, form, fitted)
     check_files([target])
     notes = [*encoded.notes]
     if len(roles.parts) > 1:
         notes.append(f"{shown}: measured on {clean(inputs.name, 80)}, the {part.split} arrays")
-    return shown, replace(encoded, notes=notes), values, np.arange(len(values.values))
+    whole, rows = replace(encoded, notes=notes), np.arange(len(values.values))
+    return LabelledRows(shown, "row", whole, values, rows)
 
 
 def _part_to_measure(parts: Sequence[ArrayPart]) -> ArrayPart:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
-from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
 from tui_trainer.data.files.picture_opener import is_picture_name

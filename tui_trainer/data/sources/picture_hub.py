@@ -12,7 +12,7 @@ import numpy as np
 
 from tui_trainer.config.sections.datasets import HUB
 from tui_trainer.config.sections.picture_datasets import PicturesSection
-from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.hub_pictures import (
     HubColumns,
     contents_of,

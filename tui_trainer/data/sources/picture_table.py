@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.files.cell_values import order_classes, to_numbers
 from tui_trainer.data.files.columns import Column, RequestedKind, Table, TextColumn
-from tui_trainer.data.files.csv import Records, order_classes, to_numbers
+from tui_trainer.data.files.csv import Records
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.parquet import text_names
 from tui_trainer.data.files.picture_opener import is_picture_name

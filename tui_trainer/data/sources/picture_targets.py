@@ -1,12 +1,13 @@
 """The targets of pictures: the class, number or labels of each, or the classes of its pixels.
 
-Layer: data.
+Layer: data. The palette of a mask may number the classes, or only say which colours it has: then
+another mask has other numbers for the same colours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.mask_colours import colour_name, colour_of
-from tui_trainer.data.files.mask_look import look_at_masks
-from tui_trainer.data.files.picture_file import StoredPictures
-from tui_trainer.data.files.picture_form import PictureForm
+from tui_trainer.data.files.picture_form import MaskValues, PictureForm
+from tui_trainer.data.files.picture_opener import NotAPicture
+from tui_trainer.data.files.picture_reader import PictureFiles
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.data.sources.picture_folders import PictureList
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.clean import clean
@@ -25,6 +27,7 @@ from tui_trainer.text.format import counted
 
 _MOST_NAMED = 5
 _VOID = 255
+_LOOKED_AT = 40
 
 
 def with_mask_values(
@@ -37,7 +40,7 @@ def with_mask_values(
 
     `older` is as in `read_picture_files`: the masks of a run stay what they were.
     """
-    look = look_at_masks(files.files)
+    look = _look_at_masks(files.files)
     values = look.values if section.mask_values == "auto" else section.mask_values
     if section.mask_colours:
         values = "colours"
@@ -155,3 +158,47 @@ def _unused_colours(
         for key, names in named.items()
         if (absent := [name for name in names if colour_of(name) not in present])
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _MaskLook:
+    """The form of some masks: whether their numbers or their colours are the classes."""
+
+    values: MaskValues
+    reason: str = ""
+    """Why their colours are the classes; empty if their numbers are."""
+    palette: tuple[tuple[int, int], ...] = ()
+    """The colours of numbers, by the palette that all masks have."""
+
+
+def _look_at_masks(files: PictureFiles) -> _MaskLook:
+    """Return whether numbers or colours are the classes in masks, judging by some of them."""
+    coloured = numbered = 0
+    palette: dict[int, int] = {}
+    has_conflict = False
+    for file in files.masks[:: max(1, len(files.masks) // _LOOKED_AT)]:
+        try:
+            with files.open(file) as picture:
+                if picture.mode == "P":
+                    numbered += 1
+                    pairs = _palette_of(np.asarray(picture), picture.getpalette() or [])
+                    has_conflict |= any(palette.setdefault(n, c) != c for n, c in pairs)
+                elif picture.mode in ("RGB", "RGBA", "CMYK", "YCbCr", "PA", "RGBX"):
+                    channels = np.asarray(picture.convert("RGB"))
+                    is_grey = bool((channels == channels[..., :1]).all())
+                    coloured += not is_grey
+                else:
+                    numbered += 1
+        except (OSError, NotAPicture):
+            continue
+    if coloured > numbered:
+        return _MaskLook("colours", "the masks have colours")
+    if has_conflict:
+        return _MaskLook("colours", "each mask has a palette of its own")
+    return _MaskLook("numbers", palette=tuple(sorted(palette.items())))
+
+
+def _palette_of(numbers: NDArray[np.uint8], palette: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the numbers that a mask uses with their colours."""
+    used = [number for number in np.unique(numbers).tolist() if 3 * number + 2 < len(palette)]
+    return [(number, int.from_bytes(palette[3 * number : 3 * number + 3])) for number in used]

@@ -18,37 +18,29 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, Decode, PicturesSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.config.sections.picture_datasets import TABLE_SETTINGS, PicturesSection
+from tui_trainer.data.base.augment import augment_images, check_changes
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.batches.tensors import Scaling
-from tui_trainer.data.files.hub_pictures import hub_columns
 from tui_trainer.data.files.mask_colours import colour_name
-from tui_trainer.data.files.picture_file import StoredPictures
 from tui_trainer.data.files.picture_form import PictureForm
 from tui_trainer.data.files.picture_reader import PictureFiles, Records
 from tui_trainer.data.files.picture_samples import PictureSamples
 from tui_trainer.data.files.picture_store import decoder_versions, read_pictures
+from tui_trainer.data.files.stored_pictures import StoredPictures
 from tui_trainer.data.sources.picture_folders import (
     PictureList,
     broken_note,
     check_sides,
     list_pictures,
-    list_unlabelled,
 )
-from tui_trainer.data.sources.picture_hub import list_hub, list_unlabelled_hub
+from tui_trainer.data.sources.picture_hub import list_hub
 from tui_trainer.data.sources.picture_table import list_table
 from tui_trainer.data.sources.picture_targets import target_of_pictures, with_mask_values
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import Keys, joined, mixed
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -122,12 +114,10 @@ class PictureSource:
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
-        changes = image_changes(self.section, background)
         has_masks = self.target.masks is not None
-        moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
         # Of labels, each is a number of its own already.
         classes = len(self.target.classes) if self.target.values.ndim == 1 else 0
-        return combine_augments([*moved, *number_augments(self.section, None, classes)])
+        return augment_images(self.section, background, classes, has_masks=has_masks)
 
 
 def scaling_of(fitted: Mapping[str, Any]) -> Scaling:
@@ -178,7 +168,7 @@ def read_picture_files(
     stored = read_pictures(
         files.name, files.path, files.files, form, find_channels=find_channels, decode=decode
     )
-    notes = [*files.notes, *_notes_on(section, files, stored)]
+    notes = [*files.notes, *notes_on(section, files, stored)]
     if are_of_run:
         notes += _form_notes(stored)
     target, notes_on_target = target_of_pictures(section, files, stored)
@@ -249,34 +239,7 @@ def _check_suits_masks(section: PicturesSection) -> None:
         raise ConfigError([Problem(f"{message}; leave it empty", "dataset.mixup")])
 
 
-def read_unlabelled_pictures(
-    section: PicturesSection, preprocessing: Mapping[str, Any], path: str
-) -> tuple[PictureFiles, StoredPictures, tuple[str, ...], list[str]]:
-    """Read a picture, or all in a folder and below it, in the form of a checkpoint's.
-
-    Returns the files, the pictures, the name of each in the folder, empty for a single one, and
-    notes.
-
-    Raises:
-        BadInput: there is none, or the one that is named is broken.
-    """
-    columns = hub_columns(path, section.config, section.revision)
-    files = (
-        list_unlabelled(path) if columns is None else list_unlabelled_hub(section, path, columns)
-    )
-    form = form_for(section, preprocessing)
-    decode: Decode = "once" if section.decode == "once" else "auto"
-    stored = read_pictures(
-        files.name, files.path, files.files, form, find_channels=False, decode=decode
-    )
-    if not len(stored.records) and files.layout == "single":
-        raise BadInput(f"{files.name}: {stored.broken[0].reason}")
-    skipping = section.model_copy(update={"broken": "skip"})
-    names = tuple(map(files.name_of, stored.records["place"].tolist()))
-    return files.files, stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
-
-
-def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
+def notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
     """Return notes on the files that are no pictures.
 
     Raises:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tui_trainer.config.sections.datasets import SEPARATORS, PixelsSection
-from tui_trainer.data.files.csv import check_text, no_column, read_header, to_number, to_numbers
+from tui_trainer.data.files.cell_values import to_number, to_numbers
+from tui_trainer.data.files.csv import check_text, no_column, read_header
 from tui_trainer.data.files.delimited import first_rows, recognise_separator
 from tui_trainer.data.files.disk import DataFile, open_beginning, open_file
 from tui_trainer.text.clean import clean

@@ -17,28 +17,19 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import PixelsSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
-from tui_trainer.data.files.csv import (
-    CHUNK_ROWS,
-    LineChunk,
-    is_missing,
-    order_classes,
-    read_chunks,
-    to_number,
-    to_numbers,
-)
+from tui_trainer.data.base.augment import augment_images, check_changes
+from tui_trainer.data.base.in_turn import Augment
+from tui_trainer.data.files.cell_values import is_missing, order_classes, to_number, to_numbers
+from tui_trainer.data.files.csv import CHUNK_ROWS, LineChunk, read_chunks
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
+from tui_trainer.data.files.picture_opener import is_image, read_image
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.pixel_file import open_pixels, shape_of, with_label_last
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import vector_keys
-from tui_trainer.data.splits.rules import rule_for
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -82,15 +73,11 @@ class PixelSource:
         return {"mean": mean, "std": std}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return Encoded(scale_pixels(self.pixels, self.section, fitted))
+        return Encoded(_scaled(self.pixels, self.section, fitted))
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
-        changes = image_changes(self.section, background)
-        moved = [InputsChanged(changes)] if changes else []
-        return combine_augments(
-            [*moved, *number_augments(self.section, None, len(self.target.classes))]
-        )
+        return augment_images(self.section, background, len(self.target.classes))
 
 
 def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) -> PixelSource:
@@ -142,7 +129,7 @@ def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) 
     )
 
 
-def scale_pixels(
+def _scaled(
     pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
 ) -> torch.Tensor:
     """Convert pixels (N, pixels) to inputs (N, *shape), with the values that `fit` returned."""
@@ -151,7 +138,51 @@ def scale_pixels(
     return inputs.view(-1, *section.shape)
 
 
-def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
+def read_new_pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or a file of images without their labels.
+
+    Raises:
+        BadInput: it cannot be read, or has other pixels than the data; names the line.
+    """
+    rows = None
+    if is_image(path):
+        pixels, notes = read_image(path, section.shape, section.max_value)
+        places: tuple[str, ...] = ("",)
+    else:
+        pixels, lines = _read_unlabelled(path, section)
+        notes, places = (), tuple(f"line {line}" for line in lines)
+        rows = _rows_as_written(section, path, pixels.shape[1])
+    return Unseen(_scaled(pixels, section, fitted), places, notes, rows=rows)
+
+
+def read_pixels_to_measure(
+    section: PixelsSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read a file of images with their labels.
+
+    Raises:
+        BadInput: it is a picture, or cannot be read; names the line.
+    """
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
+            "a label in each row"
+        )
+    source = read_pixels(section.model_copy(update={"path": path}))
+    return LabelledRows.of(source, preprocessing)
+
+
+def _rows_as_written(section: PixelsSection, path: str, count: int) -> InputRows:
+    opened = open_pixels(section, path)
+    if opened.has_header:
+        return rows_of_table(opened.file, opened.names)
+    names = [f"pixel_{number}" for number in range(1, count + 1)]
+    if opened.label is not None:
+        names.insert(opened.label, "label")
+    return rows_without_header(opened.file, tuple(names))
+
+
+def _read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
     """Read a file of images, with or without labels at the ends of its rows.
 
     Returns the pixels (N, pixels) and the line of each image.

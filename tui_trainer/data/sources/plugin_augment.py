@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from tui_trainer.config.problem_specs import ProblemName, base_of
 from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
-from tui_trainer.data.base.augment import (
-    InputsChanged,
-    check_changes,
-    image_changes,
-    number_augments,
-)
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_images, check_changes
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
@@ -36,10 +31,8 @@ def augment_of(section: RowsSection, info: DatasetInfo) -> Augment | None:
     if section.mixup is not None and (obstacle := _obstacle_to_mixup(info)):
         raise ConfigError([Problem(f"{obstacle}; leave it empty", "dataset.mixup")])
     classes = len(info.classes) if info.base == "classification" else 0
-    augments = number_augments(section, None, classes, field)
-    if changes := image_changes(section, background=0.0):
-        augments.insert(0, InputsChanged(changes, field, signature.places == "pixel"))
-    return combine_augments(augments)
+    has_masks = signature.places == "pixel"
+    return augment_images(section, 0.0, classes, field, has_masks=has_masks)
 
 
 def _obstacle_to_mixup(info: DatasetInfo) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 from tui_trainer.config.own_samples import Data
@@ -25,8 +24,7 @@ from tui_trainer.config.user_code import (
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import Fingerprint, fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
-from tui_trainer.data.base.split import Split
-from tui_trainer.data.batches.collation import Collation, as_sample
+from tui_trainer.data.batches.collation import Collation
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -42,9 +40,9 @@ from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
 from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
+from tui_trainer.data.splits.division import summary_of
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
-from tui_trainer.data.splits.rules import summary_of
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
@@ -65,41 +63,10 @@ def load_plugged(
     """Load the data of a plugin, for a problem; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
-    return _loaded_safely(section, _made(section, name), fitted, name, problem, record)
+    return load_safely(section, make_data(section, name), fitted, name, problem, record)
 
 
-def load_to_measure(
-    section: DatasetSection,
-    fitted: dict[str, Any],
-    problem: ProblemSection,
-    classes: Sequence[str],
-) -> tuple[Dataset, tuple[Split, ...]]:
-    """Load the data of a plugin, and return them with the splits that have each sample once.
-
-    `classes` are those of its targets that are names, unless the plugin says them itself.
-
-    Raises:
-        BadInput: as `load`; or a class is none of these, or the data are an iterable.
-    """
-    assert isinstance(section, RowsSection), "plugins give samples with a target each"
-    name = f"dataset {section.type}"
-    data = _made(section, name)
-    is_divided = isinstance(data, Data) and data.val is not None
-    if isinstance(data, Data):
-        names = tuple(classes) if data.target is not None and not data.classes else data.classes
-        data = replace(data, classes=names)
-        if not is_divided:
-            # All of it three times, since too few samples could not be divided.
-            data = replace(data, val=data.train, test=data.train, group=None)
-    # A worker that makes the data again would not know the classes, and divide them.
-    dataset = _loaded_safely(section, data, fitted, name, problem, is_remade=False)
-    if isinstance(dataset.train, IteratedSplit):
-        raise BadInput(f"{name}: its training data are an iterable, which cannot be measured whole")
-    splits = (dataset.train, dataset.val, dataset.test)
-    return dataset, splits if is_divided else splits[:1]
-
-
-def _loaded_safely(
+def load_safely(
     section: RowsSection,
     data: object,
     fitted: dict[str, Any] | None,
@@ -125,7 +92,7 @@ def _loaded_safely(
         raise BadInput(f"{text} (in {name})") from error
 
 
-def _made(section: RowsSection, name: str) -> Any:
+def make_data(section: RowsSection, name: str) -> Any:
     """Return what the function of a data set returns, whatever the global generators are at."""
     function = DATASET_FACTORIES[section.type]
     try:
@@ -158,7 +125,8 @@ class PluginOrigin:
             assert spec is not None, "the plugins are those of the training process"
             section = cast(RowsSection, spec.params.model_validate(self.values))
             name = f"dataset {self.type}"
-            _MADE[key] = all_splits(section, with_items(_made(section, name), section, name), name)
+            data = with_items(make_data(section, name), section, name)
+            _MADE[key] = all_splits(section, data, name)
         split = _MADE[key][self.part]
         assert isinstance(split, MapSplit), "other splits are read in the training process"
         return split.dataset, split.collation
@@ -322,61 +290,6 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")
     return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
-
-
-def why_no_files(preprocessing: Mapping[str, Any]) -> str:
-    """Return why no files can be predicted with a run on a plugin's data, by its checkpoint.
-
-    Empty if they can be, or that is not known.
-    """
-    if preprocessing.get(READS_FILES) is not False:
-        return ""
-    name = clean(str(preprocessing.get("source")), 80)
-    return (
-        f"dataset {name}: no files can be predicted, because its Data has no read=, the function "
-        "that makes a sample of a file"
-    )
-
-
-def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample:
-    """Read a file by the function of a plugin's data, as the fields that a model reads, in order.
-
-    Raises:
-        BadInput: the data have no such function, it fails, or the sample is not like the others.
-    """
-    name = f"dataset {section.type}"
-    data = _made(cast(RowsSection, section), name)
-    read = data.read if isinstance(data, Data) else None
-    if read is None:
-        raise BadInput(why_no_files({"source": section.type, READS_FILES: False}))
-    # As the items that it is called with in training.
-    is_path = len(data.train) > 0 and isinstance(data.train[0], Path)
-    shown = clean(path, 200)
-    try:
-        with worker_conditions():
-            seed_all(derive_seed(section.split_seed, "predict"))
-            raw = read(Path(path) if is_path else path)
-            sample = as_sample(raw) if data.collate is None else _collated(data, raw)
-        SampleSpec(info).check_inputs(sample)
-    except SampleMismatch as error:
-        raise BadInput(f"{shown}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise BadInput(
-            f"{describe_error_near(error, place_of(read))}; {shown} (in {name})"
-        ) from error
-    lengths = {field: value for field, value in sample.items() if is_on_host(field)}
-    return {field: sample[field] for field in info.names} | lengths
-
-
-def _collated(data: Data, raw: Any) -> Sample:
-    """Return a sample as the batch of itself that the function of the data makes."""
-    try:
-        batch = Collation(data.collate, data.padding).batch([raw], None)
-    except KeyError as error:
-        if error.args == ("target",):
-            error.add_note("a sample to be predicted has no target, so collate must do without")
-        raise
-    return {name: values[0] for name, values in batch.items()}
 
 
 def _ids_of(data: Data) -> list[str]:

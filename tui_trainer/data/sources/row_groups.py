@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.array_cache import Results
-from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
+from tui_trainer.data.files.columns import Column, NumberColumn, Table, TextColumn
 from tui_trainer.data.files.date_forms import DAY_US
 from tui_trainer.data.sources.date_columns import as_dates
-from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.kept_keys import KeptKeys
+from tui_trainer.data.splits.division import COPIES, Division, rule_for
+from tui_trainer.data.splits.kept_keys import KeptKeys, kept_keys
 from tui_trainer.data.splits.notices import (
     column_notices,
     count_near_copies,
@@ -25,7 +25,6 @@ from tui_trainer.data.splits.notices import (
 )
 from tui_trainer.data.splits.row_keys import Keys, column_keys, mixed, row_keys
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
-from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -36,21 +35,45 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def divide_table(
     section: TableSection,
+    table: Table,
+    rows: NDArray[np.int64],
+    kinds: Mapping[str, str],
+    older: Mapping[str, Any] | None,
+    name: str,
+) -> tuple[Division, dict[str, Column], list[str]]:
+    """Return the division of the rows that are kept, the columns that are inputs, and notes.
+
+    The columns of groups, splits and times are no inputs, and no part of what a row is known by:
+    they say where it belongs, and may be corrected.
+
+    Args:
+        section: the settings.
+        table: as it was read, with the targets.
+        rows: (N,) those of its rows that are kept.
+        kinds: what its columns are.
+        older: the preprocessing of a checkpoint, or None.
+        name: the name of the file, for messages.
+    """
+    columns = {
+        name: column.take(rows)
+        for name, column in table.columns.items()
+        if name not in section.targets
+    }
+    dates = {name for name, kind in kinds.items() if kind == "date"}
+    kept = kept_keys(table, len(rows), section, kinds, older)
+    return _divided(section, columns, table.lines[rows], older, name, dates, kept)
+
+
+def _divided(
+    section: TableSection,
     columns: Mapping[str, Column],
     lines: NDArray[np.int64],
     older: Mapping[str, Any] | None,
     name: str,
-    dates: Collection[str] = (),
-    kept: KeptKeys | None = None,
+    dates: Collection[str],
+    kept: KeptKeys,
 ) -> tuple[Division, dict[str, Column], list[str]]:
-    """Return the division of the rows, the columns that are inputs, and notes.
-
-    `columns` are all but the targets. Those of groups, splits and times are no inputs, and no part
-    of what a row is known by: they say where it belongs, and may be corrected. `lines` (N,) are
-    those of the file `name`, for messages; `dates` are the inputs that are days since 1970. `kept`
-    is what is in the cache of these rows.
-    """
-    kept = kept or KeptKeys("", len(lines), ())
+    """Divide the rows of some columns; `dates` are the inputs that are days since 1970."""
     special = {key: getattr(section, key) for key in ("group", "split", "time")}
     inputs = {name: column for name, column in columns.items() if name not in special.values()}
     given = {key: columns[column] for key, column in special.items() if column is not None}

@@ -7,7 +7,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -17,29 +17,29 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
+from tui_trainer.data.files.cell_values import order_classes
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
-from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.sources.encoding import fit_column
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.sequence_rows import (
     NewFrames,
     SequenceRows,
     fit_to_file,
     read_frames,
+    read_new_frames,
 )
-from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded, Target
+from tui_trainer.data.splits.division import Division, rule_for
 from tui_trainer.data.splits.row_keys import joined, mixed, row_keys
-from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.data.splits.split_column import given_splits
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
-
-MOST_BYTES = 8 * 1024**3
-"""The most memory that sequences padded to the longest may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class SequenceSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return encode_frames(self.frames, fitted)
+        return _encode_frames(self.frames, fitted)
 
     def augment(self, fitted: dict[str, Any]) -> Noise | None:
         return Noise(self.section.noise) if self.section.noise > 0 else None
 
 
-def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
+def _encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
     """Encode sequences, padded with zeros to the longest, with the values that `fit` returned."""
     shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
     inputs = np.zeros(shape, dtype=np.float32)
@@ -122,16 +122,31 @@ def read_sequences(
     return _source(section, read_frames(section, wanted, older), older)
 
 
+def read_new_sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
+    """Read the sequences of a file without their targets.
+
+    Raises:
+        BadInput: something is wrong with the file; names the line or column.
+    """
+    frames = read_new_frames(section, tuple(fitted), path)
+    encoded = _encode_frames(frames, fitted)
+    places = tuple(f"sequence {name}" if name else "" for name in frames.ids)
+    notes = (*frames.notes, *encoded.notes)
+    rows = rows_of_table(frames.file, frames.header, frames.members)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
+
+
 def read_sequences_to_measure(
-    section: SequencesSection, channels: Sequence[str], path: str, wanted: str
-) -> tuple[SequenceSource, list[str]]:
-    """Read another file with these channels, and the names of its columns that are ignored.
+    section: SequencesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read the sequences of another file with these channels.
 
     Raises:
         BadInput: a column is missing, or a row cannot be read; names the line.
     """
-    moved, ignored = fit_to_file(section, channels, path)
-    return _source(moved, read_frames(moved, wanted, whole=True), whole=True), ignored
+    moved, ignored = fit_to_file(section, tuple(preprocessing["inputs"]), path)
+    source = _source(moved, read_frames(moved, info.problem, whole=True), whole=True)
+    return LabelledRows.of(source, preprocessing, ignored)
 
 
 def _source(

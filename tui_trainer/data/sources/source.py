@@ -21,6 +21,9 @@ from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import NUMBERS, Kind
 
+MOST_BYTES = 8 * 1024**3
+"""The most memory that encoded inputs may take, as sequences padded to the longest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.augment import number_augments
-from tui_trainer.data.base.in_turn import Augment, combine_augments
+from tui_trainer.data.base.augment import augment_numbers
+from tui_trainer.data.base.in_turn import Augment
 from tui_trainer.data.files.columns import (
     Column,
     RequestedKind,
@@ -24,7 +24,7 @@ from tui_trainer.data.files.columns import (
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.table_reader import NewRequests, read_table
+from tui_trainer.data.files.table_reader import NewRequests
 from tui_trainer.data.files.tables import (
     OpenTable,
     open_table,
@@ -43,12 +43,11 @@ from tui_trainer.data.sources.column_kinds import (
     read_kinds,
     requested_kinds,
 )
-from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
+from tui_trainer.data.sources.column_marks import read_marked_table
 from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.kept_keys import kept_keys
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
 from tui_trainer.problems.signature import NUMBERS, Kind
 from tui_trainer.text.clean import clean
@@ -56,6 +55,8 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
 Rows = NDArray[np.int64]
+GAPS = {"NA", "na", "Na"}
+"""Names of classes that stand for a missing value elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class TableSource:
         if not numbers:
             return None
         field = NUMBERS if self.kind == "tokens" else "input"
-        return combine_augments(number_augments(self.section, numbers, self._mixed_classes, field))
+        return augment_numbers(self.section, numbers, self._mixed_classes, field)
 
     @property
     def _mixed_classes(self) -> int:
@@ -145,24 +146,19 @@ def read_rows(
     _check_settings(section, file, header)
     kinds = _requested_kinds(section, wanted, header, (older or {}).get("layout", {}))
     # Versions before 0.2 took NA for a gap always.
-    classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
+    classes = "" if older and not GAPS & {*older["classes"]} else section.targets[0]
     marks = section.missing_values_by_column
     new = _requests_when_new(section, wanted, header) if older else None
-    requested = kinds_with_marks(kinds, marks)
-    table = read_table(file, header, requested, classes=classes, new=new)
-    table, mark_notes = with_marks(file, table, kinds, marks)
+    table = read_marked_table(file, header, kinds, marks, classes=classes, new=new)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
     tokenizer = _tokenizer(section, input_kinds, older)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
-    columns = _inputs(section, table, kept_rows)
-    dates = {name for name, kind in input_kinds.items() if kind == "date"}
-    kept = kept_keys(table, len(kept_rows), section, input_kinds, older)
     division, columns, split_notes = divide_table(
-        section, columns, table.lines[kept_rows], older, file.name, dates, kept
+        section, table, kept_rows, input_kinds, older, file.name
     )
-    from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
+    from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
         section,
         file.name,
@@ -176,15 +172,6 @@ def read_rows(
         _contents(opened, table),
         tokenizer,
     )
-
-
-def _inputs(section: TableSection, table: Table, kept_rows: Rows) -> dict[str, Column]:
-    """Return the columns that are no targets, with the rows that are kept."""
-    return {
-        name: column.take(kept_rows)
-        for name, column in table.columns.items()
-        if name not in section.targets
-    }
 
 
 def _tokenizer(
@@ -294,8 +281,7 @@ def _requested_kinds(
 
 def _requests_when_new(section: TableSection, wanted: str, header: Sequence[str]) -> NewRequests:
     ways = [_requested_kinds(section, then, header, {}) for then in {wanted, "auto"}]
-    marks = section.missing_values_by_column
-    return NewRequests([kinds_with_marks(way, marks) for way in ways], section.targets[0])
+    return NewRequests(ways, section.targets[0])
 
 
 def select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:

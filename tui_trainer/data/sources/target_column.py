@@ -6,7 +6,7 @@ Layer: data.
 from __future__ import annotations
 
 from tui_trainer.config.sections.datasets import DelimitedSection
-from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.files.table_reader import read_table, rows_as_written
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.table_targets import TARGETS

@@ -18,16 +18,22 @@ from tui_trainer.config.sections.datasets import (
     STDLIB,
 )
 from tui_trainer.config.sections.text_datasets import TextSection
-from tui_trainer.data.base.data_summary import DataSummary, shares_text
-from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.dataset import Dataset, DataSummary, check_same, identity, shares_text
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.data.sources.file_samples import Labelled
 from tui_trainer.data.sources.text_table import read_text_table
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import (
+    Division,
+    Rule,
+    check_has_no_record,
+    rule_for,
+    summary_of,
+)
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.row_keys import joined, text_keys
@@ -39,7 +45,6 @@ from tui_trainer.data.splits.row_split import (
     split_like,
     split_of_run,
 )
-from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
 from tui_trainer.data.splits.strata import number_strata
 from tui_trainer.data.tokenizers.token_rows import unknown_note
 from tui_trainer.data.tokenizers.tokenizer import Tokenizer, count_unknown
@@ -47,6 +52,7 @@ from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, choose_tokenizer
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.format import counted
 
 _LEAST_FILES = 3
 _NEAR_BYTES = 1000
@@ -164,6 +170,20 @@ def read_texts(section: TextSection) -> Texts:
         section.max_bytes,
         section.split_seed,
     )
+
+
+def read_texts_to_measure(
+    section: TextSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    """Read texts to be predicted token by token, all of them; raises BadInput if there are none."""
+    texts = read_texts(section.model_copy(update={"path": path}))
+    contents = [text.content for text in texts.texts]
+    tokenizer = tokenizer_of(preprocessing.get("tokenizer"))
+    numbers = range(len(contents))
+    split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
+    size = sum(map(len, contents))
+    count = f"{counted(len(contents), texts.noun)}, {counted(size, 'byte')}"
+    return Labelled(split, texts.name, count, texts.notes)
 
 
 def _split_files(

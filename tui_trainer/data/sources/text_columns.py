@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import TextColumn
 from tui_trainer.data.sources.hashed_columns import check_buckets, hash_of
-from tui_trainer.data.sources.sequences import MOST_BYTES
-from tui_trainer.data.sources.source import Encoded
-from tui_trainer.data.sources.text_folders import pad_texts
-from tui_trainer.data.tokenizers.token_rows import encode_rows, longest_of
+from tui_trainer.data.sources.source import MOST_BYTES, Encoded
+from tui_trainer.data.tokenizers.token_rows import encode_rows, longest_of, pad_texts
 from tui_trainer.data.tokenizers.tokenizer import dtype_for, start_of
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, tokenizer_of
 from tui_trainer.text.clean import clean

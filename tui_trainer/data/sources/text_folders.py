@@ -15,19 +15,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
+from tui_trainer.data.sources.file_samples import LabelledRows, Unseen
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.row_keys import text_keys
-from tui_trainer.data.splits.rules import COPIES, rule_for
-from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows
+from tui_trainer.data.tokenizers.token_rows import encode_rows, fit_rows, pad_texts
 from tui_trainer.data.tokenizers.tokenizer_choice import BYTES, TokenizerChoice, choose_tokenizer
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -222,9 +222,9 @@ def _encoded(passages: Sequence[bytes], fitted: Mapping[str, Any]) -> Encoded:
 
 
 def read_new_passages(
-    section: TextFoldersSection, fitted: Mapping[str, Any], path: str
-) -> tuple[Encoded, list[str]]:
-    """Read passages of a text file like those of training, and where each is in it.
+    section: TextFoldersSection, fitted: Mapping[str, Any] | None, path: str
+) -> Unseen:
+    """Read passages of a text file like those of training, which also are one whole.
 
     Raises:
         BadInput: it cannot be read, or is blank.
@@ -233,7 +233,7 @@ def read_new_passages(
     lines, contents, places = section.passage_lines, [], []
     all_lines = file.content[:].splitlines(keepends=True)
     if section.samples == "files" and not file.content[:].isspace() and len(file.content):
-        return _encoded([file.content[: section.max_passage_bytes]], fitted), [""]
+        return _unseen([file.content[: section.max_passage_bytes]], [""], fitted)
     for start in range(0, len(all_lines), lines):
         content = b"".join(all_lines[start : start + lines])
         if not content.isspace():
@@ -241,7 +241,28 @@ def read_new_passages(
             places.append(f"lines {start + 1}-{min(start + lines, len(all_lines))}")
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
-    return _encoded(contents, fitted), places
+    return _unseen(contents, places, fitted)
+
+
+def read_passages_to_measure(
+    section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> LabelledRows:
+    """Read the texts of a folder, whose folders are their classes.
+
+    Raises:
+        BadInput: it cannot be read, or has no classes.
+    """
+    # The tokenizer is that of the checkpoint; its file is not needed.
+    moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
+    return LabelledRows.of(read_passages(moved, whole=True), preprocessing)
+
+
+def _unseen(
+    contents: Sequence[bytes], places: Sequence[str], fitted: Mapping[str, Any] | None
+) -> Unseen:
+    encoded = _encoded(contents, fitted or {})
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, tuple(places), notes, encoded.lengths, is_one=True)
 
 
 def _samples_of(content: bytes, section: TextFoldersSection) -> list[bytes]:
@@ -296,11 +317,3 @@ def _counts_note(passages: Sequence[_Passage], classes: Sequence[str], noun: str
     fewest, most = min(counts.values()), max(counts.values())
     each = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
     return f"{len(passages):,} {noun}s{files} in {len(classes)} classes, {each} per class"
-
-
-def pad_texts(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
-    """Return the bytes of texts (N, T) uint8, zeros after their end, and lengths (N,) int64."""
-    longest = max(map(len, contents))
-    joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
-    lengths = torch.tensor([len(content) for content in contents])
-    return torch.frombuffer(joined, dtype=torch.uint8).view(-1, longest), lengths

@@ -17,16 +17,15 @@ from typing import Any
 import torch
 
 from tui_trainer.config.sections.text_datasets import TokensSection
-from tui_trainer.data.base.data_summary import DataSummary, shares_text
-from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.dataset import Dataset, DataSummary, check_same, identity, shares_text
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.files.token_files import TokenFile, open_token_file
+from tui_trainer.data.sources.file_samples import Labelled
+from tui_trainer.data.splits.division import rule_for
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.data.splits.rules import rule_for
-from tui_trainer.data.tokenizers.number_tokenizer import NumberTokenizer
-from tui_trainer.data.tokenizers.tokenizer import Tokenizer
+from tui_trainer.data.tokenizers.tokenizer import NumberTokenizer, Tokenizer
 from tui_trainer.data.tokenizers.tokenizer_choice import read_tokenizer, tokenizer_of
 from tui_trainer.data.tokenizers.tokenizer_file import FileTokenizer
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -108,20 +107,21 @@ def load_tokens(
 
 
 def read_tokens_to_measure(
-    section: TokensSection, fitted: Mapping[str, Any], path: str
-) -> tuple[TextSplit, TokenFile]:
+    section: TokensSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
     """Map a file of tokens of its own, all of it, for a model of a run.
 
     Raises:
         BadInput: it cannot be read, or has tokens that the run does not know.
     """
     file = open_token_file(path, section.token_dtype)
-    tokenizer = tokenizer_of(fitted.get("tokenizer"))
+    tokenizer = tokenizer_of(preprocessing.get("tokenizer"))
     file.check_below(tokenizer.vocabulary)
     if len(file.tokens) < 2:
         raise BadInput(f"{file.name}: one token, from which nothing can be predicted")
     split = _split(section, tokenizer, _Stretch(file, 0, len(file.tokens)))
-    return _with_bytes(split, tokenizer), file
+    count = counted(len(file.tokens), "token")
+    return Labelled(_with_bytes(split, tokenizer), file.name, count, ())
 
 
 def _files(section: TokensSection) -> dict[str, TokenFile]:

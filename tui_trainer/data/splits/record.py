@@ -15,8 +15,8 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from tui_trainer.data.splits.cuts import LEFT_OUT, Cuts, Sides
+from tui_trainer.data.splits.division import Rule
 from tui_trainer.data.splits.row_keys import Keys
-from tui_trainer.data.splits.rules import Rule
 
 _MAGIC = b"tui-trainer splits 1 "
 _MOST_HEADER = 2**26

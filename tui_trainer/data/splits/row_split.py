@@ -1,4 +1,4 @@
-"""`split_rows_of`: the split of some rows, made anew, or taken from the record of a run.
+"""`RowSplit`: the split of some rows, made anew, or taken from the record of a run.
 
 Layer: data. With a record no row moves: the rows of the run are found by their content, in the
 order that the run has them in, and all others are left out.

@@ -104,3 +104,11 @@ def encode_rows(fitted: Mapping[str, Any], contents: Sequence[bytes]) -> TokenRo
 
 def _one_at_least(tokens: Tokens, tokenizer: Tokenizer) -> Tokens:
     return tokens if len(tokens) else np.array([start_of(tokenizer)], dtype=tokens.dtype)
+
+
+def pad_texts(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+    """Return the bytes of texts (N, T) uint8, zeros after their end, and lengths (N,) int64."""
+    longest = max(map(len, contents))
+    joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
+    lengths = torch.tensor([len(content) for content in contents])
+    return torch.frombuffer(joined, dtype=torch.uint8).view(-1, longest), lengths

@@ -1,4 +1,4 @@
-"""`Tokenizer`: writes texts as numbers, and numbers as text; and the bytes, the simplest of them.
+"""`Tokenizer`: writes texts as numbers, and numbers as text; and the two simplest of them.
 
 Layer: data. A tokenizer is kept in a checkpoint as plain values, `saved`, and made from them again,
 so that a run reads new texts as it read its own, without any other file.
@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 Tokens = NDArray[Any]
 """(T,) integers, in the smallest of the types that `dtype_for` returns."""
@@ -112,3 +115,37 @@ def continuation(tokenizer: Tokenizer, prompt: Sequence[int], following: Sequenc
     if whole.startswith(before):
         return whole[len(before) :]
     return tokenizer.decode(following)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTokenizer:
+    """Tokens as numbers with spaces between them; implements `Tokenizer`.
+
+    It stands in for the tokenizer of a token file, if that is not known.
+    """
+
+    unit: ClassVar[str] = "token"
+    start: ClassVar[int | None] = None
+    unknown: ClassVar[int | None] = None
+
+    vocabulary: int
+
+    def encode(self, contents: Sequence[bytes]) -> list[Tokens]:
+        return [self._numbers(content) for content in contents]
+
+    def _numbers(self, content: bytes) -> Tokens:
+        words = content.decode("utf-8", "replace").split()
+        for word in words:
+            if not (word.isascii() and word.isdigit() and int(word[:20]) < self.vocabulary):
+                raise BadInput(
+                    f"{clean(word, 40)} is not a token from 0 to {self.vocabulary - 1}; the run "
+                    "was trained on token numbers, so write the prompt as such numbers, like "
+                    "'12 7'; a run with dataset.tokenizer takes texts"
+                )
+        return np.array([int(word) for word in words], dtype=dtype_for(self.vocabulary))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(f" {token}" for token in tokens)
+
+    def saved(self) -> dict[str, Any]:
+        return {"type": "numbers", "vocabulary": self.vocabulary}

@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from tui_trainer.config.sections.datasets import TOKENIZERS
 from tui_trainer.data.files.disk import NoSuchData, open_file
 from tui_trainer.data.tokenizers.learned import learn, learned
-from tui_trainer.data.tokenizers.number_tokenizer import NumberTokenizer
-from tui_trainer.data.tokenizers.tokenizer import ByteTokenizer, Tokenizer
+from tui_trainer.data.tokenizers.tokenizer import ByteTokenizer, NumberTokenizer, Tokenizer
 from tui_trainer.data.tokenizers.tokenizer_file import (
     MOST_FILE_BYTES,
     FileTokenizer,

@@ -5,7 +5,7 @@ Layer: ui. The text is a `Content` that was made from cleaned strings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -89,29 +89,31 @@ class Details(VerticalScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown = Content("")
+        self._make_text: Callable[[], Content] = Content
         # Made here, because a key may ask for another text before it is mounted.
         self._text = Static(self._shown)
 
     def compose(self) -> ComposeResult:
         yield self._text
 
-    def show(self, title: str, text: Content) -> None:
+    def show(self, title: str, make_text: Callable[[], Content]) -> None:
         """Show another text from its beginning; ignore a text that is shown already."""
         self.border_title = Content(clean(title, 60))
-        if text != self._shown:
-            self._shown = text
-            # While it is hidden, a new text would only have the screen laid out again at each key.
-            if self.display:
-                self._update_text()
-
-    def on_show(self) -> None:
-        """Catch up with the texts of the time when it was hidden."""
-        if self._text.content is not self._shown:
+        self._make_text = make_text
+        # While it is hidden, each key would make a text and have the screen laid out for nothing.
+        if self.display:
             self._update_text()
 
+    def on_show(self) -> None:
+        """Catch up with what it was told while it was hidden."""
+        self._update_text()
+
     def _update_text(self) -> None:
-        self._text.update(self._shown)
-        self.scroll_home(animate=False)
+        text = self._make_text()
+        if text != self._shown:
+            self._shown = text
+            self._text.update(text)
+            self.scroll_home(animate=False)
 
 
 def entry_text(entry: Entry, misfit: str = "") -> Content:

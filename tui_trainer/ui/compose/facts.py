@@ -14,7 +14,7 @@ from tui_trainer.text.format import GIB, parameters_text, size_text
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
-    from tui_trainer.sessions.workbench import Preview
+    from tui_trainer.sessions.preview import Preview
 
 
 def sizes(preview: Preview, width: int) -> list[str]:

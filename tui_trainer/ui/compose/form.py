@@ -24,6 +24,8 @@ from tui_trainer.ui.compose.field import FieldRow
 from tui_trainer.ui.compose.groups import Fold, Groups, blame_of
 from tui_trainer.ui.shared.bindings import bindings_of
 
+ABOUT_ROWS = 1
+
 
 class Form(Widget):
     """The fields of a draft. A screen that changes the draft calls `show` afterwards."""
@@ -41,10 +43,11 @@ class Form(Widget):
 
         key: str
 
-    def __init__(self, draft: Draft, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, draft: Draft, *, rows: int | None = None) -> None:
+        """Make a form; `rows` is its height, if that is known before it is laid out."""
+        super().__init__()
         self._draft = draft
-        self._groups = Groups(draft)
+        self._groups = Groups(draft, rows=rows - ABOUT_ROWS if rows is not None else None)
         self._words: tuple[str, ...] = ()
         self._about: Content | None = None
         self._focused_key = ""

@@ -51,16 +51,18 @@ class Groups(Widget):
     Groups #elsewhere { height: auto; color: $text-error; padding: 0 1; display: none; }
     """
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, *, rows: int | None = None) -> None:
+        """Make the groups; `rows` is how many rows are in view, if that is known already."""
         super().__init__()
         self._draft = draft
+        self._rows_in_view = rows
         self._groups: list[Group] = []
 
     def compose(self) -> ComposeResult:
         """Compose the fields that are not folded away."""
         # Before there are rows, because their styles would be computed a second time.
         self._size_editors(self.app.size.width)
-        self._groups = [Group(group, self._draft) for group in self._draft.groups()]
+        self._groups = self._make_groups()
         yield Static(id="elsewhere", markup=False)
         with Vertical(id="columns"):
             yield from self._groups
@@ -69,6 +71,28 @@ class Groups(Widget):
         """Show the problems that belong to no row."""
         self._fit(self.app.size.width)
         self._show_elsewhere(self._draft)
+        # The rows that nobody sees yet would delay the first paint.
+        self.call_after_refresh(self._fill)
+
+    def _make_groups(self) -> list[Group]:
+        """Make the groups, without the rows of those that are out of view."""
+        groups, rows = self._draft.groups(), self._rows_in_view
+        if rows is None:
+            return [Group(group, self._draft) for group in groups]
+        columns, top, made = _columns(self.app.size.width), 0, []
+        for first in range(0, len(groups), columns):
+            beside = groups[first : first + columns]
+            made += [Group(group, self._draft, waits=top >= rows) for group in beside]
+            top += max(rows_of(group, self._draft) for group in beside)
+        if top > rows:
+            # So that the first layout has room for the scroll bar.
+            self.set_reactive(Groups.show_vertical_scrollbar, True)
+        return made
+
+    def _fill(self) -> None:
+        """Make the rows that were left out."""
+        for group, widget in zip(self._draft.groups(), self._groups, strict=True):
+            widget.fill(group, self._draft)
 
     def on_resize(self) -> None:
         """Use two columns if there is room for both."""
@@ -77,7 +101,7 @@ class Groups(Widget):
     def _fit(self, width: int) -> None:
         # A class on this widget would have every style below it computed again.
         columns = self.query_one("#columns")
-        count = 2 if width >= TWO_COLUMNS else 1
+        count = _columns(width)
         if columns.styles.grid_size_columns != count:
             columns.styles.grid_size_columns = count
         if self._size_editors(width):
@@ -142,7 +166,12 @@ class Groups(Widget):
 
     def stops(self) -> list[Widget]:
         """Return everything that can have the focus, from first to last."""
+        self._fill()
         return [stop for group in self._groups if group.display for stop in group.stops()]
+
+
+def _columns(width: int) -> int:
+    return 2 if width >= TWO_COLUMNS else 1
 
 
 # A group's rows are kept while their field stays the same, so that focus and unfinished input
@@ -199,16 +228,34 @@ class Group(Widget):
     Group > .blame { height: auto; padding: 0 1; color: $text-error; }
     """
 
-    def __init__(self, group: FieldGroup, draft: Draft) -> None:
+    def __init__(self, group: FieldGroup, draft: Draft, *, waits: bool = False) -> None:
+        """Make a group; one that waits has no rows until they are needed, but room for them."""
         super().__init__()
         self._title = group.title
         self._blame: Static | None = None
         self._rows: dict[str, FieldRow] = {}
         self._fold = Fold()
-        for field in group.fields:
-            if not field.advanced or draft.problem(field.key):
-                self._rows[field.key] = FieldRow(field, _state(draft, field))
+        self._waits = waits
+        if waits:
+            self.styles.min_height = rows_of(group, draft)
+        else:
+            self._make_rows(group, draft)
         self._describe(group, draft)
+
+    def _make_rows(self, group: FieldGroup, draft: Draft) -> None:
+        for field in _unfolded(group, draft):
+            self._rows[field.key] = FieldRow(field, _state(draft, field))
+
+    def fill(self, group: FieldGroup, draft: Draft) -> None:
+        """Make the rows, if they wait."""
+        if not self._waits:
+            return
+        self._waits = False
+        self.styles.min_height = None
+        self._make_rows(group, draft)
+        rows = list(self._rows.values())
+        self.mount_all([row for row in rows if not row.field.advanced], before=self._fold)
+        self.mount_all([row for row in rows if row.field.advanced], after=self._fold)
 
     def compose(self) -> ComposeResult:
         """Compose the fields, and the line that unfolds the others."""
@@ -220,6 +267,7 @@ class Group(Widget):
 
     def show(self, group: FieldGroup, draft: Draft, words: Sequence[str] = ()) -> None:
         """Show the fields of a draft that match all words; touch only what has changed."""
+        self.fill(group, draft)
         wanted = [
             field
             for field in group.fields
@@ -246,6 +294,7 @@ class Group(Widget):
         field = next((field for field in group.fields if field.key == key), None)
         if field is None:
             return None
+        self.fill(group, draft)
         if field.advanced and not self._fold.is_open and not self._matters(field, draft):
             self._fold.is_open = True
             self.show(group, draft)
@@ -304,6 +353,19 @@ class Group(Widget):
         elif self._blame is not None and self._blame.content != text:
             self._blame.update(text)
             self._blame.display = bool(problems)
+
+
+def rows_of(group: FieldGroup, draft: Draft) -> int:
+    """Return the height of a group at first: its title, its rows, and the line that unfolds others.
+
+    One with problems may be higher.
+    """
+    return 1 + len(_unfolded(group, draft)) + any(field.advanced for field in group.fields)
+
+
+def _unfolded(group: FieldGroup, draft: Draft) -> list[Field]:
+    """Return the fields of a group that are not folded away at first."""
+    return [field for field in group.fields if not field.advanced or draft.problem(field.key)]
 
 
 def blame_of(group: FieldGroup, draft: Draft) -> list[str]:

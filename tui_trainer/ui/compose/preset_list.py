@@ -5,10 +5,12 @@ Layer: ui. The cursor is not the choice: the chosen entry has a mark, and moving
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -70,10 +72,11 @@ class PresetPane(OptionList):
     def on_mount(self) -> None:
         self._rebuild()
         # Reading the files can wait until something is on the screen.
-        self.call_after_refresh(self._mark_broken)
+        self.call_after_refresh(lambda: self.run_worker(self._mark_broken_in_turn()))
 
     def on_resize(self) -> None:
         """Keep the cursor in view; before the first layout there was nothing to scroll."""
+        self._update_lines()
         self.scroll_to_highlight()
 
     def show(self, chosen: str, own_type: str = "", *, is_changed: bool = False) -> None:
@@ -167,6 +170,9 @@ class PresetPane(OptionList):
         self.clear_options()
         if self._rows:
             self.add_options([Option(self._prompt(listed)) for listed in self._rows])
+            if not self.size:
+                # So that the first layout has room for the scroll bar. An entry has one line.
+                self.set_reactive(PresetPane.virtual_size, Size(0, len(self._rows)))
         else:
             text = "nothing matches" if self._words else "no presets"
             self.add_option(Option(Content.styled(text, "$foreground-muted"), disabled=True))
@@ -186,10 +192,20 @@ class PresetPane(OptionList):
         text = " ".join(words).casefold()
         return all(word in text for word in self._words)
 
+    async def _mark_broken_in_turn(self) -> None:
+        """Read one file after another, and let keys be answered in between."""
+        for listed in list(self._rows):
+            self._mark_if_broken(listed)
+            await asyncio.sleep(0)
+
     def _mark_broken(self) -> None:
-        for index, listed in enumerate(self._rows):
-            if self._catalogue.entry(listed).wrong:
-                self._replace(index, listed)
+        for listed in self._rows:
+            self._mark_if_broken(listed)
+
+    def _mark_if_broken(self, listed: Listed) -> None:
+        # The list may have changed while keys were answered.
+        if self._catalogue.entry(listed).wrong and listed in self._rows:
+            self._replace(self._rows.index(listed), listed)
 
     def _replace(self, index: int, listed: Listed) -> None:
         prompt = self._prompt(listed)

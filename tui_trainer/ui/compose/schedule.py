@@ -16,12 +16,12 @@ from rich.text import Text
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor, follows_validation, needs_epochs
+from tui_trainer.runs.limits import horizon
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import rate_text
-from tui_trainer.ui.plots.canvas import Markers, markers_for
+from tui_trainer.ui.plots.markers import Markers, markers_for
 
 MOST_STEPS = 200
 NOMINAL_STEPS = 1000

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import ScreenResume
+from textual.events import Resize, ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -34,13 +34,12 @@ from tui_trainer.ui.compose.details import DetailsScreen, everything_text
 from tui_trainer.ui.compose.facts import free_text
 from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
+from tui_trainer.ui.compose.panes import enter, enter_next
 from tui_trainer.ui.compose.preset_list import PresetPane
-from tui_trainer.ui.compose.proposals import take_file, take_own
-from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.search import Search
 from tui_trainer.ui.compose.shelf import PresetShelf
-from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
+from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, rows_of_form, size_classes
 from tui_trainer.ui.compose.summary import Summary
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
@@ -91,6 +90,7 @@ class ComposeScreen(Screen[None]):
         self.draft = draft
         self._is_launching = False
         self._is_styled = False
+        self._knows_sizes = False
         self._reading = ""
         """The data set of a plugin for which an experiment is being made."""
 
@@ -101,7 +101,7 @@ class ComposeScreen(Screen[None]):
         yield DraftLine(id="changes")
         yield (shelf := PresetShelf(self._services.library, self.draft))
         yield (bar := SearchBar())
-        yield (form := Form(self.draft))
+        yield (form := Form(self.draft, rows=rows_of_form(self.app.size.height)))
         self._search = Search(bar, shelf, form, enter)
         with Horizontal(id="outcome"):
             yield Summary(self._services)
@@ -116,6 +116,23 @@ class ComposeScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Do nothing at a key that comes while the parts of the screen are still being made."""
         return self.is_mounted and super().check_action(action, parameters)
+
+    # The first layout tells the parts their sizes, from which they find out about scroll bars and
+    # how much they can draw; the second is painted.
+
+    @on(Resize)
+    def _sizes_known(self, event: Resize) -> None:
+        if self._knows_sizes:
+            return
+        self._knows_sizes = True
+        if event.size == self.size and self.has_class(*size_classes(*event.size)):
+            # Textual would lay out at once, before the parts have found out.
+            event.prevent_default()
+            self.refresh(layout=True)
+
+    def _compositor_refresh(self) -> None:
+        if self._knows_sizes:
+            super()._compositor_refresh()
 
     # Screens in front of this one.
 
@@ -174,6 +191,8 @@ class ComposeScreen(Screen[None]):
         if self._reading != name:
             return
         if not isinstance(result, TrainerError):
+            from tui_trainer.ui.compose.proposals import take_own
+
             take_own(self.draft, result)
             self._refill()
             self._tell_of(result, len(result.lines))
@@ -246,6 +265,8 @@ class ComposeScreen(Screen[None]):
 
     def action_save_preset(self) -> None:
         """Ask for a name, and save the draft as a preset."""
+        from tui_trainer.ui.compose.save_preset import SavePreset
+
         self.app.push_screen(SavePreset(self.draft, self._services.preset_dir), self._saved)
 
     def _saved(self, path: Path | None) -> None:
@@ -297,6 +318,8 @@ class ComposeScreen(Screen[None]):
     def _fill(self, picked: Picked | None) -> None:
         if picked is None:
             return
+        from tui_trainer.ui.compose.proposals import take_file
+
         proposal = picked.proposal
         take_file(self.draft, proposal, picked.target)
         self._refill()
@@ -371,22 +394,3 @@ class ComposeScreen(Screen[None]):
 
     def _say(self, text: str, severity: Severity = "information") -> None:
         self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)
-
-
-# Moving between panes. A pane is a widget that can have the focus or that contains one.
-
-
-def enter(pane: Widget) -> bool:
-    """Focus a pane or the first focusable widget in it; return whether there was one."""
-    screen = pane.screen
-    found = (it for it in screen.focus_chain if it is pane or pane in it.ancestors)
-    if (first := next(found, None)) is not None:
-        screen.set_focus(first)
-    return first is not None
-
-
-def enter_next(panes: Sequence[Widget]) -> None:
-    """Go to the next pane that can be focused; the first one follows the last."""
-    here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
-    order = [*panes[here + 1 :], *panes[: here + 1]]
-    next(filter(enter, order), None)

@@ -7,6 +7,7 @@ edits takes a second enter, and the chosen preset is never chosen again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from textual.app import ComposeResult
@@ -20,7 +21,6 @@ from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.own_types import OwnType
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.sessions.misfits import Misfits
-from tui_trainer.sessions.plugin_proposal import reference_of
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.catalogue import Catalogue, Entry
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
@@ -62,7 +62,10 @@ class PresetShelf(Widget):
     def compose(self) -> ComposeResult:
         with Horizontal(id="lists"):
             for kind in KINDS:
-                yield PresetPane(self.catalogue, kind, id=kind)
+                pane = PresetPane(self.catalogue, kind, id=kind)
+                # Before it is mounted, so that it only reads the file that its cursor is on.
+                self._mark_choice(pane)
+                yield pane
             yield Details(id="details")
         yield Static(id="hint", markup=False)
 
@@ -70,12 +73,13 @@ class PresetShelf(Widget):
         """Mark the presets and types that a draft uses, and those with changes."""
         self._draft = draft
         self._warned_of = None
-        changes = draft.changes
         for pane in self.panes:
-            edits = changes if pane.kind == "experiment" else self._edits(pane.kind)
-            own_type = draft.own_type(pane.kind)
-            pane.show(draft.preset(pane.kind), own_type, is_changed=bool(edits))
+            self._mark_choice(pane)
         self._describe()
+
+    def _mark_choice(self, pane: PresetPane) -> None:
+        kind, draft = pane.kind, self._draft
+        pane.show(draft.preset(kind), draft.own_type(kind), is_changed=bool(self._edits(kind)))
 
     def show_misfits(self, misfits: Misfits) -> None:
         """Mark the presets that do not fit the data, given the reasons by kind and name."""
@@ -144,9 +148,12 @@ class PresetShelf(Widget):
         An experiment that is made for these data already stays, and one from a file that the user
         named only gets them.
         """
-        is_data = entry.kind == "dataset" and isinstance(entry.listed, OwnType)
+        if entry.kind != "dataset" or not isinstance(entry.listed, OwnType):
+            return False
+        from tui_trainer.sessions.plugin_proposal import reference_of
+
         is_made = self._draft.base == reference_of(entry.name)
-        return is_data and not is_made and not self._draft.is_from_file
+        return not is_made and not self._draft.is_from_file
 
     def _lost_by(self, entry: Entry) -> list[Change]:
         """Return the changes that are discarded if this entry is chosen."""
@@ -210,7 +217,7 @@ class PresetShelf(Widget):
             made = " (enter makes an experiment for it)" if self._makes_whole(entry) else ""
             text = f"{entry.title}{made}: {entry.description or 'no description'}"
             self._hint(text, "$foreground-muted", is_in_details=True)
-        beside = beside_text(entry, self._draft, misfit)
+        beside = partial(beside_text, entry, self._draft, misfit)
         self.query_one(Details).show(f"{self.kind} {entry.title}", beside)
 
     def _hint(self, text: str, style: str, *, is_in_details: bool = False) -> None:

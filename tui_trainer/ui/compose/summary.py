@@ -30,7 +30,7 @@ from tui_trainer.ui.shared.services import Services
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
-    from tui_trainer.sessions.workbench import Preview
+    from tui_trainer.sessions.preview import Preview
 
 FEWEST_TABLE_ROWS = 4
 MOST_LAYERS = 2000

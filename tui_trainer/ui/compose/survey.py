@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.sessions.loader import Unforeseen
-from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.sessions.shared_data import SharedData
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.compose.facts import pick_device
@@ -23,7 +23,7 @@ from tui_trainer.ui.shared.services import Services
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.misfits import Misfits
-    from tui_trainer.sessions.workbench import Preview
+    from tui_trainer.sessions.preview import Preview
 
 WAIT_S = 0.3
 """Seconds between the last change and the request for a preview."""

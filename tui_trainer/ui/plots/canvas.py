@@ -7,14 +7,11 @@ so nothing here depends on a theme.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from tui_trainer.ui.plots.axes import Axis
-from tui_trainer.ui.terminal.ascii import encoding_of
-
-Markers = Literal["braille", "block", "ascii"]
+from tui_trainer.ui.plots.markers import Markers
 
 PLAIN, AXIS, SIGN, TITLE, NOTE, CURSOR = " ", "a", "s", "h", "n", "c"
 TRAIN, VAL, OTHER = "t", "v", "o"
@@ -115,18 +112,3 @@ def x_at(drawing: LineDrawing, at_column: int) -> float:
     span = drawing.width - 1 / dots
     share = (at_column + 0.5 - 0.5 / dots) / span if span > 0 else 0.5
     return drawing.x.value(min(max(share, 0.0), 1.0))
-
-
-def markers_for(
-    choice: Literal["auto", "braille", "block", "ascii"], env: Mapping[str, str], encoding: str
-) -> Markers:
-    """Return what the terminal can show; `encoding` is used if the environment names none.
-
-    The Linux console has block characters in its font, but no braille.
-    """
-    if choice != "auto":
-        return choice
-    term = env.get("TERM", "")
-    if term == "dumb" or encoding_of(env, encoding) != "utf-8":
-        return "ascii"
-    return "block" if term == "linux" else "braille"

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.ui.plots.canvas import ASCII_MARKS, Line, LineDrawing, LineText, Markers, places
+from tui_trainer.ui.plots.canvas import ASCII_MARKS, Line, LineDrawing, LineText, places
+from tui_trainer.ui.plots.markers import Markers
 
 MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
 FAINT_ASCII = "."

@@ -23,13 +23,13 @@ from tui_trainer.ui.plots.canvas import (
     Line,
     LineDrawing,
     LineText,
-    Markers,
     Row,
     bead_character,
     column,
     place,
 )
 from tui_trainer.ui.plots.curve_layers import Layers
+from tui_trainer.ui.plots.markers import Markers
 from tui_trainer.ui.plots.signs import SIGNS, Sign, merged, sign_character
 from tui_trainer.ui.plots.ticks import Scale, Tick
 

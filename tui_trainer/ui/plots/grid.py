@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from tui_trainer.runs.history import History
-from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.markers import Markers
 from tui_trainer.ui.plots.panels import PanelSpec
 from tui_trainer.ui.plots.plot import Plot
 

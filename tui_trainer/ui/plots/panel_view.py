@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tui_trainer.config.choices import MOST_LOG_AXES, RememberedChoices
+from tui_trainer.config.remembered_choices import MOST_LOG_AXES, RememberedChoices
 from tui_trainer.runs.history import Window, XAxis
 from tui_trainer.ui.plots.panels import View
 

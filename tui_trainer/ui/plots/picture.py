@@ -16,8 +16,9 @@ from tui_trainer.runs.step_numbers import CURVES
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import Line, LineDrawing, Markers, column
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, column
 from tui_trainer.ui.plots.frame import Cursor, Surround, room, y_scale
+from tui_trainer.ui.plots.markers import Markers
 from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec, View
 from tui_trainer.ui.plots.signs import Sign
 

@@ -31,11 +31,11 @@ from tui_trainer.ui.plots.canvas import (
     TRAIN,
     VAL,
     LineDrawing,
-    Markers,
     Row,
 )
 from tui_trainer.ui.plots.figure import draw
 from tui_trainer.ui.plots.frame import message, rows
+from tui_trainer.ui.plots.markers import Markers
 from tui_trainer.ui.plots.panels import PanelSpec, View
 from tui_trainer.ui.plots.picture import picture
 

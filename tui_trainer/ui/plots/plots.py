@@ -20,13 +20,13 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.runs.history import History
 from tui_trainer.text.cells import cut_end
 from tui_trainer.ui.plots import crosshair
-from tui_trainer.ui.plots.canvas import markers_for
 from tui_trainer.ui.plots.grid import PanelGrid
+from tui_trainer.ui.plots.markers import markers_for
 from tui_trainer.ui.plots.panel_view import Viewing
 from tui_trainer.ui.plots.panels import panels_of
 from tui_trainer.ui.plots.plot import Plot

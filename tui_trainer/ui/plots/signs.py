@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.markers import Markers
 
 SIGNS: dict[str, tuple[str, str, str]] = {
     "nonfinite": ("\u00d7", "x", "not finite"),

@@ -21,10 +21,10 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.sections.metrics import metric_label, metric_text
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import duration

@@ -18,10 +18,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override, edited
 from tui_trainer.config.sections.metrics import metric_text
-from tui_trainer.runs.limits import Done, done_in, limit_reached, trained_on
+from tui_trainer.runs.limits import Done, done_in, horizon, limit_reached, trained_on
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from textual.screen import Screen
 
 from tui_trainer.config.overrides import Override
+from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.paths import count_files
-from tui_trainer.runs.takeover import delete_run
-from tui_trainer.sessions.prepare import read_config
+from tui_trainer.runs.removal import delete_run
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import counted, size_text

@@ -29,8 +29,9 @@ from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import measured
 from tui_trainer.ui.plots import crosshair
-from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Markers, markers_for
+from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL
 from tui_trainer.ui.plots.frame import line_sample
+from tui_trainer.ui.plots.markers import Markers, markers_for
 from tui_trainer.ui.plots.panels import LABEL_CELLS, LOOKS, PanelSpec, View, overlay
 from tui_trainer.ui.plots.plot import Plot
 

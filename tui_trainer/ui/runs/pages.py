@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.runs.config_file import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.filters import Term, parse_filter, select
 from tui_trainer.runs.index import ORDERS, RunSummary, list_runs, sort_runs
 from tui_trainer.runs.recording import open_recording

@@ -60,6 +60,7 @@ class FirstScreen(Screen[None]):
     def hand_over(self) -> None:
         """Send the kept keys again, to the screen that is in front now."""
         kept, self._kept = self._kept, []
-        self.query(Static).first().update(READING)
+        if kept:
+            self.query(Static).first().update(READING)
         for event in kept:
             self.app.post_message(events.Key(event.key, event.character))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from tui_trainer.config.overrides import Override
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.machine.devices import DeviceState
-    from tui_trainer.sessions.misfits import Misfits, SharedData
+    from tui_trainer.sessions.misfits import Misfits
+    from tui_trainer.sessions.preview import Preview
     from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import Session
-    from tui_trainer.sessions.workbench import Preview
+    from tui_trainer.sessions.shared_data import SharedData
     from tui_trainer.text.errors import TrainerError
 
 

@@ -1,4 +1,4 @@
-"""`in_two_threads`: applies a function to several columns, two at a time if there are many rows.
+"""Items that are made in threads: `in_two_threads` for columns, `made_ahead` for the next block.
 
 Layer: data.
 """
@@ -37,3 +37,17 @@ def in_two_threads(
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
+
+
+def made_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items in order; what making one raises is raised where it would be yielded."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as thread:
+        coming = thread.submit(_first, items)
+        while item := coming.result():
+            coming = thread.submit(_first, items)
+            yield item[0]
+
+
+def _first(items: Iterator[Item]) -> tuple[Item, ...]:
+    """Return the next item alone, or nothing; a StopIteration cannot leave a generator."""
+    return next(((item,) for item in items), ())

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ui.runs import an_ending, some_events
+from tui_trainer.runs.event_records import event_of
 from tui_trainer.runs.events import (
     CommandApplied,
     Edited,
@@ -21,7 +22,6 @@ from tui_trainer.runs.events import (
     to_dict,
 )
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.records import event_of
 
 OTHERS: list[Event] = [
     an_ending(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.choices import (
+from tui_trainer.config.remembered_choices import (
     Choices,
     RememberedChoices,
     choices_path,

@@ -1,4 +1,4 @@
-"""Options that several commands share: presets, the runs directory, plugins, overrides.
+"""The values behind arguments that several commands share: presets, runs, plugins, overrides.
 
 Layer: cli.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tui_trainer.config.overrides import Override
     from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.runs.directory import RunDirectory
 
 
 def library(arguments: argparse.Namespace) -> PresetLibrary:
@@ -30,7 +31,21 @@ def runs_dir(arguments: argparse.Namespace) -> Path:
     return given or default_runs_dir()
 
 
-def overrides(arguments: argparse.Namespace) -> list[str]:
+def find_run(arguments: argparse.Namespace) -> RunDirectory:
+    """Return the run that is named; BadInput if there is none."""
+    from tui_trainer.runs.lookup import find_run
+
+    return find_run(arguments.name, runs_dir(arguments))
+
+
+def overrides(arguments: argparse.Namespace) -> tuple[Override, ...]:
+    """Return the overrides of a command; raises ConfigError."""
+    from tui_trainer.config.overrides import parse_overrides
+
+    return tuple(parse_overrides(override_words(arguments)))
+
+
+def override_words(arguments: argparse.Namespace) -> list[str]:
     """Return the overrides; those from options of their own, like `--device`, come last and win."""
     words = list(arguments.overrides)
     if getattr(arguments, "device", None) is not None:

@@ -33,17 +33,17 @@ from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.split import Split
 from tui_trainer.data.batches.left_out import LeftOut
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.cell_values import to_numbers
 from tui_trainer.data.read_splits import MASKED_OUT, class_places, read_splits, stay_out
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
+from tui_trainer.data.splits.division import check_has_no_record, summary_of
 from tui_trainer.data.splits.notices import class_notices
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import RowSplit
-from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.text.clean import clean

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.collector import collector_paused, importing
+from tui_trainer.config.garbage_collection import collector_paused, importing
 
 PLUGIN = """
 class Journal:
