@@ -161,16 +161,14 @@ def _try_sgd(kernel: Kernel) -> bool:
     value, momentum = torch.split(torch.zeros(2), 1)
     gradients = [torch.ones(1)]
     settings: dict[str, Any] = {"lr": 0.5, "momentum": 0.5, "weight_decay": 0.0, "nesterov": False}
-    call_fused_sgd(kernel, [value], gradients, [momentum], is_first_step=True, **settings)
+    call_fused_sgd(kernel, ([value], gradients, [momentum]), is_first_step=True, **settings)
     # A first step has no momentum yet.
     return bool(value.isclose(torch.tensor(-0.5)).all())
 
 
 def call_fused_sgd(
     kernel: Kernel,
-    values: list[Tensor],
-    gradients: list[Tensor],
-    momenta: list[Tensor],
+    tensors: tuple[list[Tensor], list[Tensor], list[Tensor]],
     *,
     lr: float,
     momentum: float,
@@ -178,7 +176,8 @@ def call_fused_sgd(
     nesterov: bool,
     is_first_step: bool,
 ) -> None:
-    """Take a step of SGD; `momenta` is empty without momentum."""
+    """Take a step of SGD with values, gradients and momenta; none of these without momentum."""
+    values, gradients, momenta = tensors
     kernel(
         values,
         gradients,

@@ -171,11 +171,10 @@ class FlatSgd:
             for block in blocks.each:
                 self._update(block, group, is_first=is_first)
             return
+        momenta = blocks.moments[0] if group["momentum"] else []
         call_fused_sgd(
             self.kernel,
-            blocks.values,
-            blocks.gradients,
-            blocks.moments[0] if group["momentum"] else [],
+            (blocks.values, blocks.gradients, momenta),
             lr=group["lr"],
             momentum=group["momentum"],
             weight_decay=group["weight_decay"],
