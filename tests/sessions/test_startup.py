@@ -29,13 +29,14 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.names import free_name
+from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepared_run import PreparedRun
 from tui_trainer.sessions.requested_run import prepare
 from tui_trainer.sessions.requests import NewRun
-from tui_trainer.sessions.startup import Startup
+from tui_trainer.sessions.startup import StartCancelled, Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
 
 LIBRARY = PresetLibrary([builtin_dir()])
@@ -66,7 +67,8 @@ class StuckStart:
 
     def _prepare(self, startup: Startup) -> PreparedRun:
         startup.name(self.run, penguins().experiment)
-        startup.claim(self.run, RunLock.acquire(self.run.lock))
+        startup.claim(lambda: self.run)
+        startup.show(self.run, RunLock.acquire(self.run.lock))
         startup.enter("read the data")
         self.is_in_stage.set()
         assert self.go.wait(LIMIT_S)
@@ -150,6 +152,63 @@ def test_what_others_see_of_a_start_can_be_resumed_whenever_it_is_killed(tmp_pat
         prepare(penguins(), tmp_path, ["test"], LIBRARY, Startup(claimed=see))
     assert seen
     assert not seen[0].exists(), "a start that only fails leaves nothing"
+
+
+@pytest.mark.parametrize("moment", ["before the directory", "in between", "while it is shown"])
+def test_whoever_undoes_a_start_and_ends_at_once_leaves_nothing(
+    tmp_path: Path, moment: str
+) -> None:
+    """A signal may come at any moment of the thread that makes the directory."""
+    undone = threading.Event()
+
+    def undo() -> None:
+        startup.cancel()
+        startup.undo()
+        undone.set()
+
+    def claimed(run: RunDirectory, lock: RunLock) -> None:
+        # Shown for as long as this lasts: it is not removed before that.
+        other.start()
+        assert not undone.wait(0.2)
+        assert run.path.exists()
+
+    other = threading.Thread(target=undo)
+    startup = Startup(claimed=claimed)
+    if moment == "before the directory":
+        undo()
+        with pytest.raises(StartCancelled):
+            startup.claim(lambda: create_run(tmp_path, "birds"))
+    else:
+        run = startup.claim(lambda: create_run(tmp_path, "birds"))
+        lock = RunLock.acquire(run.lock)
+        if moment == "in between":
+            undo()
+            with pytest.raises(StartCancelled):
+                startup.show(run, lock)
+            assert not other.is_alive()
+        else:
+            startup.show(run, lock)
+            other.join(LIMIT_S)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_still_writes_while_it_is_removed_is_removed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    startup = Startup()
+    run = startup.claim(lambda: create_run(tmp_path, "birds"))
+    late = iter(["config.yaml", "splits"])
+
+    def remove_while_written(path: Path) -> None:
+        if name := next(late, ""):
+            (path / name).write_text("late", encoding="utf-8")
+            raise OSError("the directory is not empty")
+        remove_tree(path)
+
+    monkeypatch.setattr("tui_trainer.sessions.startup.remove_tree", remove_while_written)
+    startup.cancel()
+    assert startup.undo()
+    assert not run.path.exists()
 
 
 def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def prepare_fork(
     if not read_manifests(origin.checkpoints):
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
     checkpoint, _ = choose_checkpoint(origin.checkpoints, request.which, origin.command("fork"))
-    run = create_run(runs_dir, request.name or experiment.name, request.asked_at)
-    startup.claim(run)
+    name = request.name or experiment.name
+    run = startup.claim(lambda: create_run(runs_dir, name, request.asked_at))
     try:
         _copy_until(origin, run, checkpoint)
         _write_config(origin, run, experiment, overrides)

@@ -45,14 +45,13 @@ def prepare_new(
     check_writable(runs_dir)
     experiment = resolve_runs(experiment, runs_dir)
     other = split_of_other(experiment)
-    run = create_run(runs_dir, name or experiment.name, now)
+    run = startup.claim(lambda: create_run(runs_dir, name or experiment.name, now))
     try:
-        startup.claim(run)
         startup.name(run, experiment)
         # Before others are shown the run: killed from here on, it can be resumed.
         settings = write_config(run, experiment)
         lock = RunLock.acquire(run.lock)
-        startup.claim(run, lock)
+        startup.show(run, lock)
         task, device = build_task(experiment, record=other, startup=startup)
         record_split(run, task)
         # Those that were written, because the file takes long to read.

@@ -11,6 +11,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
@@ -19,7 +20,7 @@ from tui_trainer.runs.describe import STAGE_WORDS, value_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, FactFound, Stage, StageStarted, Topic
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.paths import remove_tree
+from tui_trainer.runs.paths import exists, remove_tree
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.loader import import_torch
@@ -32,6 +33,7 @@ CANCELLABLE = frozenset(STAGE_WORDS) - {"first step"}
 """The stages in which a start can be cancelled."""
 WHOLE = 10_000
 """The most characters of a value in a fact: a front end shows fewer, but JSON has all."""
+_REMOVALS = 10
 
 
 class StartCancelled(TrainerError):
@@ -144,13 +146,30 @@ class Startup:
         self.step = view.step
         self._named(view, experiment)
 
-    def claim(self, run: RunDirectory, lock: RunLock | None = None) -> None:
-        """Take charge of a new run's directory, which is removed unless the start is committed.
+    def claim(self, make: Callable[[], RunDirectory]) -> RunDirectory:
+        """Make the directory of a new run, which is removed unless the start is committed.
 
-        Once it is claimed with its lock, it is shown to others as a run that is starting.
+        Raises:
+            StartCancelled: the start was cancelled, and nothing was made.
         """
-        self._claimed, self._is_new = (run, lock), True
-        if lock is not None:
+        # Not while `undo` looks for what to remove: the process may end as soon as that is done.
+        with self._undo_lock:
+            self._check()
+            run = make()
+            self._claimed, self._is_new = (run, None), True
+        return run
+
+    def show(self, run: RunDirectory, lock: RunLock) -> None:
+        """Show the claimed run, whose lock was taken, to others as one that is starting.
+
+        Raises:
+            StartCancelled: the start was cancelled; the lock was given back.
+        """
+        with self._undo_lock:
+            if self.is_cancelled:
+                lock.release()
+            self._check()
+            self._claimed = (run, lock)
             self._on_claim(run, lock)
 
     def use_torch(self) -> None:
@@ -195,10 +214,18 @@ class Startup:
             # Half a run would count as the `last` one from here on.
             if lock is not None:
                 lock.release()
-            with contextlib.suppress(OSError):
-                remove_tree(run.path)
+            _remove(run.path)
             return True
 
     def _check(self) -> None:
         if self.is_cancelled:
             raise StartCancelled("the start was cancelled")
+
+
+def _remove(path: Path) -> None:
+    """Remove the directory of a run whose start may be writing one more file into it."""
+    for _ in range(_REMOVALS):
+        with contextlib.suppress(OSError):
+            remove_tree(path)
+        if not exists(path):
+            return
