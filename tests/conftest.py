@@ -6,12 +6,14 @@ import gc
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tui_trainer.cli import arguments
 from tui_trainer.config import user_code
 from tui_trainer.config.plugin_loader import LOADED
 
@@ -63,6 +65,14 @@ STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
 NUMBERS = count()
 os.environ["XDG_STATE_HOME"] = STATE.name
 os.environ["TUI_TRAINER_CACHE"] = str(Path(STATE.name) / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_parser_of_the_command_line() -> Iterator[None]:
+    """Make the parsers of all commands once, and not for each command of each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arguments, "make_parser", cache(arguments.make_parser))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
