@@ -6,12 +6,14 @@ import gc
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tui_trainer.cli import arguments
 from tui_trainer.config import user_code
 from tui_trainer.config.plugin_loader import LOADED
 
@@ -35,15 +37,27 @@ settings.register_profile("quick", settings.get_profile("patient"), max_examples
 gc.disable()
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the garbage collector from looking at torch and at all tests again and again.
 
-    It took a fifth of the time of the app's tests, which make many objects and drop few. An app
-    makes some hundred thousand, which are best looked at when all of them can go.
+    An app makes some hundred thousand objects, which are best looked at when all of them can go.
+    To let them go is a sixth of the time of the app's tests. The quick form has room for what all
+    tests leave behind, half a gigabyte for each worker; the full form lets it go, and fails for
+    a file among it that was left open.
     """
     gc.freeze()
     gc.enable()
-    gc.set_threshold(500_000, 10, 10)
+    gc.set_threshold(10_000_000 if _is_quick(session.config) else 500_000, 10, 10)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave what is left behind to the end of the process, before pytest lets it go."""
+    if _is_quick(session.config):
+        gc.freeze()
+
+
+def _is_quick(config: pytest.Config) -> bool:
+    return bool(config.getoption("--hypothesis-profile") == "quick")
 
 
 STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
@@ -51,6 +65,14 @@ STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
 NUMBERS = count()
 os.environ["XDG_STATE_HOME"] = STATE.name
 os.environ["TUI_TRAINER_CACHE"] = str(Path(STATE.name) / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_parser_of_the_command_line() -> Iterator[None]:
+    """Make the parsers of all commands once, and not for each command of each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arguments, "make_parser", cache(arguments.make_parser))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -314,7 +314,10 @@ def test_other_data_are_refused_with_what_to_use(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("rnn", {"cell": c}) for c in ("rnn", "gru", "lstm")] + [("transformer", {})],
+    [
+        *[("rnn", {"cell": "rnn"}), ("rnn", {"cell": "lstm"}), ("transformer", {})],
+        pytest.param("rnn", {"cell": "gru"}, marks=pytest.mark.further),
+    ],
 )
 def test_a_few_samples_are_learned_by_heart(kind: str, settings: Settings) -> None:
     inputs, classes = samples(TEXTS, 8), torch.arange(8) % 3

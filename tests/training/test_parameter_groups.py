@@ -74,7 +74,7 @@ def grouped(data: Path, kind: str, arithmetic: str = "fused", **training: Any) -
 PATHS = [
     ("adamw", "fused"),
     ("sgd", "plain"),
-    ("rmsprop", "fused"),
+    pytest.param("rmsprop", "fused", marks=pytest.mark.further),
     pytest.param("adam", "plain", marks=pytest.mark.full),
     pytest.param("muon", "fused", marks=pytest.mark.full),
 ]

@@ -154,6 +154,16 @@ def drive(
     return app
 
 
+def drive_in_turn(folder: Path, *steps: Step) -> None:
+    """Run several steps against one screen, as it costs more to open it than to use it."""
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        for one_step in steps:
+            await one_step(app, pilot)
+
+    drive(folder, step)
+
+
 def write_preset(folder: Path, kind: str, name: str, text: str) -> Path:
     path = folder / f"{kind}s" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)

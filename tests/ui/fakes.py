@@ -10,7 +10,8 @@ from typing import Any
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.config.presets import PresetLibrary, builtin_dir, stamp_of
+from tui_trainer.config.presets import Preset, PresetLibrary, builtin_dir, stamp_of
+from tui_trainer.config.sections.section import Section
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.machine.devices import DeviceState
@@ -173,13 +174,42 @@ def read_once(path: Path, stamp: tuple[int, ...]) -> Document:
     return read_document(path)
 
 
+@cache
+def section_once(folder: Path, preset: Preset) -> Section:
+    return PresetLibrary([folder]).section(preset)
+
+
+@cache
+def experiment_once(folder: Path, reference: str) -> Experiment:
+    return PresetLibrary([folder]).experiment(reference)
+
+
 class SharedPresets(PresetLibrary):
-    """A library that shares what it has read with those of all other tests."""
+    """A library that shares what it has read with those of all other tests.
+
+    Presets that ship are checked once: a screen checks all in its lists as it opens.
+    """
 
     def read(self, path: Path) -> Document:
         if self.has_unwritten(str(path)):
             return super().read(path)
         return read_once(path, stamp_of(path))
+
+    def section(self, preset: Preset) -> Section:
+        if preset.folder == builtin_dir():
+            return section_once(preset.folder, preset)
+        return super().section(preset)
+
+    def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
+        if overrides or self._unwritten or self._has_own:
+            return super().experiment(reference, overrides)
+        return experiment_once(builtin_dir(), reference)
+
+    @property
+    def _has_own(self) -> bool:
+        """Whether there are presets that do not ship, which those that ship may name."""
+        folders = (folder for folder in self.folders if folder != builtin_dir())
+        return any(any(folder.glob("*s/*")) for folder in folders)
 
 
 class FakeServices(Services):

@@ -11,68 +11,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from tests.ui.fakes import FakeSession
-from tui_trainer.cli.printers import LinePrinter
-from tui_trainer.runs.commands import Command, Stop
-from tui_trainer.runs.events import RunEnded, StateChanged
 from tui_trainer.ui.process import CurrentRun, run_app
 from tui_trainer.ui.terminal.driver import TerminalDriver
 from tui_trainer.ui.terminal.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tests.ui.counting_session import CountingSession
+    from tui_trainer.cli.printers import LinePrinter
 
 DROPPED = Path("dropped")
 """Made when frames have been dropped, since nothing can be seen on a terminal that stalls."""
 TAKEN = Path("taken")
 """Tells whether the terminal has taken what was written to it, `yes` or `no`."""
-
-
-class CountingSession(FakeSession):
-    """Counts steps until it is stopped or its time is over."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.steps = 0
-        self._seconds = seconds
-        self._stopped = threading.Event()
-        self._signal: int | None = None
-        self._thread = threading.Thread(target=self._work, name="trainer")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def send(self, command: Command) -> None:
-        super().send(command)
-        self.push(StateChanged(self.steps, "stopping", command.origin))
-        if isinstance(command, Stop):
-            self._signal = command.signal
-            self._stopped.set()
-
-    def wait(self, timeout_s: float) -> bool:
-        return self._stopped.wait(timeout_s)
-
-    @property
-    def ended(self) -> bool:
-        return not self._thread.is_alive() and self._thread.ident is not None
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self._signal is None else 128 + self._signal
-
-    def _work(self) -> None:
-        until_s = time.monotonic() + self._seconds
-        while not self._stopped.wait(0.002) and time.monotonic() < until_s:
-            self.steps += 1
-        self.push(RunEnded(self.steps, "stopped", "", 1, "", 0.0, self.exit_code))
 
 
 class SmallApp(App[int]):
@@ -150,9 +107,24 @@ class SmallApp(App[int]):
         os.write(2, b"\x1b[31mfrom 2\x1b[0m\n")
 
 
+# What only some of the programs use takes longer to import than all else.
+
+
+def counting(seconds: float) -> CountingSession:
+    from tests.ui.counting_session import CountingSession
+
+    return CountingSession(seconds)
+
+
+def printer() -> LinePrinter:
+    from tui_trainer.cli.printers import LinePrinter
+
+    return LinePrinter(sys.__stdout__)
+
+
 def main() -> None:
     report, kind = Path(sys.argv[1]), sys.argv[2]
-    session = CountingSession(float(sys.argv[3])) if kind == "run" else None
+    session = counting(float(sys.argv[3])) if kind == "run" else None
     facts: dict[str, Any] = {}
 
     def make(terminal: Terminal, live: CurrentRun) -> App[int]:
@@ -161,7 +133,7 @@ def main() -> None:
         facts["app"] = app
         return app
 
-    status = run_app(make, lambda: LinePrinter(sys.__stdout__))
+    status = run_app(make, printer)
     app = facts["app"]
     told = {
         "status": status,

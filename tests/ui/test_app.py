@@ -488,10 +488,22 @@ def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
     play(FakeServices(tmp_path, session), what)
 
 
-def test_help_and_palette_tell_both_keys_that_leave(tmp_path: Path) -> None:
+def test_every_key_of_the_compose_screen_is_in_help_and_palette(tmp_path: Path) -> None:
+    """Keys without an action are only those that each list and field of Textual has."""
+
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        found = {c.title: c.help for c in app.get_system_commands(app.screen)}
-        assert found["Quit; asks first if a run is active"] == "q, ^q"
+        known = {action.id for action in ACTIONS}
+        offered = {command.title: command.help for command in app.get_system_commands(app.screen)}
+        texts = {action.id: action.text for action in ACTIONS}
+        for active in app.screen.active_bindings.values():
+            if active.binding.id in known - {"app.palette"}:
+                assert texts[active.binding.id] in offered
+        others = {k for k, a in app.screen.active_bindings.items() if a.binding.id not in known}
+        scrolling = {"home", "end", "pageup", "pagedown", "left", "right"}
+        assert others <= scrolling | {f"ctrl+page{way}" for way in ("up", "down")} | {
+            *("tab", "shift+tab", "super+c")
+        }
+        assert offered["Quit; asks first if a run is active"] == "q, ^q"
         await pilot.press("f1")
         await pilot.pause()
         text = everything(app)
@@ -502,25 +514,6 @@ def test_help_and_palette_tell_both_keys_that_leave(tmp_path: Path) -> None:
     play(FakeServices(tmp_path), what, (100, 60))
 
 
-def test_every_key_of_the_compose_screen_is_in_help_and_palette(tmp_path: Path) -> None:
-    """Keys without an action are only those that each list and field of Textual has."""
-
-    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        known = {action.id for action in ACTIONS}
-        offered = {command.title for command in app.get_system_commands(app.screen)}
-        texts = {action.id: action.text for action in ACTIONS}
-        for active in app.screen.active_bindings.values():
-            if active.binding.id in known - {"app.palette"}:
-                assert texts[active.binding.id] in offered
-        others = {k for k, a in app.screen.active_bindings.items() if a.binding.id not in known}
-        scrolling = {"home", "end", "pageup", "pagedown", "left", "right"}
-        assert others <= scrolling | {f"ctrl+page{way}" for way in ("up", "down")} | {
-            *("tab", "shift+tab", "super+c")
-        }
-
-    play(FakeServices(tmp_path), what)
-
-
 @pytest.mark.parametrize("covered", [pytest.param(False, marks=pytest.mark.further), True])
 def test_ctrl_q_leaves_from_a_field_and_from_a_dialog(tmp_path: Path, covered: bool) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
@@ -529,13 +522,6 @@ def test_ctrl_q_leaves_from_a_field_and_from_a_dialog(tmp_path: Path, covered: b
         assert app.is_running
         await pilot.press("ctrl+q")
         await until(pilot, lambda: app._exit)
-
-    play(FakeServices(tmp_path), what)
-
-
-def test_every_theme_that_settings_take_is_one_of_textuals(tmp_path: Path) -> None:
-    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        assert set(THEMES) <= set(app.available_themes)
 
     play(FakeServices(tmp_path), what)
 
@@ -569,12 +555,15 @@ def test_a_theme_is_kept_unless_the_config_file_sets_one(
     opened(look)
 
 
-def test_the_theme_of_a_start_is_not_a_choice(tmp_path: Path) -> None:
+def test_the_theme_of_a_start_is_not_a_choice_and_all_to_choose_from_are_textuals(
+    tmp_path: Path,
+) -> None:
     services = FakeServices(tmp_path)
     services.choices = RememberedChoices(tmp_path / "app.json")
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.pause()
+        assert set(THEMES) <= set(app.available_themes)
 
     play(services, what)
     assert not (tmp_path / "app.json").exists()

@@ -15,7 +15,16 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
-from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
+from tests.ui.composing import (
+    Host,
+    drive,
+    drive_in_turn,
+    press,
+    shown,
+    type_text,
+    until,
+    write_preset,
+)
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.sessions.loader import Unforeseen
@@ -31,8 +40,8 @@ from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.search_bar import SearchBar
 
 
-def test_tab_goes_from_the_experiments_through_the_lists_to_the_fields(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+def test_tab_goes_through_the_lists_and_f6_round_the_panes(tmp_path: Path) -> None:
+    async def tab(app: Host, pilot: Pilot[None]) -> None:
         assert app.focused is app.pane("experiment")
         for kind in ("dataset", "model", "optimizer"):
             await press(pilot, "tab")
@@ -40,11 +49,8 @@ def test_tab_goes_from_the_experiments_through_the_lists_to_the_fields(tmp_path:
         await press(pilot, "tab")
         assert app.compose_screen.query_one(Form).has_focus_within
 
-    drive(tmp_path, step)
-
-
-def test_f6_goes_round_the_panes_and_comes_back(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+    async def f6(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("experiment").focus()
         await press(pilot, "f6", "f6", "f6", "f6")
         assert app.compose_screen.query_one(Form).has_focus_within
         seen = []
@@ -53,7 +59,7 @@ def test_f6_goes_round_the_panes_and_comes_back(tmp_path: Path) -> None:
             seen.append(app.focused.id if app.focused else None)
         assert seen == ["run-name", "start", "experiment"]
 
-    drive(tmp_path, step)
+    drive_in_turn(tmp_path, tab, f6)
 
 
 def test_choosing_an_experiment_fills_the_other_lists(tmp_path: Path) -> None:
@@ -155,8 +161,8 @@ def test_r_on_the_experiments_discards_all_changes_when_pressed_twice(tmp_path: 
     drive(tmp_path, step, overrides=["model=mlp", "optimizer.lr=1e-4"])
 
 
-def test_typing_a_field_changes_draft_and_command_line(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+def test_what_is_typed_into_a_field_changes_the_draft_and_is_no_command(tmp_path: Path) -> None:
+    async def typing(app: Host, pilot: Pilot[None]) -> None:
         form = app.compose_screen.query_one(Form)
         assert form.focus_field("optimizer.lr")
         await press(pilot, "ctrl+a", "ctrl+k", *"1e-4")
@@ -169,11 +175,7 @@ def test_typing_a_field_changes_draft_and_command_line(tmp_path: Path) -> None:
         await press(pilot, "ctrl+r")
         assert "unmodified" in shown(app)
 
-    drive(tmp_path, step)
-
-
-def test_letters_typed_into_a_field_are_no_commands(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+    async def letters(app: Host, pilot: Pilot[None]) -> None:
         form = app.compose_screen.query_one(Form)
         assert form.focus_field("dataset.path")
         await press(pilot, "ctrl+a", "ctrl+k", *"yrdjkq", "slash", "question_mark")
@@ -181,7 +183,7 @@ def test_letters_typed_into_a_field_are_no_commands(tmp_path: Path) -> None:
         assert app.is_in_front
         assert app.clipboard == ""
 
-    drive(tmp_path, step)
+    drive_in_turn(tmp_path, typing, letters)
 
 
 @pytest.mark.parametrize("key", ["f5", "ctrl+g"])
@@ -377,8 +379,8 @@ def test_the_command_shown_and_copied_has_the_name_and_the_options_of_the_run(
     drive(tmp_path, step, services=services, size=(200, 50))
 
 
-def test_search_narrows_the_list_until_escape_and_for_nothing_ends(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+def test_a_search_in_the_lists_narrows_them_until_escape(tmp_path: Path) -> None:
+    async def by_name(app: Host, pilot: Pilot[None]) -> None:
         pane = app.pane("experiment")
         await press(pilot, "slash", "enter")
         assert app.focused is pane
@@ -393,23 +395,37 @@ def test_search_narrows_the_list_until_escape_and_for_nothing_ends(tmp_path: Pat
         assert pane.option_count == len(app.presets("experiment")) > count
         assert not app.compose_screen.query_one(SearchBar).display
 
-    drive(tmp_path, step)
-
-
-def test_search_finds_by_description(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+    async def by_description(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "f6", "slash")
         await type_text(pilot, "344 penguins")
         pane = app.pane("dataset")
         assert pane.option_count == 1
         assert pane.pointed is not None
         assert pane.pointed.name == "penguins"
+        await press(pilot, "escape")
 
-    drive(tmp_path, step)
+    async def with_and_without_a_match(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("experiment").focus()
+        await press(pilot, "slash", *"lr", "backspace", "backspace", *"mlp")
+        assert app.pane("experiment").option_count == len(app.presets("experiment", "mlp"))
+        assert "search in the experiments" in shown(app)
+        assert "patience" in shown(app)
+        await press(pilot, *"zzz")
+        assert "nothing matches" in shown(app)
+        assert "patience" in shown(app)
+
+    drive_in_turn(tmp_path, by_name, by_description, with_and_without_a_match)
 
 
-def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+def test_a_search_in_the_fields_goes_to_the_one_it_finds(tmp_path: Path) -> None:
+    async def folded(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash")
+        await type_text(pilot, "grad clip norm")
+        await press(pilot, "enter")
+        assert app.compose_screen.query_one(Form).focused_key == "training.grad_clip_norm"
+        await until(pilot, lambda: "clip norm" in shown(app))
+
+    async def from_inside_of_one(app: Host, pilot: Pilot[None]) -> None:
         form = app.compose_screen.query_one(Form)
         assert form.focus_field("training.epochs")
         await press(pilot, "f3")
@@ -419,11 +435,8 @@ def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
         await press(pilot, "escape")
         assert form.focus_field("training.epochs")
 
-    drive(tmp_path, step)
-
-
-def test_what_no_list_has_is_searched_in_the_fields(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+    async def what_no_list_has(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("experiment").focus()
         form = app.compose_screen.query_one(Form)
         await press(pilot, "f6", "f6", "slash", *"lr")
         assert "no model matches, but these fields do" in shown(app)
@@ -436,31 +449,7 @@ def test_what_no_list_has_is_searched_in_the_fields(tmp_path: Path) -> None:
         assert app.pane("model").option_count == len(app.presets("model"))
         assert "no model matches lr: this is the field optimizer.lr" in app.notices()
 
-    drive(tmp_path, step)
-
-
-def test_a_search_comes_back_from_the_fields_when_the_list_has_it(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash", *"lr", "backspace", "backspace", *"mlp")
-        assert app.pane("experiment").option_count == len(app.presets("experiment", "mlp"))
-        assert "search in the experiments" in shown(app)
-        assert "patience" in shown(app)
-        await press(pilot, *"zzz")
-        assert "nothing matches" in shown(app)
-        assert "patience" in shown(app)
-
-    drive(tmp_path, step)
-
-
-def test_a_folded_field_is_found_by_its_label(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash")
-        await type_text(pilot, "grad clip norm")
-        await press(pilot, "enter")
-        assert app.compose_screen.query_one(Form).focused_key == "training.grad_clip_norm"
-        await until(pilot, lambda: "clip norm" in shown(app))
-
-    drive(tmp_path, step)
+    drive_in_turn(tmp_path, folded, from_inside_of_one, what_no_list_has)
 
 
 def test_letters_that_come_at_once_with_the_slash_are_searched_for(tmp_path: Path) -> None:

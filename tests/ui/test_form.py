@@ -110,8 +110,18 @@ def using(
     asyncio.run(run())
 
 
-def test_what_is_typed_or_pasted_reaches_the_draft_and_is_marked() -> None:
+def using_in_turn(*tests: Callable[[Hand], Awaitable[None]]) -> None:
+    """Run several tests with a hand on one form, as it takes long to open."""
+
     async def test(hand: Hand) -> None:
+        for one_test in tests:
+            await one_test(hand)
+
+    using(test)
+
+
+def test_what_is_typed_or_pasted_reaches_the_draft_with_its_mark_and_problem() -> None:
+    async def typed_or_pasted(hand: Hand) -> None:
         assert "*" not in hand.host.line("lr")
         await hand.type("optimizer.lr", "3e-4")
         assert hand.draft.text("optimizer.lr") == "3e-4"
@@ -126,7 +136,14 @@ def test_what_is_typed_or_pasted_reaches_the_draft_and_is_marked() -> None:
         assert hand.draft.text("model.channels") == "8, 16"
         assert hand.draft.problem("model.channels") == ""
 
-    using(test)
+    async def wrong(hand: Hand) -> None:
+        await hand.type("early_stopping.patience", "0")
+        line = hand.host.line("patience")
+        assert line.split("*")[1].strip() == "✗ should be at least 1 (got 0)"
+        await hand.press("backspace", "1")
+        assert "✗" not in hand.host.text
+
+    using_in_turn(typed_or_pasted, wrong)
 
 
 def test_what_is_typed_while_the_form_is_shown_again_is_not_lost() -> None:
@@ -141,13 +158,44 @@ def test_what_is_typed_while_the_form_is_shown_again_is_not_lost() -> None:
     using(test)
 
 
-def test_a_form_that_opens_changes_nothing_and_has_rows_of_one_line() -> None:
-    async def test(hand: Hand) -> None:
+def test_a_form_opens_unchanged_is_searched_and_a_field_of_it_reset() -> None:
+    async def opened(hand: Hand) -> None:
         assert hand.host.changed == []
         assert hand.draft.changes == []
         assert {row.size.height for row in hand.form.query(FieldRow)} == {1}
 
-    using(test)
+    async def searched(hand: Hand) -> None:
+        before = hand.shown()
+        hand.form.filter("grad_clip")
+        await hand.pilot.pause()
+        assert hand.shown() == ["training.grad_clip_norm", "training.grad_clip_value"]
+        hand.form.filter("RATE before")
+        await hand.pilot.pause()
+        assert hand.shown() == ["optimizer.lr"]
+        await hand.press("down")
+        hand.form.filter("")
+        await hand.pilot.pause()
+        assert hand.shown() == before
+
+    async def found_behind_a_search(hand: Hand) -> None:
+        hand.form.filter("epochs")
+        assert not hand.form.focus_field("optimizer.no_such")
+        assert hand.form.focus_field("optimizer.weight_decay")
+        await hand.pilot.pause()
+        assert hand.row("optimizer.weight_decay").editor.has_focus
+        assert "optimizer.lr" in hand.shown()
+
+    async def reset(hand: Hand) -> None:
+        await hand.type("optimizer.lr", "oops")
+        hand.host.changed.clear()
+        hand.form.reset_focused()
+        await hand.pilot.pause()
+        assert hand.row("optimizer.lr").editor.value == "0.003"
+        assert hand.draft.changes == []
+        assert hand.host.changed == ["optimizer.lr"]
+        assert "*" not in hand.host.line("lr")
+
+    using_in_turn(opened, searched, found_behind_a_search, reset)
 
 
 def told(row: FieldRow) -> str:
@@ -156,17 +204,6 @@ def told(row: FieldRow) -> str:
     assert row.size.height == 1 + len(below)
     assert all(line.cell_length <= row.size.width for line in row.render().split("\n"))
     return " ".join(line.strip() for line in below) or first[first.find("✗") :].rstrip()
-
-
-def test_a_problem_with_little_text_stands_beside_its_field_as_it_is_typed() -> None:
-    async def test(hand: Hand) -> None:
-        await hand.type("early_stopping.patience", "0")
-        line = hand.host.line("patience")
-        assert line.split("*")[1].strip() == "✗ should be at least 1 (got 0)"
-        await hand.press("backspace", "1")
-        assert "✗" not in hand.host.text
-
-    using(test)
 
 
 PROBLEMS = {
@@ -309,8 +346,8 @@ def test_enter_and_arrows_go_from_field_to_field_and_stop_at_the_ends() -> None:
     using(test)
 
 
-def test_arrows_and_space_go_through_the_choices() -> None:
-    async def test(hand: Hand) -> None:
+def test_choices_and_switches_are_changed_by_keys_and_mouse() -> None:
+    async def arrows_and_space(hand: Hand) -> None:
         await hand.go("model.activation")
         await hand.press("right")
         assert hand.draft.text("model.activation") == "gelu"
@@ -321,11 +358,7 @@ def test_arrows_and_space_go_through_the_choices() -> None:
         assert "relu" in hand.host.line("activation")
         assert "▾" in hand.host.line("activation")
 
-    using(test)
-
-
-def test_enter_shows_all_choices_and_takes_one_unless_they_are_left() -> None:
-    async def test(hand: Hand) -> None:
+    async def all_choices(hand: Hand) -> None:
         for key in ("escape", "tab"):
             await hand.go("schedule.type")
             await hand.press("enter", "up")
@@ -342,11 +375,7 @@ def test_enter_shows_all_choices_and_takes_one_unless_they_are_left() -> None:
         assert hand.form.focused_key == "schedule.type"
         assert hand.row("schedule.type").editor.has_focus
 
-    using(test)
-
-
-def test_choices_can_be_clicked() -> None:
-    async def test(hand: Hand) -> None:
+    async def clicked_choice(hand: Hand) -> None:
         row = await hand.go("model.norm")
         await hand.click(row)
         await until(hand.pilot, lambda: any(menu.region for menu in hand.form.query(Menu)))
@@ -354,11 +383,7 @@ def test_choices_can_be_clicked() -> None:
         await hand.pilot.pause()
         assert hand.draft.text("model.norm") == "none"
 
-    using(test)
-
-
-def test_a_switch_is_turned_by_space_enter_and_mouse() -> None:
-    async def test(hand: Hand) -> None:
+    async def switch(hand: Hand) -> None:
         row = await hand.go("training.drop_last")
         assert "[ ] no" in hand.host.line("drop last")
         await hand.press("space")
@@ -370,7 +395,7 @@ def test_a_switch_is_turned_by_space_enter_and_mouse() -> None:
         await hand.pilot.pause()
         assert hand.draft.text("training.drop_last") == "true"
 
-    using(test)
+    using_in_turn(arrows_and_space, all_choices, clicked_choice, switch)
 
 
 def test_another_type_swaps_the_rows_below_it_and_keeps_the_focus() -> None:
@@ -418,8 +443,20 @@ def test_a_draft_changed_underneath_is_shown_and_focus_and_scrolling_stay() -> N
     using(test)
 
 
-def test_another_draft_can_be_shown() -> None:
-    async def test(hand: Hand) -> None:
+def test_another_draft_can_be_shown_with_the_limit_that_its_preset_sets() -> None:
+    async def with_a_limit(hand: Hand) -> None:
+        assert "training.max_steps" not in hand.shown()
+        hand.form.show(Draft(LIBRARY, "stdlib-gpt"))
+        await hand.pilot.pause()
+        assert hand.shown()[:3] == ["training.epochs", "training.max_steps", "training.batch_size"]
+        assert hand.host.line("max steps").split() == ["max", "steps", "700", "steps"]
+        assert "dataset.val_bytes" in hand.shown()
+        row = await hand.go("training.max_steps")
+        await hand.press("ctrl+u")
+        assert row.editor.has_focus
+        assert "training.max_steps" in hand.shown(), "it stays while it is typed in"
+
+    async def without(hand: Hand) -> None:
         other = Draft(LIBRARY, "penguins-mlp")
         hand.form.show(other)
         await hand.pilot.pause()
@@ -430,7 +467,7 @@ def test_another_draft_can_be_shown() -> None:
         assert other.text("training.epochs") == "3"
         assert hand.draft.changes == []
 
-    using(test)
+    using_in_turn(with_a_limit, without)
 
 
 def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -> None:
@@ -452,22 +489,6 @@ def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -
     using(test)
 
 
-def test_a_limit_that_a_preset_sets_is_not_folded_away() -> None:
-    async def test(hand: Hand) -> None:
-        assert "training.max_steps" not in hand.shown()
-        hand.form.show(Draft(LIBRARY, "stdlib-gpt"))
-        await hand.pilot.pause()
-        assert hand.shown()[:3] == ["training.epochs", "training.max_steps", "training.batch_size"]
-        assert hand.host.line("max steps").split() == ["max", "steps", "700", "steps"]
-        assert "dataset.val_bytes" in hand.shown()
-        row = await hand.go("training.max_steps")
-        await hand.press("ctrl+u")
-        assert row.editor.has_focus
-        assert "training.max_steps" in hand.shown(), "it stays while it is typed in"
-
-    using(test)
-
-
 def test_a_fold_says_that_something_in_it_is_wrong() -> None:
     async def test(hand: Hand) -> None:
         folded = sum(field.advanced for field in groups_of({"loss": "auto"})[0].fields)
@@ -476,49 +497,6 @@ def test_a_fold_says_that_something_in_it_is_wrong() -> None:
     draft = Draft(LIBRARY)
     draft.set("training.max_steps", "x")
     using(test, draft)
-
-
-def test_a_search_shows_the_fields_with_all_words_and_folded_ones_too() -> None:
-    async def test(hand: Hand) -> None:
-        before = hand.shown()
-        hand.form.filter("grad_clip")
-        await hand.pilot.pause()
-        assert hand.shown() == ["training.grad_clip_norm", "training.grad_clip_value"]
-        hand.form.filter("RATE before")
-        await hand.pilot.pause()
-        assert hand.shown() == ["optimizer.lr"]
-        await hand.press("down")
-        hand.form.filter("")
-        await hand.pilot.pause()
-        assert hand.shown() == before
-
-    using(test)
-
-
-def test_reset_gives_the_focused_field_the_presets_value() -> None:
-    async def test(hand: Hand) -> None:
-        await hand.type("optimizer.lr", "oops")
-        hand.host.changed.clear()
-        hand.form.reset_focused()
-        await hand.pilot.pause()
-        assert hand.row("optimizer.lr").editor.value == "0.003"
-        assert hand.draft.changes == []
-        assert hand.host.changed == ["optimizer.lr"]
-        assert "*" not in hand.host.line("lr")
-
-    using(test)
-
-
-def test_a_field_behind_a_search_is_found_again() -> None:
-    async def test(hand: Hand) -> None:
-        hand.form.filter("epochs")
-        assert not hand.form.focus_field("optimizer.no_such")
-        assert hand.form.focus_field("optimizer.weight_decay")
-        await hand.pilot.pause()
-        assert hand.row("optimizer.weight_decay").editor.has_focus
-        assert "optimizer.lr" in hand.shown()
-
-    using(test)
 
 
 @pytest.mark.parametrize("size", [(60, 20), pytest.param((200, 50), marks=pytest.mark.further)])

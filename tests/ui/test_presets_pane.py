@@ -12,7 +12,16 @@ from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.pilot import Pilot
 
-from tests.ui.composing import Host, drive, press, shown, type_text, until, write_preset
+from tests.ui.composing import (
+    Host,
+    drive,
+    drive_in_turn,
+    press,
+    shown,
+    type_text,
+    until,
+    write_preset,
+)
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.reader import Document
@@ -61,8 +70,8 @@ def test_a_broken_preset_says_what_is_wrong(tmp_path: Path, kind: str, text: str
     assert why in entry_of(tmp_path, kind, "broken").wrong
 
 
-def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
-    write_preset(tmp_path, "model", "broken", "type: mpl\n")
+def test_a_broken_preset_is_marked_and_can_be_chosen_once_it_is_mended(tmp_path: Path) -> None:
+    path = write_preset(tmp_path, "model", "broken", "type: mpl\n")
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         assert "! broken" in shown(app)
@@ -72,6 +81,11 @@ def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
         await press(pilot, "enter")
         assert app.compose_screen.draft.preset("model") == "cnn"
         assert any(text.startswith("broken cannot be used: ") for text in app.notices())
+        path.write_text("description: it is whole again\ntype: mlp\n")
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "broken"
+        assert "broken: it is whole again" in shown(app)
+        assert "! broken" not in shown(app)
 
     drive(tmp_path, step)
 
@@ -169,23 +183,14 @@ def test_the_preset_under_the_cursor_is_described_once(
     drive(tmp_path, step, size=size)
 
 
-def test_marks_of_presets_that_do_not_fit_go_when_the_data_change(tmp_path: Path) -> None:
+def test_a_loss_that_does_not_fit_is_marked_and_marks_go_when_the_data_change(
+    tmp_path: Path,
+) -> None:
     services = FakeServices(tmp_path)
-    services.fake_workbench.unfit = {"model": {"gpt": "takes texts"}}
-
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "✗ gpt" in shown(app))
-        services.fake_workbench.unfit = {}
-        app.pane("dataset").focus()
-        await press(pilot, "home", "enter")
-        assert "✗ gpt" not in shown(app)
-
-    drive(tmp_path, step, services=services)
-
-
-def test_a_loss_that_does_not_fit_is_marked_in_its_menu(tmp_path: Path) -> None:
-    services = FakeServices(tmp_path)
-    services.fake_workbench.unfit = {"loss": {"mse": "mse needs a number to predict"}}
+    services.fake_workbench.unfit = {
+        "model": {"gpt": "takes texts"},
+        "loss": {"mse": "mse needs a number to predict"},
+    }
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: bool(app.summary.survey.misfits))
@@ -195,24 +200,13 @@ def test_a_loss_that_does_not_fit_is_marked_in_its_menu(tmp_path: Path) -> None:
         assert "mse needs a number to predict" in shown(app)
         await press(pilot, *["down"] * 4, "enter")
         assert app.compose_screen.draft.text("loss.type") == "mse"
+        await until(pilot, lambda: "✗ gpt" in shown(app))
+        services.fake_workbench.unfit = {}
+        app.pane("dataset").focus()
+        await press(pilot, "home", "enter")
+        assert "✗ gpt" not in shown(app)
 
     drive(tmp_path, step, services=services)
-
-
-def test_a_preset_mended_in_an_editor_can_be_chosen(tmp_path: Path) -> None:
-    path = write_preset(tmp_path, "model", "broken", "type: mpl\n")
-
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        app.pane("model").focus()
-        await press(pilot, "home", "enter")
-        assert app.compose_screen.draft.preset("model") == "cnn"
-        path.write_text("description: it is whole again\ntype: mlp\n")
-        await press(pilot, "enter")
-        assert app.compose_screen.draft.preset("model") == "broken"
-        assert "broken: it is whole again" in shown(app)
-        assert "! broken" not in shown(app)
-
-    drive(tmp_path, step)
 
 
 def test_a_preset_broken_in_an_editor_is_refused_and_marked(tmp_path: Path) -> None:
@@ -255,10 +249,37 @@ def test_a_preset_written_meanwhile_is_in_the_list_that_gets_the_focus(tmp_path:
     drive(tmp_path, step)
 
 
-def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change_it(
-    tmp_path: Path,
-) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
+def test_moving_and_searching_choose_nothing_and_enter_says_when_it_would(tmp_path: Path) -> None:
+    async def moved(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "j", "j", "k")
+        pane = app.pane("experiment")
+        assert pane.pointed is not None
+        assert pane.pointed.name == "digits-mlp"
+        assert app.compose_screen.draft.base == "digits-cnn"
+        assert "digits-mlp: a fully connected network" in shown(app)
+
+    async def nothing_matches(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"zzz", "enter")
+        assert "nothing matches" in shown(app)
+        assert f"0 of {len(app.presets('experiment'))}" in shown(app)
+        await press(pilot, "enter", "d", "escape")
+        assert app.compose_screen.draft.base == "digits-cnn"
+        await press(pilot, "escape")
+        assert "● digits-cnn" in shown(app)
+
+    async def with_the_focus_alone(app: Host, pilot: Pilot[None]) -> None:
+        left, entered = app.pane("dataset"), app.pane("model")
+        left.focus()
+        await press(pilot, "home")
+        assert left.border_subtitle == "↵ chooses it"
+        entered.focus()
+        await pilot.pause()
+        assert left.border_subtitle == ""
+        left.focus()
+        await pilot.pause()
+        assert left.border_subtitle == "↵ chooses it"
+
+    async def at_what_is_chosen(app: Host, pilot: Pilot[None]) -> None:
         pane = app.pane("optimizer")
         assert pane.pointed is not None
         assert pane.pointed.name == "adamw"
@@ -271,50 +292,10 @@ def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change
         assert pane.border_subtitle == ""
         assert app.compose_screen.draft.preset("optimizer") == "muon"
 
-    drive(tmp_path, step)
+    drive_in_turn(tmp_path, moved, nothing_matches, with_the_focus_alone, at_what_is_chosen)
 
 
-def test_only_the_list_with_the_focus_says_what_enter_would_do(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        left, entered = app.pane("dataset"), app.pane("model")
-        left.focus()
-        await press(pilot, "home")
-        assert left.border_subtitle == "↵ chooses it"
-        entered.focus()
-        await pilot.pause()
-        assert left.border_subtitle == ""
-        left.focus()
-        await pilot.pause()
-        assert left.border_subtitle == "↵ chooses it"
-
-    drive(tmp_path, step)
-
-
-def test_j_and_k_move_and_choose_nothing(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "j", "j", "k")
-        pane = app.pane("experiment")
-        assert pane.pointed is not None
-        assert pane.pointed.name == "digits-mlp"
-        assert app.compose_screen.draft.base == "digits-cnn"
-        assert "digits-mlp: a fully connected network" in shown(app)
-
-    drive(tmp_path, step)
-
-
-def test_a_filter_that_matches_nothing_says_so_and_chooses_nothing(tmp_path: Path) -> None:
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "slash", *"zzz", "enter")
-        assert "nothing matches" in shown(app)
-        assert f"0 of {len(app.presets('experiment'))}" in shown(app)
-        await press(pilot, "enter", "d", "escape")
-        assert app.compose_screen.draft.base == "digits-cnn"
-        await press(pilot, "escape")
-        assert "● digits-cnn" in shown(app)
-
-    drive(tmp_path, step)
-
-
+@pytest.mark.further
 def test_a_list_of_a_thousand_presets_can_be_searched(tmp_path: Path) -> None:
     for number in range(300):
         write_preset(
