@@ -262,7 +262,8 @@ def test_a_resume_reads_up_to_its_step_on_top_of_the_file(tmp_path: Path) -> Non
         assert history.names == read_history(run, step).names
 
 
-@pytest.mark.parametrize("many", [100_000, pytest.param(LONG, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("many", [100_000, LONG])
 def test_a_million_steps_open_as_fast_as_a_thousand(tmp_path: Path, many: int) -> None:
     def opening_s(steps: int) -> float:
         run = make_run(tmp_path / str(steps), steps)

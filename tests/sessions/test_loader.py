@@ -226,6 +226,7 @@ def in_process(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full
 def test_loading_torch_leaves_generator_threads_and_environment_as_they_are() -> None:
     done = in_process(
         "import gc, os, sys, threading\n"
@@ -251,6 +252,7 @@ def test_loading_torch_leaves_generator_threads_and_environment_as_they_are() ->
     assert done.returncode == 0
 
 
+@pytest.mark.full
 def test_closing_in_the_middle_of_the_import_is_a_clean_end() -> None:
     done = in_process(
         "import threading, time\n"
