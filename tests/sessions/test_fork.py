@@ -26,7 +26,8 @@ from tui_trainer.sessions.requested_run import prepare as prepare_request
 from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, planned_name
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
+from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, TrainerError
+from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.split_file import read_record
 
 WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
@@ -74,6 +75,27 @@ def test_a_fork_without_changes_equals_its_origin_which_stays_as_it_is(tmp_path:
     assert fork.config.read_bytes() == origin.config.read_bytes()
     earlier = json.loads(fork.provenance.read_text())["earlier"]
     assert earlier == [{"forked_from": str(origin.path), "step": 16}]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_fork_that_fails_removes_its_own_directory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+) -> None:
+    origin = an_origin(tmp_path)
+    startup = Startup()
+
+    def fail(origin: RunDirectory, run: RunDirectory, checkpoint: Checkpoint) -> None:
+        if is_cancelled:
+            startup.cancel()
+            assert startup.undo()
+            # Somebody else takes the name, which is free again.
+            make_skeleton(run)
+        raise OSError("no such file")
+
+    monkeypatch.setattr("tui_trainer.sessions.fork._copy_until", fail)
+    with pytest.raises(CannotWrite):
+        prepare_fork(origin, tmp_path, ForkRun(origin.path, name="fork"), ["test"], startup)
+    assert len(list(tmp_path.glob("fork-*"))) == is_cancelled
 
 
 def test_each_start_keeps_the_settings_of_its_configuration(tmp_path: Path) -> None:

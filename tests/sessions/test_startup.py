@@ -16,7 +16,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Pause, Save, Stop
 from tui_trainer.runs.config_file import read_config
 from tui_trainer.runs.describe import describe
-from tui_trainer.runs.directory import RunDirectory, create_run
+from tui_trainer.runs.directory import RunDirectory, create_run, make_skeleton
 from tui_trainer.runs.events import (
     CommandApplied,
     Event,
@@ -209,6 +209,23 @@ def test_a_start_that_still_writes_while_it_is_removed_is_removed_all_the_same(
     startup.cancel()
     assert startup.undo()
     assert not run.path.exists()
+
+
+def test_who_takes_the_name_of_an_undone_start_keeps_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove_for_another(path: Path) -> None:
+        remove_tree(path)
+        make_skeleton(RunDirectory.at(path))
+        removed.append(path)
+
+    removed: list[Path] = []
+    monkeypatch.setattr("tui_trainer.sessions.startup.remove_tree", remove_for_another)
+    startup = Startup()
+    run = startup.claim(lambda: create_run(tmp_path, "birds"))
+    startup.cancel()
+    assert startup.undo()
+    assert removed == [run.path]
 
 
 def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:

@@ -65,8 +65,10 @@ def prepare_fork(
         resume = ResumeRun(run.path, overrides, accept_data=request.accept_data)
         return prepare_resume(run, resume, argv, startup, origin="fork")
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            remove_tree(run.path)
+        # Once a cancelled start is undone, another run may have the name.
+        if not startup.undo() and not startup.is_cancelled:
+            with contextlib.suppress(OSError):
+                remove_tree(run.path)
         if isinstance(error, OSError):
             raise cannot_write(run.path, error) from error
         raise

@@ -227,5 +227,7 @@ def _remove(path: Path) -> None:
     for _ in range(_REMOVALS):
         with contextlib.suppress(OSError):
             remove_tree(path)
+            # What has the name from now on is the run of somebody else.
+            return
         if not exists(path):
             return
