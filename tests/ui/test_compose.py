@@ -782,3 +782,12 @@ def test_the_screen_is_painted_even_if_textual_tells_it_no_size(
         await until(pilot, lambda: app.screen in painted)
 
     drive(tmp_path, steps)
+
+
+def test_a_letter_right_behind_the_keys_to_a_field_replaces_its_text(tmp_path: Path) -> None:
+    async def steps(app: Host, pilot: Pilot[None]) -> None:
+        for key, character in [*[("tab", None)] * 4, ("9", "9"), ("5", "5")]:
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: app.compose_screen.draft.text("training.epochs") == "95")
+
+    drive(tmp_path, steps)
