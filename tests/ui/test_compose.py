@@ -11,6 +11,7 @@ import pytest
 from textual import events
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.events import Resize
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
@@ -763,3 +764,30 @@ def test_nothing_is_asked_while_another_screen_is_in_front(tmp_path: Path) -> No
         assert services.fake_workbench.asked[-1].training.epochs == 7
 
     drive(tmp_path, step, services=services)
+
+
+def test_the_screen_is_painted_even_if_textual_tells_it_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[Screen[Any]] = []
+    monkeypatch.setitem(ComposeScreen._decorated_handlers, Resize, [])
+    monkeypatch.setattr("tui_trainer.ui.compose.screen.LATEST_S", 0.01)
+
+    def paint(screen: Screen[Any]) -> None:
+        painted.append(screen)
+
+    monkeypatch.setattr(Screen, "_compositor_refresh", paint)
+
+    async def steps(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.screen in painted)
+
+    drive(tmp_path, steps)
+
+
+def test_a_letter_right_behind_the_keys_to_a_field_replaces_its_text(tmp_path: Path) -> None:
+    async def steps(app: Host, pilot: Pilot[None]) -> None:
+        for key, character in [*[("tab", None)] * 4, ("9", "9"), ("5", "5")]:
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: app.compose_screen.draft.text("training.epochs") == "95")
+
+    drive(tmp_path, steps)

@@ -76,8 +76,12 @@ class PresetPane(OptionList):
 
     def on_resize(self) -> None:
         """Keep the cursor in view; before the first layout there was nothing to scroll."""
-        self._update_lines()
-        self.scroll_to_highlight()
+        if hasattr(OptionList, "_update_lines"):
+            self._update_lines()
+            self.scroll_to_highlight()
+        else:
+            # A name of Textual's own: without it, the list knows its lines once it is painted.
+            self.call_after_refresh(self.scroll_to_highlight)
 
     def show(self, chosen: str, own_type: str = "", *, is_changed: bool = False) -> None:
         """Mark the chosen preset, or else the type of a plugin, and whether it has changes."""

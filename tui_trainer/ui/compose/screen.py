@@ -20,7 +20,6 @@ from textual.content import Content
 from textual.events import Resize, ScreenResume
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
 
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.export import StartOptions
@@ -53,6 +52,8 @@ if TYPE_CHECKING:
     from tui_trainer.ui.compose.data_picker import Picked
 
 TITLE = "tui-trainer · compose"
+LATEST_S = 1.0
+"""The screen is painted by then, should Textual have told it no size."""
 Severity = Literal["information", "warning", "error"]
 
 
@@ -112,6 +113,7 @@ class ComposeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._redraw()
+        self.set_timer(LATEST_S, self._paint)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Do nothing at a key that comes while the parts of the screen are still being made."""
@@ -122,12 +124,16 @@ class ComposeScreen(Screen[None]):
 
     @on(Resize)
     def _sizes_known(self, event: Resize) -> None:
-        if self._knows_sizes:
-            return
-        self._knows_sizes = True
-        if event.size == self.size and self.has_class(*size_classes(*event.size)):
+        is_unknown = not self._knows_sizes and event.size == self.size
+        if is_unknown and self.has_class(*size_classes(*event.size)):
             # Textual would lay out at once, before the parts have found out.
             event.prevent_default()
+            self._paint()
+        self._knows_sizes = True
+
+    def _paint(self) -> None:
+        if not self._knows_sizes:
+            self._knows_sizes = True
             self.refresh(layout=True)
 
     def _compositor_refresh(self) -> None:
@@ -296,8 +302,7 @@ class ComposeScreen(Screen[None]):
         self.run_worker(self._copy(self._command))
 
     async def _copy(self, command: str) -> None:
-        how = await copy(self.app, command, os.environ)
-        self._say(f"copied: {command}\n{how}")
+        self._say(f"copied: {command}\n{await copy(self.app, command, os.environ)}")
 
     def action_details(self) -> None:
         """Show all about the preset under the cursor, the changes, the layers and the devices."""
@@ -339,9 +344,8 @@ class ComposeScreen(Screen[None]):
 
     def action_next_pane(self) -> None:
         """Go to the next of the lists, the fields, the name and the start button."""
-        panes: list[Widget] = [*self._shelf.panes, self.query_one(Form)]
-        panes += [self.query_one("#run-name"), self.query_one("#start")]
-        enter_next(panes)
+        others = map(self.query_one, ("Form", "#run-name", "#start"))
+        enter_next([*self._shelf.panes, *others])
 
     # Showing the draft.
 
@@ -380,10 +384,9 @@ class ComposeScreen(Screen[None]):
     @property
     def _command(self) -> str:
         """The command line that starts the same run."""
-        services = self._services
-        runs_dir = None if is_default(services.runs_dir) else services.runs_dir
+        given = None if is_default(self._services.runs_dir) else self._services.runs_dir
         name = self.query_one(LaunchBar).run_name
-        return self.draft.command(StartOptions(name, runs_dir, services.plugins))
+        return self.draft.command(StartOptions(name, given, self._services.plugins))
 
     def _sketch(self) -> None:
         survey = self.query_one(Summary).survey

@@ -195,4 +195,8 @@ def take_late_letter(focused: Widget | None, event: events.Key) -> None:
     """
     if isinstance(focused, Input) and event.is_printable and event.character:
         event.prevent_default()
-        focused.insert_text_at_cursor(event.character)
+        if focused.has_focus:
+            focused.insert_text_at_cursor(event.character)
+        else:
+            # After the message that it has the focus, which selects what the letter replaces.
+            focused.post_message(events.Key(event.key, event.character))
