@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tui_trainer.runs.files import Files, sweep_temporaries
-from tui_trainer.runs.manifests import FORMAT, read_manifests, surplus
+from tui_trainer.runs.manifests import FORMAT, no_longer_kept, read_manifests
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import (
     choose_checkpoint,
@@ -47,7 +47,7 @@ def save_for_ever(folder: Path, first: int, told: int) -> None:
         data = CheckpointData.from_dict(content(step))
         write_checkpoint(folder, data, saved_at="", files=files)
         os.write(told, step.to_bytes(8, "big"))
-        for old in surplus(read_manifests(folder), 2, {1}):
+        for old in no_longer_kept(read_manifests(folder), 2, {1}):
             remove_checkpoint(folder, old, files)
         step += 1
 

@@ -19,9 +19,9 @@ from tui_trainer.runs.manifests import (
     Manifest,
     free_name,
     manifest_path,
+    no_longer_kept,
     read_manifests,
     select,
-    surplus,
 )
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -185,30 +185,30 @@ def test_fault_5_what_names_no_checkpoint_is_refused_with_those_there_are(which:
 def test_the_newest_steps_stay_and_older_ones_go() -> None:
     made = [of(step) for step in (1, 2, 3, 4)]
 
-    assert surplus(made, 1, set()) == made[:3]
-    assert surplus(made, 3, set()) == made[:1]
-    assert surplus(made, 9, set()) == []
-    assert surplus([], 1, set()) == []
+    assert no_longer_kept(made, 1, set()) == made[:3]
+    assert no_longer_kept(made, 3, set()) == made[:1]
+    assert no_longer_kept(made, 9, set()) == []
+    assert no_longer_kept([], 1, set()) == []
 
 
 def test_fault_4_the_best_stays_as_the_newest_manifest_tells_it() -> None:
     made = [of(1, best_step=1), of(2, best_step=2), of(3, best_step=2), of(4, best_step=2)]
 
-    assert surplus(made, 1, set()) == [made[0], made[2]]
-    assert surplus([*made, of(5, best_step=5)], 1, set()) == made
+    assert no_longer_kept(made, 1, set()) == [made[0], made[2]]
+    assert no_longer_kept([*made, of(5, best_step=5)], 1, set()) == made
 
 
 def test_fault_4_what_was_resumed_from_stays() -> None:
     made = [of(1), of(2), of(3)]
 
-    assert surplus(made, 1, {1, 99}) == [made[1]]
+    assert no_longer_kept(made, 1, {1, 99}) == [made[1]]
 
 
 def test_of_several_writings_of_a_step_the_newest_stays() -> None:
     made = [of(1), of(1, 2), of(2), of(3, best_step=1), of(3, 2, best_step=1)]
 
-    assert surplus(made, 1, set()) == [made[0], made[2], made[3]]
-    assert surplus(made, 1, {2}) == [made[0], made[3]]
+    assert no_longer_kept(made, 1, set()) == [made[0], made[2], made[3]]
+    assert no_longer_kept(made, 1, {2}) == [made[0], made[3]]
 
 
 @given(
@@ -222,7 +222,7 @@ def test_fault_4_whatever_goes_each_step_that_must_stay_has_its_newest_writing(
 ) -> None:
     made = [of(*key, best_step=best_step) for key in sorted(keys)]
 
-    gone = surplus(made, keep_last, protected)
+    gone = no_longer_kept(made, keep_last, protected)
 
     left = [manifest for manifest in made if manifest not in gone]
     steps = sorted({manifest.step for manifest in made})
@@ -231,7 +231,7 @@ def test_fault_4_whatever_goes_each_step_that_must_stay_has_its_newest_writing(
     assert len(left) == len(must_stay)
     for manifest in left:
         assert manifest.attempt == max(attempt for step, attempt in keys if step == manifest.step)
-    assert surplus(left, keep_last, protected) == []
+    assert no_longer_kept(left, keep_last, protected) == []
 
 
 @pytest.mark.parametrize(

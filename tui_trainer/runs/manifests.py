@@ -181,7 +181,9 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
     return chosen
 
 
-def surplus(manifests: list[Manifest], keep_last: int, protected: set[int]) -> list[Manifest]:
+def no_longer_kept(
+    manifests: list[Manifest], keep_last: int, protected: set[int]
+) -> list[Manifest]:
     """Return the checkpoints to delete, when the newest `keep_last` steps are kept.
 
     Also kept are the `protected` steps, the best step by the newest manifest, and the best step by

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
-from tui_trainer.runs.manifests import Manifest, read_manifests, surplus
+from tui_trainer.runs.manifests import Manifest, no_longer_kept, read_manifests
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import mark_as_best, remove_checkpoint, write_checkpoint
 
@@ -192,7 +192,9 @@ class Writer:
                 self._directory, job.data, saved_at=saved_at, files=self._files
             )
             # Only now, when a newer checkpoint is published: a crash here leaves one too many.
-            for old in surplus(read_manifests(self._directory), job.keep_last, set(job.protected)):
+            for old in no_longer_kept(
+                read_manifests(self._directory), job.keep_last, set(job.protected)
+            ):
                 remove_checkpoint(self._directory, old, self._files)
         except Exception as error:
             # Of any kind, so that the thread lives on: the next save may succeed.
