@@ -1,4 +1,4 @@
-"""Spares Python's collector of garbage in cycles the work that finds nothing.
+"""Keeps Python's garbage collector from searching where it finds nothing.
 
 Layer: config. An import makes objects by the hundred thousand and no garbage, but the collector
 looks through all of them again and again, and once more at the end of the process. With torch that
