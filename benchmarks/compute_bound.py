@@ -29,7 +29,7 @@ from torch import nn
 
 from tui_trainer.config.experiment import resolve
 from tui_trainer.config.tree import Place, Tree
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.task import Task, build
 
@@ -89,6 +89,21 @@ def loss_of(net: nn.Module, batch: Batch) -> torch.Tensor:
     return F.cross_entropy(outputs.flatten(0, -2), batch["target"].flatten())
 
 
+def validate(net: nn.Module, batches: list[Batch]) -> tuple[float, float]:
+    """Return loss and accuracy, as people compute them by hand; the program measures both, too."""
+    net.eval()
+    loss, right, count = 0.0, 0, 0
+    with torch.no_grad():
+        for batch in batches:
+            outputs, targets = net(batch["input"]).flatten(0, -2), batch["target"].flatten()
+            known = targets != IGNORED
+            loss += F.cross_entropy(outputs, targets, reduction="sum").item()
+            right += int((outputs.argmax(-1) == targets)[known].sum())
+            count += int(known.sum())
+    net.train()
+    return loss / count, right / count
+
+
 def tight(task: Task, batches: tuple[list[Batch], list[Batch]]) -> float:
     """Return the seconds per step of the bare computation between two validations."""
     net, (training, validation) = deepcopy(task.model).train(), batches
@@ -103,11 +118,7 @@ def tight(task: Task, batches: tuple[list[Batch], list[Batch]]) -> float:
         loss_of(net, training[step % len(training)]).backward()
         optimizer.step()
         if step % every == 0:
-            net.eval()
-            with torch.no_grad():
-                for batch in validation:
-                    loss_of(net, batch).item()
-            net.train()
+            validate(net, validation)
             begin_s = time.process_time() if step == every else begin_s
     return (time.process_time() - begin_s) / (steps - every)
 
