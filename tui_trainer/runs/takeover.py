@@ -115,4 +115,5 @@ def _tidy(run: RunDirectory) -> None:
         # Killed between the file and its manifest: it was never published.
         with contextlib.suppress(OSError):
             Files().unlink(run.checkpoints / name)
+    # They were for the process that is gone; a stop among them would end the new one at once.
     Mailbox(run.control).clear()
