@@ -23,7 +23,7 @@ import textual.pilot
 from textual._context import active_app
 from textual.app import App
 from textual.css.model import RuleSet
-from textual.css.styles import RenderStyles, RulesMap
+from textual.css.styles import RulesMap
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.pilot import Pilot
@@ -160,64 +160,16 @@ def _place_of(node: DOMNode) -> tuple[object, ...]:
     return tuple(place)
 
 
-class ComponentStyles(dict[str, RenderStyles]):
-    """The styles of the parts of a widget, which are made when they are asked for."""
-
-    def __init__(self, widget: DOMNode, rules: dict[str, RulesMap]) -> None:
-        super().__init__()
-        self.widget = widget
-        self.rules = rules
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.rules
-
-    def __missing__(self, name: str) -> RenderStyles:
-        part = DOMNode(classes=name)
-        part._attach(self.widget)
-        Stylesheet.replace_rules(part, self.rules[name])
-        self[name] = part.styles
-        return part.styles
-
-
-def _rules_of_parts(widget: DOMNode) -> dict[str, RulesMap] | None:
-    """Return the rules found for a widget's parts; None if they depend on its siblings."""
-    rules: dict[str, RulesMap] = {}
-    for name, styles in widget._component_styles.items():
-        part: Any = styles.node
-        if part._has_order_style or part._has_odd_or_even or part._has_focus_within:
-            return None
-        rules[name] = styles.base.get_rules()
-    return rules
-
-
-def _make_all_parts(widget: DOMNode) -> None:
-    """Make the styles of all parts, as Textual has them."""
-    if isinstance(styles := widget._component_styles, ComponentStyles):
-        widget._component_styles = {name: styles[name] for name in styles.rules}
-
-
-def _set_rules_of_parts(widget: DOMNode, rules: dict[str, RulesMap]) -> None:
-    before = widget._component_styles
-    if rules and not (isinstance(before, ComponentStyles) and before.rules == rules):
-        widget._component_styles = ComponentStyles(widget, rules)
-        widget.refresh()
-
-
-Known = tuple[RulesMap, bool, dict[str, RulesMap] | None]
-"""The rules of a node, whether some are for the mouse over it, and the rules of its parts."""
-
-
 @pytest.fixture(autouse=True, scope="session")
 def applied_style_sheets(parsed_style_sheets: None) -> Iterator[None]:
     """Keep the rules that were found for a node: to find and set them was a fifth of the tests.
 
     Textual keeps them in a cache for the children of one parent, where no selector depends on the
-    siblings; what it would keep there is kept here from app to app. A plot has a dozen parts with
-    styles of their own, and most are never drawn.
+    siblings; what it would keep there is kept here from app to app.
     """
     apply, replace = Stylesheet.apply, Stylesheet.replace_rules
     # The list is kept beside its results, so that no other one can have its identity.
-    known: dict[int, tuple[list[RuleSet], dict[object, Known | None]]] = {}
+    known: dict[int, tuple[list[RuleSet], dict[object, tuple[RulesMap, bool] | None]]] = {}
 
     def apply_known(
         self: Stylesheet, node: DOMNode, *, animate: bool = False, cache: Any = None
@@ -228,24 +180,15 @@ def applied_style_sheets(parsed_style_sheets: None) -> Iterator[None]:
         places = known.setdefault(id(rules), (rules, {}))[1]
         if place not in places:
             own: dict[object, RulesMap] = {}
-            _make_all_parts(node)
             apply(self, node, animate=animate, cache=own)  # type: ignore[arg-type]
-            parts = _rules_of_parts(node)
-            places[place] = next(
-                ((found, node._has_hover_style, parts) for found in own.values()), None
-            )
+            places[place] = next(((found, node._has_hover_style) for found in own.values()), None)
         elif (result := places[place]) is None:
-            _make_all_parts(node)
             apply(self, node, animate=animate, cache=cache)
         else:
-            found, node._has_hover_style, parts = result
+            found, node._has_hover_style = result
             node._has_focus_within = node._has_order_style = node._has_odd_or_even = False
             self.replace_rules(node, found, animate=animate)
-            if parts is None:
-                _make_all_parts(node)
-                self._process_component_classes(node)
-            else:
-                _set_rules_of_parts(node, parts)
+            self._process_component_classes(node)
 
     def replace_changed(node: DOMNode, rules: RulesMap, animate: bool = False) -> None:
         is_same = node.styles.base._rules == rules
