@@ -9,9 +9,9 @@ import sys
 def main() -> int:
     """Run the command line, and return the exit status."""
     try:
-        from tui_trainer.config.garbage_collection import importing, spare_last_collection
+        from tui_trainer.config.garbage_collection import permanent_objects, spare_last_collection
 
-        with importing():
+        with permanent_objects():
             from tui_trainer.cli.main import main as run
     except KeyboardInterrupt:
         return 130

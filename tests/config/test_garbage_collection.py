@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.garbage_collection import collector_paused, importing
+from tui_trainer.config.garbage_collection import collector_paused, permanent_objects
 
 PLUGIN = """
 class Journal:
@@ -25,7 +25,7 @@ journal.write("kept")
 
 
 def test_the_collector_goes_on_after_imports_even_if_they_fail() -> None:
-    with pytest.raises(ImportError), importing():  # noqa: PT012
+    with pytest.raises(ImportError), permanent_objects():  # noqa: PT012
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled()

@@ -51,10 +51,11 @@ def collector_paused() -> Iterator[None]:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Pause the collector for imports; it never looks at anything again that is there afterwards.
+def permanent_objects() -> Iterator[None]:
+    """Pause the collector while objects are made that stay for the life of the process.
 
-    What is imported stays for the life of the process.
+    Imported modules do, and the first screens of the app. The collector never looks at anything
+    again that is there afterwards.
     """
     with collector_paused():
         try:
@@ -73,5 +74,5 @@ def spare_last_collection() -> None:
 
 def insist_on_last_collection() -> None:
     """Have it collect all the same, as code was loaded whose open files may be in cycles."""
-    # Runs after `spare_last_collection`, and takes back what `importing` has left out as well.
+    # Runs after `spare_last_collection`; takes back what `permanent_objects` has left out as well.
     atexit.register(gc.unfreeze)

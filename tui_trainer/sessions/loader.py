@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.garbage_collection import importing
+from tui_trainer.config.garbage_collection import permanent_objects
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
@@ -208,7 +208,7 @@ def import_torch(say: Callable[[str], None]) -> None:
     """
     say("importing torch")
     _open_libraries()
-    with importing():
+    with permanent_objects():
         import torch  # noqa: F401
 
         say("warming up torch")

@@ -22,7 +22,7 @@ from textual.css.query import NoMatches
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.garbage_collection import importing
+from tui_trainer.config.garbage_collection import permanent_objects
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
@@ -122,7 +122,7 @@ class TrainerApp(App[int], inherit_bindings=False):
     async def _begin(self) -> None:
         """Read everything the app works with and show it; called after the first paint."""
         # What is read and shown stays. The loader pauses the collector for itself.
-        with importing():
+        with permanent_objects():
             if not await self._open():
                 return
             # The loader itself waits until the first screen is painted.

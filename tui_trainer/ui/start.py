@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.garbage_collection import importing
+from tui_trainer.config.garbage_collection import permanent_objects
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean
@@ -56,7 +56,7 @@ def open_app(
     apps: list[TrainerApp] = []
 
     def make_app(terminal: Terminal, live: CurrentRun) -> TrainerApp:
-        with importing():
+        with permanent_objects():
             from tui_trainer.ui.app import TrainerApp
             from tui_trainer.ui.shared.first import FirstScreen, first_title
 
