@@ -109,7 +109,7 @@ def _server() -> socket.socket:
 
 
 class Request:
-    """What a child is to become."""
+    """A request for a child: the command that it is to run."""
 
     def __init__(self, control: socket.socket) -> None:
         """Wait for the next one; raise EOFError when no more will come."""

@@ -25,7 +25,7 @@ def newest_run(folder: Path) -> Path | None:
 
 
 def written(run: Path | None) -> int:
-    """How much of the run's curves is in its file."""
+    """Return how many bytes of metrics a run has written; none without a run."""
     metrics = run / "metrics.jsonl" if run else None
     return metrics.stat().st_size if metrics and metrics.exists() else 0
 

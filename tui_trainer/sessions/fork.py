@@ -65,7 +65,8 @@ def prepare_fork(
         resume = ResumeRun(run.path, overrides, accept_data=request.accept_data)
         return prepare_resume(run, resume, argv, startup, origin="fork")
     except BaseException as error:
-        # Once a cancelled start is undone, another run may have the name.
+        # `undo` leaves alone what is final already, and what was undone: once the directory of a
+        # cancelled start is gone, another run may have its name.
         if not startup.undo() and not startup.is_cancelled:
             with contextlib.suppress(OSError):
                 remove_tree(run.path)

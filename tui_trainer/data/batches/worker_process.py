@@ -35,8 +35,8 @@ from tui_trainer.text.format import size_text
 
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
-
-
+SHARED_MEMORY = Path("/dev/shm")
+WAY_OUT = "loader.num_workers=0 runs without workers"
 _SMALL_BYTES = 2**13
 """The size up to which a field is sent through the pipe itself."""
 SentField = Tensor | NDArray[Any]
@@ -169,10 +169,6 @@ def _wait_and_end(sentinel: int) -> None:
     connection.wait([sentinel])
     # sys.exit would end only this thread.
     os._exit(1)
-
-
-SHARED_MEMORY = Path("/dev/shm")
-WAY_OUT = "loader.num_workers=0 runs without workers"
 
 
 def describe_death(worker: BaseProcess, workers: int) -> str:
