@@ -9,12 +9,7 @@ import pytest
 from tests.training.harness import small_experiment
 from tui_trainer.config.problem_specs import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES
-from tui_trainer.config.sections.metrics import (
-    EXTRA_METRICS,
-    METRICS,
-    extras_of,
-    why_no_metric,
-)
+from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, extras_of, why_no_metric
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.text.errors import ConfigError
 

@@ -8,13 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from tui_trainer.config.sections.datasets import PixelsSection, TableSection
-from tui_trainer.data.base.augment import (
-    Cutout,
-    Mixup,
-    Noise,
-    RandomCrop,
-    RandomFlip,
-)
+from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip
 from tui_trainer.data.base.in_turn import Augment, combine_augments
 from tui_trainer.data.base.split import Order
 from tui_trainer.data.base.to_device import DeviceBatches

@@ -9,11 +9,7 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.sections.datasets import (
-    DatasetSection,
-    PixelsSection,
-    TableSection,
-)
+from tui_trainer.config.sections.datasets import DatasetSection, PixelsSection, TableSection
 from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import Split

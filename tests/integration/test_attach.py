@@ -11,15 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import (
-    ENDLESS,
-    LIMIT_S,
-    call,
-    lines,
-    started,
-    status,
-    steps,
-)
+from tests.integration.processes import ENDLESS, LIMIT_S, call, lines, started, status, steps
 from tests.integration.terminals import opened
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory

@@ -14,11 +14,7 @@ import torch
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.manifests import FORMAT, no_longer_kept, read_manifests
 from tui_trainer.training.checkpoint_data import CheckpointData
-from tui_trainer.training.checkpoints import (
-    choose_checkpoint,
-    remove_checkpoint,
-    write_checkpoint,
-)
+from tui_trainer.training.checkpoints import choose_checkpoint, remove_checkpoint, write_checkpoint
 
 KILLS = 200
 

@@ -6,15 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.specimens import (
-    LANGUAGE,
-    SEQUENCES,
-    SIGNALS,
-    STEPS,
-    TEXTS,
-    model_of,
-    samples,
-)
+from tests.models.specimens import LANGUAGE, SEQUENCES, SIGNALS, STEPS, TEXTS, model_of, samples
 from tui_trainer.models.layers import RmsNorm
 from tui_trainer.models.steps import SinusoidalPositions, rotate, rotation_table
 from tui_trainer.models.summary import count_parameters

@@ -22,14 +22,7 @@ from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import CommandAccepted, CommandApplied, Notice, to_dict
 from tui_trainer.runs.files import PREFIX
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.mailbox import (
-    MOST_A_LOOK,
-    MOST_BYTES,
-    MOST_REJECTED,
-    Mailbox,
-    send,
-    wait_for,
-)
+from tui_trainer.runs.mailbox import MOST_A_LOOK, MOST_BYTES, MOST_REJECTED, Mailbox, send, wait_for
 from tui_trainer.text.errors import CannotWrite
 
 PAUSE = b'{"command": "pause"}'

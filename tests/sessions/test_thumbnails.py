@@ -8,12 +8,7 @@ import pytest
 from PIL import Image
 
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.sessions.thumbnails import (
-    Thumbnail,
-    preview_names,
-    read_preview,
-    thumbnails_at,
-)
+from tui_trainer.sessions.thumbnails import Thumbnail, preview_names, read_preview, thumbnails_at
 from tui_trainer.text.errors import BadInput
 
 RED, WHITE = b"\xff\x00\x00", b"\xff\xff\xff"

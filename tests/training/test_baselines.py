@@ -17,10 +17,7 @@ import torch.nn.functional as F
 from tui_trainer.config.overrides import edited
 from tui_trainer.config.preset_files import builtin_dir
 from tui_trainer.config.presets import PresetLibrary
-from tui_trainer.config.sections.datasets import (
-    SequencesSection,
-    TableSection,
-)
+from tui_trainer.config.sections.datasets import SequencesSection, TableSection
 from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.dataset import Dataset

@@ -34,9 +34,7 @@ from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.checkpoints import read_checkpoint
 from tui_trainer.training.evaluation import evaluate
 from tui_trainer.training.loop import train
-from tui_trainer.training.metrics import (
-    why_undefined,
-)
+from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.split_file import write_record
 from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.task import Task

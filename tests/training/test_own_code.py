@@ -13,15 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.plugins import restored
-from tests.training.harness import (
-    Run,
-    at_step,
-    both,
-    cut_at,
-    same,
-    small_experiment,
-    write_images,
-)
+from tests.training.harness import Run, at_step, both, cut_at, same, small_experiment, write_images
 from tests.training.own_code import register
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugin_loader import LOSS_FACTORIES

@@ -11,15 +11,7 @@ import torch
 from torch import nn, optim
 
 from tests.plugins import restored
-from tests.training.harness import (
-    Run,
-    at_step,
-    both,
-    cut_at,
-    same,
-    small_experiment,
-    write_images,
-)
+from tests.training.harness import Run, at_step, both, cut_at, same, small_experiment, write_images
 from tests.training.test_flat_optimizer import assert_same, give_gradients, parameters
 from tests.training.test_optimizers import section_of, small
 from tests.training.test_recipes import EXAMPLES, gan

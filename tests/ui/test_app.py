@@ -26,13 +26,7 @@ from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory, create_run
-from tui_trainer.runs.events import (
-    CheckpointSaved,
-    RunEnded,
-    RunStarted,
-    StateChanged,
-    StepsTaken,
-)
+from tui_trainer.runs.events import CheckpointSaved, RunEnded, RunStarted, StateChanged, StepsTaken
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp

@@ -29,13 +29,7 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log_panel import Log
 from tui_trainer.ui.run.resume_dialog import ResumeDialog, limit_of, so_far
-from tui_trainer.ui.run.test_results import (
-    aligned,
-    confusion_lines,
-    fitted,
-    results_table,
-    verdict,
-)
+from tui_trainer.ui.run.test_results import aligned, confusion_lines, fitted, results_table, verdict
 from tui_trainer.ui.shared.bindings import live_keys
 
 

@@ -16,14 +16,7 @@ from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.problems.binary import BinaryTotals, predicted_classes
 from tui_trainer.problems.class_metrics import ClassMetrics
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import (
-    Number,
-    Prediction,
-    Result,
-    SampleMismatch,
-    Sums,
-    Totals,
-)
+from tui_trainer.problems.problem import Number, Prediction, Result, SampleMismatch, Sums, Totals
 from tui_trainer.problems.targets import check_is_whole, check_range, name_of
 
 MOST_CLASSES = 100

@@ -18,14 +18,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.usage import Usage, usage_of
 from tui_trainer.runs.commands import HERE, Command, name_of, origin_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import (
-    CommandAccepted,
-    CommandApplied,
-    Edited,
-    Event,
-    Notice,
-    RunEnded,
-)
+from tui_trainer.runs.events import CommandAccepted, CommandApplied, Edited, Event, Notice, RunEnded
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.mailbox import send

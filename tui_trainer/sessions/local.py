@@ -19,14 +19,7 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, Stop, name_of
 from tui_trainer.runs.control import Control, applied
-from tui_trainer.runs.events import (
-    CommandAccepted,
-    Event,
-    Notice,
-    RunEnded,
-    RunStarted,
-    RunState,
-)
+from tui_trainer.runs.events import CommandAccepted, Event, Notice, RunEnded, RunStarted, RunState
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents

@@ -17,10 +17,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.plugin_copies import keep_plugins
-from tui_trainer.runs.provenance import (
-    collect,
-    write_provenance,
-)
+from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import parameters_text

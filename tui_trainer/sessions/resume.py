@@ -24,12 +24,7 @@ from tui_trainer.sessions.prepared_run import (
     warnings_of,
 )
 from tui_trainer.sessions.requests import ResumeRun
-from tui_trainer.sessions.resume_settings import (
-    EditPlan,
-    live_overrides,
-    plan_edits,
-    with_runtime,
-)
+from tui_trainer.sessions.resume_settings import EditPlan, live_overrides, plan_edits, with_runtime
 from tui_trainer.sessions.split_records import record_split, split_to_resume
 from tui_trainer.sessions.startup import Startup
 

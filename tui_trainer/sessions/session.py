@@ -13,11 +13,7 @@ from tui_trainer.config.overrides import edited
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
-from tui_trainer.runs.events import (
-    Edited,
-    Event,
-    RunStarted,
-)
+from tui_trainer.runs.events import Edited, Event, RunStarted
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView

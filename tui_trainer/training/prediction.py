@@ -36,10 +36,7 @@ from tui_trainer.problems.kinds import kind_of
 from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.errors import BadInput, TrainerError
-from tui_trainer.training.changes import (
-    check_model,
-    prediction_notes,
-)
+from tui_trainer.training.changes import check_model, prediction_notes
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward

@@ -23,13 +23,7 @@ from tui_trainer.config.remembered_choices import RememberedChoices
 from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.requested_run import prepare
-from tui_trainer.sessions.requests import (
-    ForkRun,
-    NewRun,
-    ResumeRun,
-    RunRequest,
-    planned_name,
-)
+from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, RunRequest, planned_name
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.services import Opening, Services
 from tui_trainer.ui.terminal.terminal import Terminal

@@ -20,11 +20,7 @@ from tui_trainer.config.drafts.values import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.item_settings import is_inside, with_setting
 from tui_trainer.config.overrides import Override, with_full_keys
-from tui_trainer.config.presets import (
-    DEFAULT_EXPERIMENT,
-    KINDS,
-    PresetLibrary,
-)
+from tui_trainer.config.presets import DEFAULT_EXPERIMENT, KINDS, PresetLibrary
 from tui_trainer.config.sections.section import Section
 from tui_trainer.text.errors import ConfigError, TrainerError
 

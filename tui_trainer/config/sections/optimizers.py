@@ -7,11 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tui_trainer.config.sections.parameter_groups import (
-    Decay,
-    GroupSection,
-    MomentumGroupSection,
-)
+from tui_trainer.config.sections.parameter_groups import Decay, GroupSection, MomentumGroupSection
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 Beta = Annotated[float, Field(ge=0, lt=1)]

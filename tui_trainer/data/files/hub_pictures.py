@@ -19,12 +19,7 @@ from tui_trainer.data.files.arrow import why_no_arrow
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile
 from tui_trainer.data.files.hub_columns import features_in, is_list, names_of, stored_values
-from tui_trainer.data.files.huggingface import (
-    HubSplit,
-    is_dataset_folder,
-    parts_in,
-    parts_on_hub,
-)
+from tui_trainer.data.files.huggingface import HubSplit, is_dataset_folder, parts_in, parts_on_hub
 from tui_trainer.data.files.picture_opener import NotAPicture, open_regular
 from tui_trainer.data.files.picture_reader import PictureFiles
 from tui_trainer.text.clean import clean

@@ -23,11 +23,7 @@ from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
 from tui_trainer.data.sources.array_inputs import encode_arrays, fit_scaling
 from tui_trainer.data.sources.array_layout import ArrayForm, Facts, form_of
-from tui_trainer.data.sources.array_numbers import (
-    Survey,
-    row_keys,
-    survey,
-)
+from tui_trainer.data.sources.array_numbers import Survey, row_keys, survey
 from tui_trainer.data.sources.array_roles import ArrayPart, assign_roles, find_with_partner
 from tui_trainer.data.sources.array_targets import are_masks, target_of, target_of_masks
 from tui_trainer.data.sources.source import Encoded, Target

@@ -27,12 +27,7 @@ from tui_trainer.data.sources.date_columns import (
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
 from tui_trainer.data.sources.source import MOST_BYTES, Encoded
-from tui_trainer.data.sources.text_columns import (
-    encode_texts,
-    encode_words,
-    fit_texts,
-    fit_words,
-)
+from tui_trainer.data.sources.text_columns import encode_texts, encode_words, fit_texts, fit_words
 from tui_trainer.data.tokenizers.tokenizer_choice import TokenizerChoice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

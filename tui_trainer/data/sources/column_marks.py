@@ -12,13 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from tui_trainer.data.files.cell_values import to_number, to_numbers
-from tui_trainer.data.files.columns import (
-    Column,
-    NumberColumn,
-    RequestedKind,
-    Table,
-    TextColumn,
-)
+from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table, TextColumn
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import FormSurvey, NumberForm
 from tui_trainer.data.files.table_reader import NewRequests, read_table

@@ -14,10 +14,7 @@ from typing import Any, cast
 from tui_trainer.config.own_samples import Data
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import ProblemSection
-from tui_trainer.config.user_code import (
-    describe_error_near,
-    place_of,
-)
+from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.split import Split

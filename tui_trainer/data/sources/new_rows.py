@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui_trainer.config.sections.datasets import (
-    TableSection,
-)
+from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.files.number_forms import FORMS

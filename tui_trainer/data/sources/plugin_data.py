@@ -30,11 +30,7 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Failure, SampleMaker, worker_conditions
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.sources.in_memory import (
-    checked_columns,
-    described_sample,
-    first_sample,
-)
+from tui_trainer.data.sources.in_memory import checked_columns, described_sample, first_sample
 from tui_trainer.data.sources.item_split import split_items
 from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
 from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets

@@ -18,11 +18,7 @@ from tui_trainer.data.files.date_forms import DAY_US
 from tui_trainer.data.sources.date_columns import as_dates
 from tui_trainer.data.splits.division import COPIES, Division, rule_for
 from tui_trainer.data.splits.kept_keys import KeptKeys, kept_keys
-from tui_trainer.data.splits.notices import (
-    column_notices,
-    count_near_copies,
-    near_copies_notice,
-)
+from tui_trainer.data.splits.notices import column_notices, count_near_copies, near_copies_notice
 from tui_trainer.data.splits.row_keys import Keys, column_keys, mixed, row_keys
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
 from tui_trainer.data.splits.split_column import given_splits, split_words

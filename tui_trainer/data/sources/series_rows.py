@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import ForecastSection
-from tui_trainer.data.files.columns import (
-    NumberColumn,
-    RequestedKind,
-    Table,
-    TextColumn,
-)
+from tui_trainer.data.files.columns import NumberColumn, RequestedKind, Table, TextColumn
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import read_table

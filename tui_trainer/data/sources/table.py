@@ -17,26 +17,12 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.augment import augment_numbers
 from tui_trainer.data.base.in_turn import Augment
-from tui_trainer.data.files.columns import (
-    Column,
-    RequestedKind,
-    Table,
-)
+from tui_trainer.data.files.columns import Column, RequestedKind, Table
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import NewRequests
-from tui_trainer.data.files.tables import (
-    OpenTable,
-    open_table,
-    with_normal_names,
-    without_index,
-)
-from tui_trainer.data.sources.column_inputs import (
-    column_notes,
-    encode_all,
-    fit_all,
-    width_of,
-)
+from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names, without_index
+from tui_trainer.data.sources.column_inputs import column_notes, encode_all, fit_all, width_of
 from tui_trainer.data.sources.column_kinds import (
     LEFT_OUT,
     kinds_setting,

@@ -13,10 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tui_trainer.config.sections.datasets import (
-    BUILTIN,
-    STDLIB,
-)
+from tui_trainer.config.sections.datasets import BUILTIN, STDLIB
 from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset, DataSummary, check_same, identity, shares_text
 from tui_trainer.data.base.fingerprint import fingerprint_of

@@ -13,11 +13,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.sections.datasets import (
-    DatasetSection,
-    ForecastSection,
-    SequencesSection,
-)
+from tui_trainer.config.sections.datasets import DatasetSection, ForecastSection, SequencesSection
 from tui_trainer.data.splits.row_keys import Keys
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable, ConfigError, Problem
